@@ -1,0 +1,133 @@
+//! Condition types and the one closed list of their reasons.
+
+use strum::{EnumIter, IntoStaticStr};
+
+/// True while the target holds a good access token.
+pub const READY: &str = "Ready";
+/// True while the operator works towards the spec.
+pub const RECONCILING: &str = "Reconciling";
+/// True while nothing will get better until somebody acts.
+pub const STALLED: &str = "Stalled";
+
+/// What happens after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+pub enum Class {
+    /// No failure.
+    #[strum(to_string = "well")]
+    Well,
+    /// Tried again with a growing back-off; `Ready` stays True while the token is good.
+    #[strum(to_string = "passing")]
+    Passing,
+    /// `Stalled`; nothing is sent until the credential or one of its Secrets changes.
+    #[strum(to_string = "configuration")]
+    Configuration,
+    /// `Stalled` by the authorization server's refusal; tried again hourly and at each change.
+    #[strum(to_string = "refused")]
+    Refused,
+    /// `Stalled`; nothing is sent until a new refresh token is in the source.
+    #[strum(to_string = "sign-in")]
+    SignIn,
+}
+
+macro_rules! reasons {
+    ($($name:ident: $class:ident, $meaning:literal, $remedy:literal;)+) => {
+        /// Why a condition has its status. Also the reason of events and the label of metrics.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, IntoStaticStr, strum::Display, strum::EnumString)]
+        pub enum Reason {
+            $(#[doc = $meaning] $name,)+
+        }
+
+        impl Reason {
+            /// What happens after it.
+            pub fn class(self) -> Class {
+                match self { $(Self::$name => Class::$class,)+ }
+            }
+
+            /// What it means, for the docs.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)+ }
+            }
+
+            /// What to do, for the docs.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    Fresh: Well,
+        "The target holds a good access token.",
+        "Nothing.";
+    Pending: Well,
+        "The first access token has not arrived yet, or a renewal is on its way.",
+        "Wait a few seconds.";
+    Suspended: Well,
+        "`spec.suspend` is true: nothing is renewed.",
+        "Set `spec.suspend` to false to go on.";
+    SpecInvalid: Configuration,
+        "The object can't be read, or a field holds a value that can't be used.",
+        "Correct the field that the message names.";
+    SourceNotFound: Configuration,
+        "The source Secret does not exist in the credential's namespace.",
+        "Create it, or correct `spec.source.name`.";
+    SourceInvalid: Configuration,
+        "A key of the source Secret is missing, empty, or no text.",
+        "Correct the key that the message names, or name another in `spec.source.keys`.";
+    SourceNotReadable: Passing,
+        "The API server refuses or fails to read the source Secret.",
+        "Check the operator's rights on Secrets in the namespace; the message has the API server's reason.";
+    TargetConflict: Configuration,
+        "The target Secret belongs to somebody else: it was not made for this credential, or an older credential has the same target.",
+        "Choose another `spec.target.name`, or delete the Secret in the way.";
+    TargetNotWritable: Passing,
+        "The API server refuses writes of the target Secret.",
+        "Look for quotas, admission policies and missing rights in the namespace; the message has the API server's reason.";
+    StateNotWritable: Passing,
+        "The API server refuses writes of the state Secret. No token request is made then, since a rotated refresh token could not be kept.",
+        "Look for quotas, admission policies and missing rights in the namespace; the message has the API server's reason.";
+    StateInvalid: Configuration,
+        "The state Secret is not one this operator wrote, or its record can't be read. Nothing is sent.",
+        "Restore the Secret, or delete it and put a new refresh token into the source.";
+    EndpointDenied: Configuration,
+        "The operator may not connect to the token endpoint: its scheme is not https, or its address is a loopback, link-local, metadata, multicast or unspecified one.",
+        "Correct `spec.provider.tokenEndpoint`, or have the operator run with `--allow-http` or `--allow-loopback`.";
+    EndpointUnreachable: Passing,
+        "No connection to the token endpoint: name resolution, TCP or TLS failed. Nothing was sent.",
+        "Check the host name, the network policy and the server's certificate.";
+    RateLimited: Passing,
+        "The authorization server answered 429. Its `Retry-After` is honoured.",
+        "Have fewer credentials on one client, or a longer `renewal.minInterval`.";
+    ServerError: Passing,
+        "The authorization server answered with a 5xx status.",
+        "Look at the provider's status page.";
+    ResponseInvalid: Passing,
+        "The answer is no token response: no JSON object, no usable `access_token`, a redirect, or too large.",
+        "Check that `tokenEndpoint` is the token endpoint and no web page or proxy.";
+    ExchangeOutcomeUnknown: Passing,
+        "The request went out and no complete answer came back. It is sent again with the newest stored refresh token.",
+        "Check the path to the provider. If a sign-in becomes necessary, the provider rotated the token in the lost answer.";
+    RefreshTokenRejected: Passing,
+        "The authorization server called the refresh token invalid. It is asked once more after a minute before that is believed.",
+        "Wait for the second answer.";
+    ReauthorizationRequired: SignIn,
+        "The authorization server called the refresh token invalid twice. Nothing more is sent.",
+        "Sign in again and put the new refresh token into the source Secret.";
+    ClientRejected: Refused,
+        "The authorization server does not accept the client: `invalid_client` or `unauthorized_client`, or 401 or 403 where no refresh token was sent.",
+        "Correct client id and client secret in the source, or `clientAuthentication.method`.";
+    RequestRejected: Refused,
+        "The authorization server does not accept the request: `invalid_request`, `invalid_scope`, `unsupported_grant_type`, or another 4xx status.",
+        "Correct `scopes`, `grant` or `request`, whichever the message points to.";
+    LifetimeUnknown: Configuration,
+        "The access token came without a usable lifetime, so that nobody knows when to renew it. It is in the target all the same.",
+        "Set `provider.defaultLifetime`.";
+}
+
+impl Reason {
+    /// The word that conditions, events and metrics carry.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}

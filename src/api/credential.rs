@@ -1,0 +1,156 @@
+//! `OAuthCredential`: one access token, kept fresh in one target Secret.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::grant::Grant;
+use super::provider::ProviderSpec;
+use super::renewal::RenewalSpec;
+use super::source::SourceSpec;
+use super::target::TargetSpec;
+
+/// What the user wants.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "oauth-keeper.dev",
+    version = "v1alpha1",
+    kind = "OAuthCredential",
+    namespaced,
+    status = "OAuthCredentialStatus",
+    derive = "PartialEq",
+    shortname = "oac",
+    category = "oauth-keeper",
+    doc = "An OAuth credential whose access token the operator keeps fresh in a target Secret.",
+    printcolumn(name = "READY", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "REASON", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "EXPIRES", type_ = "string", json_path = ".status.expiresAt"),
+    printcolumn(name = "RENEWAL", type_ = "string", json_path = ".status.nextRenewalTime"),
+    printcolumn(name = "TARGET", type_ = "string", json_path = ".spec.target.name"),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 241")
+        .message("metadata.name may have at most 241 characters: the state Secret is named after it"),
+    validation = Rule::new("self.spec.target.name != self.metadata.name + '-oauth-state'")
+        .message("target.name must not be the name of the state Secret (<metadata.name>-oauth-state)"),
+    validation = Rule::new("self.spec.source.name != self.metadata.name + '-oauth-state'")
+        .message("source.name must not be the name of the state Secret (<metadata.name>-oauth-state)")
+)]
+#[x_kube(
+    validation = Rule::new("self.target.name != self.source.name")
+        .message("target.name must differ from source.name: the operator never writes into the source"),
+    validation = Rule::new("!has(self.grant.clientCredentials) || !has(self.source.keys) || !has(self.source.keys.refreshToken)")
+        .message("source.keys.refreshToken is not used by grant clientCredentials; remove it"),
+    validation = Rule::new("!has(self.grant.clientCredentials) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")
+        .message("grant clientCredentials needs a client secret: clientAuthentication.method can't be None"),
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")
+        .message("source.keys.clientSecret is not used with clientAuthentication.method None; remove one of them")
+)]
+pub struct OAuthCredentialSpec {
+    /// The authorization server and how to speak to it.
+    pub provider: ProviderSpec,
+    /// The grant that yields the access token. Exactly one member; `refreshToken` by default.
+    #[serde(default)]
+    #[x_kube(
+        validation = Rule::new("[has(self.refreshToken), has(self.clientCredentials)].filter(set, set).size() == 1")
+            .message("grant takes exactly one of refreshToken and clientCredentials")
+    )]
+    pub grant: Grant,
+    /// The Secret that holds the client id, the client secret and the refresh token.
+    pub source: SourceSpec,
+    /// The Secret that workloads mount.
+    pub target: TargetSpec,
+    /// Scopes to request, sent joined by spaces (RFC 6749 §3.3). None by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 100),
+        inner(length(min = 1, max = 256), regex(pattern = r"^[!#-\[\]-~]+$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub scopes: Vec<String>,
+    /// When to renew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<RenewalSpec>,
+    /// Stop all renewals of this credential. What is in the target stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// What the operator saw. Only `failure` is ever read back, to go on with a back-off after a restart.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuthCredentialStatus {
+    /// The `metadata.generation` that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` always; `Reconciling` and `Stalled` only while they are True.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// When the access token in the target was requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<Time>,
+    /// When the access token in the target expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// When the next renewal is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_renewal_time: Option<Time>,
+    /// When the access token was last renewed; absent until the first renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_renewal_time: Option<Time>,
+    /// The scopes the authorization server granted, where it said so (RFC 6749 §5.1).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// The refresh token's history; absent for grants without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<RefreshTokenStatus>,
+    /// The failure that is being waited out or that a human must mend; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureStatus>,
+    /// The target as it was last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetStatus>,
+}
+
+/// The refresh token's history. Never the token.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefreshTokenStatus {
+    /// How often the authorization server returned a new refresh token since the seed.
+    #[serde(default)]
+    pub rotations: i64,
+    /// When it last did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<Time>,
+}
+
+/// A failure and its back-off.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureStatus {
+    /// The same word as the reason of the conditions.
+    pub reason: String,
+    /// Attempts since the failure began.
+    pub attempts: i64,
+    /// When the failure began.
+    pub since: Time,
+    /// When it was last seen.
+    pub last_attempt_time: Time,
+    /// When it is tried again; absent when only a change of the credential or its Secrets can help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_time: Option<Time>,
+    /// The `resourceVersion` of the source that failed: another one is tried at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_version: Option<String>,
+}
+
+/// The target as it was last written.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// Name of the Secret.
+    pub name: String,
+    /// Counts the token sets: 1 for the first, one more with each renewal.
+    pub revision: i64,
+}

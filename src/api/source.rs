@@ -1,0 +1,39 @@
+//! The Secret the user gives.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::NAME_PATTERN;
+
+/// Keys of Secrets, as Kubernetes allows them.
+const KEY_PATTERN: &str = r"^[-._a-zA-Z0-9]+$";
+
+/// A Secret in the credential's own namespace. The operator only reads it.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceSpec {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
+    pub name: String,
+    /// Names of its keys where they differ from the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<SourceKeys>,
+}
+
+/// Names of the source's keys.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceKeys {
+    /// Key of the client id; `client_id` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
+    pub client_id: Option<String>,
+    /// Key of the client secret; `client_secret` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
+    pub client_secret: Option<String>,
+    /// Key of the seed refresh token; `refresh_token` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
+    pub refresh_token: Option<String>,
+}
