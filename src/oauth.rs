@@ -1,0 +1,9 @@
+//! OAuth 2.0 as a client sees it (RFC 6749): requests, answers, errors and the transport. Knows nothing of Kubernetes.
+
+pub mod address;
+pub mod client_auth;
+pub mod error;
+pub mod request;
+pub mod response;
+pub mod secret;
+pub mod transport;

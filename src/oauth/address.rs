@@ -1,0 +1,160 @@
+//! Which network addresses a token request may go to.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+/// What the operator's flags allow beyond https to ordinary addresses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AddressPolicy {
+    /// Plain http.
+    pub allow_http: bool,
+    /// Loopback addresses, for tests.
+    pub allow_loopback: bool,
+}
+
+/// Metadata services outside the link-local ranges: of Alibaba Cloud, of AWS over IPv6, of Azure's host.
+const METADATA: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+];
+
+impl AddressPolicy {
+    /// Why an address must not be dialled, if so. IPv4 addresses inside IPv6 ones are judged as themselves.
+    pub fn denies(self, address: IpAddr) -> Option<&'static str> {
+        let address = embedded(address);
+        if METADATA.contains(&address) {
+            return Some("a metadata service");
+        }
+        if address.is_loopback() {
+            return (!self.allow_loopback).then_some("a loopback address");
+        }
+        if address.is_unspecified() {
+            return Some("an unspecified address");
+        }
+        if address.is_multicast() {
+            return Some("a multicast address");
+        }
+        let link_local = match address {
+            IpAddr::V4(v4) => v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        if link_local {
+            return Some("a link-local address");
+        }
+        let reserved = matches!(address, IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0 || v4.octets()[0] >= 240);
+        reserved.then_some("a reserved address")
+    }
+}
+
+/// Why a URL may not be called, if so. Names are judged when they are resolved.
+///
+/// # Errors
+/// The text for the condition.
+pub fn check_url(url: &Url, policy: AddressPolicy) -> Result<(), String> {
+    let literal = match url.host() {
+        Some(Host::Ipv4(v4)) => Some(IpAddr::V4(v4)),
+        Some(Host::Ipv6(v6)) => Some(IpAddr::V6(v6)),
+        Some(Host::Domain(_)) => None,
+        None => return Err("spec.provider.tokenEndpoint has no host".to_owned()),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if policy.allow_http => {}
+        "http" => return Err(
+            "spec.provider.tokenEndpoint is not https, and the operator runs without --allow-http"
+                .to_owned(),
+        ),
+        _ => return Err("spec.provider.tokenEndpoint is not https".to_owned()),
+    }
+    match literal.and_then(|address| policy.denies(address)) {
+        Some(why) => {
+            Err(format!("spec.provider.tokenEndpoint is {why}, which the operator does not call"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The IPv4 address inside a v4-mapped, v4-compatible, NAT64 or 6to4 one, else the address itself.
+fn embedded(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
+    let segments = v6.segments();
+    let v4 = |high: u16, low: u16| {
+        let [a, b] = high.to_be_bytes();
+        let [c, d] = low.to_be_bytes();
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match segments {
+        [0, 0, 0, 0, 0, 0, 0, _] => address,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => v4(high, low),
+        _ => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ordinary_addresses_pass() {
+        let policy = AddressPolicy::default();
+        for denied in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "169.254.169.254",
+            "fe80::1",
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+            "::169.254.169.254",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "0.1.2.3",
+            "240.0.0.1",
+        ] {
+            assert!(policy.denies(denied.parse().unwrap()).is_some(), "{denied}");
+        }
+        for allowed in ["93.184.216.34", "10.0.0.1", "192.168.1.1", "2606:2800:220:1::1", "fd12::1"]
+        {
+            assert_eq!(policy.denies(allowed.parse().unwrap()), None, "{allowed}");
+        }
+    }
+
+    #[test]
+    fn loopback_can_be_allowed_and_nothing_else_with_it() {
+        let policy = AddressPolicy { allow_loopback: true, ..AddressPolicy::default() };
+        assert_eq!(policy.denies("127.0.0.1".parse().unwrap()), None);
+        assert_eq!(policy.denies("::ffff:127.0.0.1".parse().unwrap()), None);
+        assert!(policy.denies("169.254.169.254".parse().unwrap()).is_some());
+    }
+
+    fn denied(url: &str) -> Option<String> {
+        check_url(&Url::parse(url).unwrap(), AddressPolicy::default()).err()
+    }
+
+    #[test]
+    fn urls_are_judged_by_scheme_and_literal_address() {
+        assert_eq!(denied("https://as.example/token"), None);
+        assert!(denied("http://as.example/token").unwrap().contains("--allow-http"));
+        for address in [
+            "https://127.0.0.1/t",
+            "https://[::1]/t",
+            "https://2130706433/t",
+            "https://0x7f.1/t",
+            "https://169.254.169.254/",
+        ] {
+            assert!(denied(address).is_some(), "{address}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Client authentication at the token endpoint (RFC 6749 §2.3).
+
+use aws_lc_rs::digest;
+use url::form_urlencoded::byte_serialize;
+
+use super::secret::ClientSecret;
+
+/// Who the client is and how it proves that. The wrong combinations can't be written.
+#[derive(Clone, Debug)]
+pub enum ClientAuth {
+    /// Nothing is proved; a public client names itself (RFC 6749 §3.2.1), or does not even do that.
+    None {
+        /// The client id, when it has one.
+        client_id: Option<String>,
+    },
+    /// `Authorization: Basic`.
+    Basic {
+        /// The client id.
+        client_id: String,
+        /// The client secret.
+        client_secret: ClientSecret,
+    },
+    /// Id and secret in the body.
+    Post {
+        /// The client id.
+        client_id: String,
+        /// The client secret.
+        client_secret: ClientSecret,
+    },
+}
+
+impl ClientAuth {
+    /// The value of the `Authorization` header, if the method uses one: id and secret form-encoded,
+    /// joined by a colon, in base64 (RFC 6749 §2.3.1).
+    pub fn authorization(&self) -> Option<String> {
+        let Self::Basic { client_id, client_secret } = self else {
+            return None;
+        };
+        let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = format!("{}:{}", encode(client_id), encode(client_secret.expose()));
+        Some(format!("Basic {}", base64(pair.as_bytes())))
+    }
+
+    /// The members that go into the body, in order.
+    pub fn body_members(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::None { client_id } => {
+                client_id.iter().map(|id| ("client_id", id.as_str())).collect()
+            }
+            Self::Basic { .. } => Vec::new(),
+            Self::Post { client_id, client_secret } => {
+                vec![("client_id", client_id), ("client_secret", client_secret.expose())]
+            }
+        }
+    }
+
+    /// A digest of id, secret and method: two clients with the same one authenticate alike.
+    pub fn fingerprint(&self, salt: &[u8]) -> String {
+        let (method, id, secret) = match self {
+            Self::None { client_id } => ("none", client_id.as_deref().unwrap_or_default(), ""),
+            Self::Basic { client_id, client_secret } => {
+                ("basic", client_id.as_str(), client_secret.expose())
+            }
+            Self::Post { client_id, client_secret } => {
+                ("post", client_id.as_str(), client_secret.expose())
+            }
+        };
+        fingerprint(salt, &[method, id, secret])
+    }
+}
+
+/// 128 bits of a salted SHA-256 over texts, in hex; each text is preceded by its length, so that no two lists collide.
+pub fn fingerprint(salt: &[u8], texts: &[&str]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(salt);
+    for text in texts {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
+    }
+    hex::encode(context.finish().as_ref().get(..16).unwrap_or_default())
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_encodes_id_and_secret_before_joining() {
+        let auth = ClientAuth::Basic {
+            client_id: "a:b".into(),
+            client_secret: ClientSecret::new("p+q r"),
+        };
+        // "a%3Ab:p%2Bq+r"
+        assert_eq!(auth.authorization().as_deref(), Some("Basic YSUzQWI6cCUyQnErcg=="));
+        assert!(auth.body_members().is_empty());
+    }
+
+    #[test]
+    fn fingerprints_do_not_collide_by_concatenation() {
+        assert_ne!(fingerprint(b"s", &["ab", "c"]), fingerprint(b"s", &["a", "bc"]));
+        assert_ne!(fingerprint(b"s", &["a"]), fingerprint(b"t", &["a"]));
+    }
+}

@@ -1,0 +1,70 @@
+//! What a token request can come to other than a token set. No server text is kept: it may echo what was sent.
+
+use std::time::Duration;
+
+/// Why there is no token set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenError {
+    /// Policy forbids the endpoint; nothing was sent.
+    Denied(String),
+    /// No connection; nothing was sent.
+    NotSent(String),
+    /// Sent, but no complete answer came back: the grant may be spent.
+    OutcomeUnknown(String),
+    /// A complete answer that is no token response.
+    Invalid(String),
+    /// The refresh token, code or assertion is invalid, expired or revoked.
+    InvalidGrant(String),
+    /// The client is unknown or wrongly authenticated.
+    InvalidClient(String),
+    /// The request is refused for what it says.
+    InvalidRequest(String),
+    /// 429.
+    RateLimited {
+        /// From `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// 5xx, or `temporarily_unavailable`.
+    Server {
+        /// The HTTP status.
+        status: u16,
+        /// From `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Error codes that mean the refresh token is dead: RFC 6749 §5.2 and the dialects of well-known servers.
+const DEAD_GRANT: [&str; 4] =
+    ["invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked"];
+/// Error codes about the client.
+const BAD_CLIENT: [&str; 4] =
+    ["invalid_client", "unauthorized_client", "incorrect_client_credentials", "invalid_client_id"];
+/// Error codes about the request.
+const BAD_REQUEST: [&str; 6] = [
+    "invalid_request",
+    "invalid_scope",
+    "unsupported_grant_type",
+    "access_denied",
+    "invalid_target",
+    "invalid_grant_type",
+];
+/// Error codes that pass.
+const PASSING: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
+
+/// Reads an error code together with its HTTP status. Codes that are not listed are not repeated.
+pub fn from_code(code: &str, status: u16) -> TokenError {
+    let listed = |codes: &[&'static str]| codes.iter().copied().find(|known| *known == code);
+    let said =
+        |known: &str| format!("the authorization server answered {status} with error {known}");
+    if let Some(known) = listed(&DEAD_GRANT) {
+        TokenError::InvalidGrant(said(known))
+    } else if let Some(known) = listed(&BAD_CLIENT) {
+        TokenError::InvalidClient(said(known))
+    } else if let Some(known) = listed(&BAD_REQUEST) {
+        TokenError::InvalidRequest(said(known))
+    } else if listed(&PASSING).is_some() {
+        TokenError::Server { status, retry_after: None }
+    } else {
+        TokenError::InvalidRequest(said("that is not in RFC 6749"))
+    }
+}

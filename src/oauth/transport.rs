@@ -1,0 +1,162 @@
+//! The one way out: no redirect, no proxy from the environment, no retry, no decompression, checked addresses, bounded size and time.
+
+use std::error::Error as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Response, redirect, retry, tls};
+use zeroize::Zeroizing;
+
+use super::address::{AddressPolicy, check_url};
+use super::error::TokenError;
+use super::request::TokenRequest;
+use super::response::RawResponse;
+
+/// The most bytes of a body that are read.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the first byte sent to the last received.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Sends token requests.
+#[derive(Clone)]
+pub struct Transport {
+    policy: AddressPolicy,
+    /// Reuses connections; for grants that spend nothing.
+    pooled: Client,
+    /// Connects anew each time; a reused connection may die under the request and leave its outcome unknown.
+    fresh: Client,
+}
+
+impl Transport {
+    /// Builds both clients.
+    ///
+    /// # Errors
+    /// When the TLS roots of the platform can't be loaded.
+    pub fn new(policy: AddressPolicy) -> Result<Self, reqwest::Error> {
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("oauth-keeper/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .retry(retry::never())
+                .no_proxy()
+                .tls_version_min(tls::Version::TLS_1_2)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(TOTAL_TIMEOUT)
+                .tcp_nodelay(true)
+                .dns_resolver(Arc::new(CheckedResolver { policy }))
+        };
+        Ok(Self {
+            policy,
+            pooled: builder().build()?,
+            fresh: builder().pool_max_idle_per_host(0).build()?,
+        })
+    }
+
+    /// Sends a request and reads the whole answer. `spends_token` asks for a fresh connection.
+    ///
+    /// # Errors
+    /// [`TokenError::Denied`] and [`TokenError::NotSent`] before the first byte went out,
+    /// [`TokenError::OutcomeUnknown`] and [`TokenError::Invalid`] after.
+    pub async fn send(
+        &self,
+        request: &TokenRequest,
+        spends_token: bool,
+    ) -> Result<RawResponse, TokenError> {
+        check_url(&request.endpoint, self.policy).map_err(TokenError::Denied)?;
+        let client = if spends_token { &self.fresh } else { &self.pooled };
+        let response = client
+            .post(request.endpoint.clone())
+            .headers(request.headers.clone())
+            .body(request.body.as_bytes().to_vec())
+            .send()
+            .await
+            .map_err(|error| unanswered(&error))?;
+        read(response).await
+    }
+}
+
+async fn read(mut response: Response) -> Result<RawResponse, TokenError> {
+    let status = response.status().as_u16();
+    let header = response.headers().get(http::header::RETRY_AFTER);
+    let retry_after = header.and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+    let mut body = Zeroizing::new(Vec::new());
+    loop {
+        let chunk = response.chunk().await.map_err(|_| {
+            TokenError::OutcomeUnknown(format!("the answer ({status}) broke off before its end"))
+        })?;
+        let Some(chunk) = chunk else { break };
+        if body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
+            return Err(TokenError::Invalid(format!(
+                "the answer is larger than {} KiB",
+                MAX_BODY_BYTES / 1024
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(RawResponse { status, retry_after, received_at: Timestamp::now(), body })
+}
+
+/// Tells apart what failed before the request went out from what failed after.
+fn unanswered(error: &reqwest::Error) -> TokenError {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(denied) = cause.downcast_ref::<DeniedAddress>() {
+            return TokenError::Denied(denied.to_string());
+        }
+        source = cause.source();
+    }
+    if error.is_connect() {
+        TokenError::NotSent(connect_failure(error))
+    } else if error.is_timeout() {
+        TokenError::OutcomeUnknown(format!("no answer within {} seconds", TOTAL_TIMEOUT.as_secs()))
+    } else {
+        TokenError::OutcomeUnknown("the connection was lost before an answer came".to_owned())
+    }
+}
+
+/// The innermost cause, which names DNS, TCP or TLS; it holds addresses and names, never what was sent.
+fn connect_failure(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!(
+            "no connection to the token endpoint within {} seconds",
+            CONNECT_TIMEOUT.as_secs()
+        );
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    let cause: String =
+        innermost.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
+    format!("no connection to the token endpoint: {cause}")
+}
+
+/// A name that led to an address the policy denies.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the host of spec.provider.tokenEndpoint resolves to {0}, which the operator does not call"
+)]
+struct DeniedAddress(&'static str);
+
+/// Resolves by the system and hands on only checked addresses, so that the address checked is the one dialled.
+struct CheckedResolver {
+    policy: AddressPolicy,
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = self.policy;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            match found.iter().find_map(|address| policy.denies(address.ip())) {
+                Some(why) => Err(DeniedAddress(why).into()),
+                None => Ok(Box::new(found.into_iter()) as Addrs),
+            }
+        })
+    }
+}

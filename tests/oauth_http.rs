@@ -1,0 +1,271 @@
+//! The contract with token endpoints over a real socket: each grant with each client authentication and encoding, byte for
+//! byte, and what the transport refuses to do.
+
+use std::time::Duration;
+
+use oauth_keeper::oauth::address::AddressPolicy;
+use oauth_keeper::oauth::client_auth::ClientAuth;
+use oauth_keeper::oauth::error::TokenError;
+use oauth_keeper::oauth::request::{BodyEncoding, GrantInput, TokenCall, TokenRequest, build};
+use oauth_keeper::oauth::secret::{ClientSecret, RefreshToken};
+use oauth_keeper::oauth::transport::Transport;
+use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
+use url::Url;
+
+const FOR_TESTS: AddressPolicy = AddressPolicy { allow_http: true, allow_loopback: true };
+
+fn transport(policy: AddressPolicy) -> Transport {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Transport::new(policy).unwrap()
+}
+
+fn request(
+    url: &str,
+    client: &ClientAuth,
+    grant: &GrantInput,
+    encoding: BodyEncoding,
+) -> TokenRequest {
+    let endpoint = Url::parse(url).unwrap();
+    build(&TokenCall {
+        endpoint: &endpoint,
+        client,
+        grant,
+        scopes: &["a".to_owned(), "b".to_owned()],
+        encoding,
+    })
+}
+
+fn refresh() -> GrantInput {
+    GrantInput::RefreshToken(RefreshToken::new("r t"))
+}
+
+#[tokio::test]
+async fn every_grant_with_every_client_authentication_and_encoding() {
+    let secret = || ClientSecret::new("s:e");
+    let none = ClientAuth::None { client_id: None };
+    let public = ClientAuth::None { client_id: Some("i d".into()) };
+    let basic = ClientAuth::Basic { client_id: "i d".into(), client_secret: secret() };
+    let post = ClientAuth::Post { client_id: "i d".into(), client_secret: secret() };
+    let authorization = "authorization: Basic aStkOnMlM0Fl\r\n"; // i+d:s%3Ae
+    let (form, json) = ("application/x-www-form-urlencoded", "application/json");
+    let cases = [
+        (
+            &none,
+            refresh(),
+            BodyEncoding::Form,
+            "",
+            form,
+            "grant_type=refresh_token&refresh_token=r+t&scope=a+b",
+        ),
+        (
+            &none,
+            refresh(),
+            BodyEncoding::Json,
+            "",
+            json,
+            r#"{"grant_type":"refresh_token","refresh_token":"r t","scope":"a b"}"#,
+        ),
+        (
+            &public,
+            refresh(),
+            BodyEncoding::Form,
+            "",
+            form,
+            "grant_type=refresh_token&client_id=i+d&refresh_token=r+t&scope=a+b",
+        ),
+        (
+            &public,
+            refresh(),
+            BodyEncoding::Json,
+            "",
+            json,
+            r#"{"grant_type":"refresh_token","client_id":"i d","refresh_token":"r t","scope":"a b"}"#,
+        ),
+        (
+            &basic,
+            refresh(),
+            BodyEncoding::Form,
+            authorization,
+            form,
+            "grant_type=refresh_token&refresh_token=r+t&scope=a+b",
+        ),
+        (
+            &basic,
+            refresh(),
+            BodyEncoding::Json,
+            authorization,
+            json,
+            r#"{"grant_type":"refresh_token","refresh_token":"r t","scope":"a b"}"#,
+        ),
+        (
+            &post,
+            refresh(),
+            BodyEncoding::Form,
+            "",
+            form,
+            "grant_type=refresh_token&client_id=i+d&client_secret=s%3Ae&refresh_token=r+t&scope=a+b",
+        ),
+        (
+            &post,
+            refresh(),
+            BodyEncoding::Json,
+            "",
+            json,
+            r#"{"grant_type":"refresh_token","client_id":"i d","client_secret":"s:e","refresh_token":"r t","scope":"a b"}"#,
+        ),
+        (
+            &basic,
+            GrantInput::ClientCredentials,
+            BodyEncoding::Form,
+            authorization,
+            form,
+            "grant_type=client_credentials&scope=a+b",
+        ),
+        (
+            &basic,
+            GrantInput::ClientCredentials,
+            BodyEncoding::Json,
+            authorization,
+            json,
+            r#"{"grant_type":"client_credentials","scope":"a b"}"#,
+        ),
+        (
+            &post,
+            GrantInput::ClientCredentials,
+            BodyEncoding::Form,
+            "",
+            form,
+            "grant_type=client_credentials&client_id=i+d&client_secret=s%3Ae&scope=a+b",
+        ),
+        (
+            &post,
+            GrantInput::ClientCredentials,
+            BodyEncoding::Json,
+            "",
+            json,
+            r#"{"grant_type":"client_credentials","client_id":"i d","client_secret":"s:e","scope":"a b"}"#,
+        ),
+    ];
+    let transport = transport(FOR_TESTS);
+    for (client, grant, encoding, authorization, content_type, body) in cases {
+        let server = ScriptedServer::start().await;
+        server.always(Answer::json(200, &serde_json::json!({})));
+        transport
+            .send(&request(&server.url("/token"), client, &grant, encoding), true)
+            .await
+            .unwrap();
+        let recorded = server.requests().remove(0);
+        let head = String::from_utf8(recorded.head_bytes).unwrap();
+        let expected = format!(
+            "POST /token HTTP/1.1\r\naccept: application/json\r\ncontent-type: {content_type}\r\n{authorization}\
+             user-agent: oauth-keeper/{}\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+            env!("CARGO_PKG_VERSION"),
+            server.address(),
+            body.len()
+        );
+        assert_eq!(head, expected);
+        assert_eq!(String::from_utf8(recorded.body).unwrap(), body);
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        let (server, elsewhere) = (ScriptedServer::start().await, ScriptedServer::start().await);
+        server.always(Answer::status(status).header("location", &elsewhere.url("/token")));
+        let none = ClientAuth::None { client_id: None };
+        let sent = transport(FOR_TESTS)
+            .send(&request(&server.url("/token"), &none, &refresh(), BodyEncoding::Form), true)
+            .await;
+        assert_eq!(sent.unwrap().status, status);
+        assert_eq!(elsewhere.connections(), 0);
+    }
+}
+
+#[tokio::test]
+async fn spent_tokens_go_over_a_connection_of_their_own_and_others_share_one() {
+    let none = ClientAuth::None { client_id: None };
+    for (spends, connections) in [(true, 3), (false, 1)] {
+        let server = ScriptedServer::start().await;
+        server.always(Answer::json(200, &serde_json::json!({})));
+        let transport = transport(FOR_TESTS);
+        for _ in 0..3 {
+            transport
+                .send(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), spends)
+                .await
+                .unwrap();
+        }
+        assert_eq!(server.connections(), connections);
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_sent_is_told_from_what_may_have_been() {
+    let none = ClientAuth::None { client_id: None };
+    let transport = transport(FOR_TESTS);
+    let send = async |url: String| {
+        transport.send(&request(&url, &none, &refresh(), BodyEncoding::Form), true).await.err()
+    };
+    let closed = {
+        let server = ScriptedServer::start().await;
+        server.url("/t")
+    };
+    assert!(matches!(send(closed).await, Some(TokenError::NotSent(_))));
+    assert!(matches!(
+        send("http://no-such-host.invalid/t".into()).await,
+        Some(TokenError::NotSent(_))
+    ));
+    let server = ScriptedServer::start().await;
+    server.queue(Answer::close());
+    assert!(matches!(send(server.url("/t")).await, Some(TokenError::OutcomeUnknown(_))));
+    server
+        .queue(Answer::json(200, &serde_json::json!({"access_token": "0123456789"})).cut_after(60));
+    assert!(matches!(send(server.url("/t")).await, Some(TokenError::OutcomeUnknown(_))));
+}
+
+#[tokio::test]
+async fn large_answers_are_not_read_to_their_end() {
+    let server = ScriptedServer::start().await;
+    server.always(Answer::body(200, "application/json", vec![b' '; 300 * 1024]));
+    let none = ClientAuth::None { client_id: None };
+    let sent = transport(FOR_TESTS)
+        .send(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), true)
+        .await;
+    assert!(matches!(sent, Err(TokenError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn denied_addresses_see_no_connection() {
+    let server = ScriptedServer::start().await;
+    let none = ClientAuth::None { client_id: None };
+    let port = server.address().port();
+    let strict = AddressPolicy { allow_http: true, allow_loopback: false };
+    for url in [
+        format!("http://127.0.0.1:{port}/t"),
+        format!("http://localhost:{port}/t"),
+        format!("http://[::ffff:127.0.0.1]:{port}/t"),
+    ] {
+        let sent = transport(strict)
+            .send(&request(&url, &none, &refresh(), BodyEncoding::Form), true)
+            .await;
+        assert!(matches!(sent, Err(TokenError::Denied(_))), "{url}");
+    }
+    let sent = transport(AddressPolicy { allow_http: false, allow_loopback: true })
+        .send(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), true)
+        .await;
+    assert!(matches!(sent, Err(TokenError::Denied(_))));
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_given_up_in_time() {
+    let server = ScriptedServer::start().await;
+    server.always(Answer::hang());
+    let none = ClientAuth::None { client_id: None };
+    let transport = transport(FOR_TESTS);
+    let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
+    let sent = tokio::time::timeout(Duration::from_secs(60), transport.send(&request, true))
+        .await
+        .unwrap();
+    assert!(matches!(sent, Err(TokenError::OutcomeUnknown(text)) if text.contains("30 seconds")));
+}
