@@ -1,0 +1,11 @@
+//! The decisions: pure functions of what was observed and of the time, which is always an argument.
+
+pub mod failure;
+pub mod ownership;
+pub mod plan;
+pub mod record;
+pub mod render;
+pub mod resolve;
+pub mod rotation;
+pub mod schedule;
+pub mod status;

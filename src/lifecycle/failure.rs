@@ -1,0 +1,256 @@
+//! Failures: what went wrong, and when it is tried again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::Reason;
+use crate::api::condition::{Class, READY};
+use crate::api::credential::{FailureStatus, OAuthCredentialStatus};
+use crate::oauth::error::TokenError;
+
+use super::resolve::GrantKind;
+use super::schedule::{back_off, bounded_retry_after, plus, to_second};
+
+/// The authorization server is asked once more after this before `invalid_grant` is believed.
+const CONFIRM_AFTER: Duration = Duration::from_secs(60);
+/// Refusals of client or request are tried again this often, since their cause may be mended on the server's side.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(3600);
+
+/// What is wrong, in one reason and one sentence that names the field or key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The reason of the condition.
+    pub reason: Reason,
+    /// The message of the condition.
+    pub message: String,
+    /// What the server asked to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// The sentence for the condition; where somebody must act it ends with what to do.
+    pub fn text(&self) -> String {
+        explain(self.reason, &self.message)
+    }
+
+    /// A problem without a server-given wait.
+    pub fn new(reason: Reason, message: String) -> Self {
+        Self { reason, message, retry_after: None }
+    }
+
+    /// What a token error means for a credential.
+    pub fn from_token_error(error: &TokenError, grant: GrantKind) -> Self {
+        let waits = |reason, message, retry_after| Self { reason, message, retry_after };
+        match error {
+            TokenError::Denied(why) => Self::new(Reason::EndpointDenied, why.clone()),
+            TokenError::NotSent(why) => Self::new(Reason::EndpointUnreachable, why.clone()),
+            TokenError::OutcomeUnknown(why) => {
+                Self::new(Reason::ExchangeOutcomeUnknown, why.clone())
+            }
+            TokenError::Invalid(why) => Self::new(Reason::ResponseInvalid, why.clone()),
+            TokenError::InvalidGrant(why) if grant == GrantKind::RefreshToken => {
+                Self::new(Reason::RefreshTokenRejected, why.clone())
+            }
+            TokenError::InvalidGrant(why) | TokenError::InvalidRequest(why) => {
+                Self::new(Reason::RequestRejected, why.clone())
+            }
+            TokenError::InvalidClient(why) => Self::new(Reason::ClientRejected, why.clone()),
+            TokenError::RateLimited { retry_after } => waits(
+                Reason::RateLimited,
+                "the authorization server answered 429 (too many requests)".to_owned(),
+                *retry_after,
+            ),
+            TokenError::Server { status, retry_after } => waits(
+                Reason::ServerError,
+                format!("the authorization server answered {status}"),
+                *retry_after,
+            ),
+        }
+    }
+}
+
+fn explain(reason: Reason, message: &str) -> String {
+    match reason.class() {
+        Class::Well | Class::Passing => message.to_owned(),
+        Class::Configuration | Class::Refused | Class::SignIn => {
+            format!("{message}. {}", reason.remedy().replace('`', ""))
+        }
+    }
+}
+
+/// A problem with its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What is wrong.
+    pub reason: Reason,
+    /// In a sentence.
+    pub message: String,
+    /// How often in a row.
+    pub attempts: i64,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was last seen.
+    pub last_attempt: Timestamp,
+    /// When it is tried again; never by itself when absent.
+    pub next_attempt: Option<Timestamp>,
+    /// The generation that failed.
+    pub generation: i64,
+    /// The source that failed.
+    pub source_version: Option<String>,
+}
+
+/// What a failure happened to.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// UID of the credential.
+    pub uid: &'a str,
+    /// Its generation.
+    pub generation: i64,
+    /// `resourceVersion` of the source.
+    pub source_version: Option<&'a str>,
+    /// When the attempt ended.
+    pub at: Timestamp,
+}
+
+impl Failure {
+    /// Adds a problem to what failed before.
+    pub fn after(previous: Option<&Self>, problem: &Problem, attempt: &Attempt<'_>) -> Self {
+        let previous = previous
+            .filter(|previous| previous.is_about(attempt.generation, attempt.source_version));
+        let attempts = previous.map_or(1, |previous| previous.attempts.saturating_add(1));
+        let confirmed = problem.reason == Reason::RefreshTokenRejected
+            && previous.is_some_and(|previous| previous.reason == Reason::RefreshTokenRejected);
+        let reason = if confirmed { Reason::ReauthorizationRequired } else { problem.reason };
+        let wait = match reason.class() {
+            // Neither needs a token request to look again, and no watch tells when they are mended.
+            Class::Configuration
+                if matches!(reason, Reason::StateInvalid | Reason::EndpointDenied) =>
+            {
+                Some(back_off(attempts, attempt.uid))
+            }
+            Class::Well | Class::Configuration | Class::SignIn => None,
+            Class::Refused => Some(ASK_AGAIN_AFTER.saturating_add(back_off(1, attempt.uid))),
+            Class::Passing if reason == Reason::RefreshTokenRejected => {
+                Some(CONFIRM_AFTER.saturating_add(back_off(1, attempt.uid)))
+            }
+            Class::Passing => Some(
+                back_off(attempts, attempt.uid)
+                    .max(bounded_retry_after(problem.retry_after.unwrap_or_default())),
+            ),
+        };
+        let at = to_second(attempt.at);
+        Self {
+            reason,
+            message: explain(reason, &problem.message),
+            attempts,
+            since: previous.map_or(at, |previous| previous.since),
+            last_attempt: at,
+            // One second more than the truncated time, so that the wait is never shorter than said.
+            next_attempt: wait
+                .map(|wait| to_second(plus(at, wait.saturating_add(Duration::from_secs(1))))),
+            generation: attempt.generation,
+            source_version: attempt.source_version.map(ToOwned::to_owned),
+        }
+    }
+
+    /// Whether it happened to this generation and this source; a change of either is tried at once.
+    pub fn is_about(&self, generation: i64, source_version: Option<&str>) -> bool {
+        self.generation == generation && self.source_version.as_deref() == source_version
+    }
+
+    /// Reads what an earlier process wrote.
+    pub fn from_status(status: &OAuthCredentialStatus) -> Option<Self> {
+        let failure = status.failure.as_ref()?;
+        let ready = status.conditions.iter().find(|condition| condition.type_ == READY);
+        Some(Self {
+            reason: failure.reason.parse().ok()?,
+            message: ready.map(|ready| ready.message.clone()).unwrap_or_default(),
+            attempts: failure.attempts,
+            since: failure.since.0,
+            last_attempt: failure.last_attempt_time.0,
+            next_attempt: failure.next_attempt_time.as_ref().map(|time| time.0),
+            generation: status.observed_generation?,
+            source_version: failure.source_version.clone(),
+        })
+    }
+
+    /// As it is written into the status.
+    pub fn to_status(&self) -> FailureStatus {
+        FailureStatus {
+            reason: self.reason.as_str().to_owned(),
+            attempts: self.attempts,
+            since: Time(self.since),
+            last_attempt_time: Time(self.last_attempt),
+            next_attempt_time: self.next_attempt.map(Time),
+            source_version: self.source_version.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ATTEMPT: Attempt<'_> =
+        Attempt { uid: "uid", generation: 1, source_version: Some("7"), at: Timestamp::UNIX_EPOCH };
+
+    fn after(previous: Option<&Failure>, reason: Reason) -> Failure {
+        Failure::after(previous, &Problem::new(reason, String::new()), &ATTEMPT)
+    }
+
+    #[test]
+    fn a_refusal_of_the_token_is_believed_the_second_time() {
+        let first = after(None, Reason::RefreshTokenRejected);
+        assert_eq!(first.reason, Reason::RefreshTokenRejected);
+        assert!(first.next_attempt.unwrap().as_second() >= 60);
+        let second = after(Some(&first), Reason::RefreshTokenRejected);
+        assert_eq!((second.reason, second.next_attempt), (Reason::ReauthorizationRequired, None));
+    }
+
+    #[test]
+    fn another_source_begins_anew() {
+        let first = after(None, Reason::RefreshTokenRejected);
+        let other = Attempt { source_version: Some("8"), ..ATTEMPT };
+        let second = Failure::after(
+            Some(&first),
+            &Problem::new(Reason::RefreshTokenRejected, String::new()),
+            &other,
+        );
+        assert_eq!((second.reason, second.attempts), (Reason::RefreshTokenRejected, 1));
+    }
+
+    #[test]
+    fn retry_after_lengthens_the_back_off_and_never_shortens_it() {
+        let limited = |seconds| {
+            let problem = Problem {
+                retry_after: Some(Duration::from_secs(seconds)),
+                ..Problem::new(Reason::RateLimited, String::new())
+            };
+            Failure::after(None, &problem, &ATTEMPT).next_attempt.unwrap().as_second()
+        };
+        assert!(limited(120) >= 120);
+        assert!(limited(0) >= 5);
+        assert!(limited(u64::MAX) <= 86_401);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let failure = Failure { message: "m".into(), ..after(None, Reason::ServerError) };
+        let mut status = OAuthCredentialStatus {
+            observed_generation: Some(1),
+            failure: Some(failure.to_status()),
+            ..Default::default()
+        };
+        status.conditions.push(k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition {
+            type_: READY.into(),
+            message: "m".into(),
+            status: "False".into(),
+            reason: "ServerError".into(),
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+            observed_generation: None,
+        });
+        assert_eq!(Failure::from_status(&status), Some(failure));
+    }
+}

@@ -1,0 +1,405 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::api::OAuthCredentialSpec;
+use crate::lifecycle::failure::Attempt;
+use crate::lifecycle::resolve;
+use crate::oauth::address::AddressPolicy;
+
+const NOW: i64 = 1_000_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn spec_of(grant: &str) -> OAuthCredentialSpec {
+    serde_json::from_value(json!({
+        "provider": {"tokenEndpoint": "https://as.example/t"},
+        "grant": {grant: {}},
+        "source": {"name": "s"},
+        "target": {"name": "t"},
+        "renewal": {"jitter": "0s"},
+    }))
+    .unwrap()
+}
+
+/// A world in order, ten minutes into an hour; each test spoils what it is about.
+#[derive(Debug)]
+struct Scene {
+    spec: OAuthCredentialSpec,
+    source: Option<SecretFacts>,
+    state: Option<SecretFacts>,
+    target: Option<SecretFacts>,
+    failure: Option<Failure>,
+    rival: Option<&'static str>,
+    suspended: bool,
+    in_flight: bool,
+    last_attempt: Option<Timestamp>,
+    known_source: Option<&'static str>,
+}
+
+fn record(spec: &OAuthCredentialSpec) -> Record {
+    Record {
+        revision: 1,
+        issued_at: at(NOW - 600),
+        expires_at: Some(at(NOW + 3000)),
+        request: resolve::spec(spec, AddressPolicy::default()).unwrap().request_digest,
+        source_version: "7".into(),
+        scopes: vec![],
+        rotations: 0,
+        rotated_at: None,
+    }
+}
+
+fn secret(spec: &OAuthCredentialSpec, record: Option<Record>) -> SecretFacts {
+    let fields = record.as_ref().map_or(0, |record| {
+        ownership::fingerprint(&render::target_fields("c", &spec.target, record))
+    });
+    SecretFacts {
+        uid: "u".into(),
+        version: "9".into(),
+        credential: record.is_some().then(|| "c".to_owned()),
+        template: Some(render::template_digest(&spec.target)),
+        record,
+        fields,
+        refused_source: None,
+    }
+}
+
+impl Scene {
+    fn of(grant: &str) -> Self {
+        let spec = spec_of(grant);
+        let record = record(&spec);
+        Self {
+            source: Some(SecretFacts { version: "7".into(), ..SecretFacts::default() }),
+            state: (grant == "refreshToken").then(|| secret(&spec, Some(record.clone()))),
+            target: Some(secret(&spec, Some(record))),
+            spec,
+            failure: None,
+            rival: None,
+            suspended: false,
+            in_flight: false,
+            last_attempt: None,
+            known_source: None,
+        }
+    }
+
+    fn plan_at(&self, now: i64) -> Plan {
+        let resolved = resolve::spec(&self.spec, AddressPolicy::default());
+        let world = World {
+            name: "c",
+            uid: "uid",
+            generation: 1,
+            suspended: self.suspended,
+            spec: resolved.as_ref(),
+            source: self.source.as_ref(),
+            state: self.state.as_ref(),
+            target: self.target.as_ref(),
+            rival: self.rival,
+            failure: self.failure.as_ref(),
+            in_flight: self.in_flight,
+            last_attempt: self.last_attempt,
+            not_before: None,
+            known_source: self.known_source,
+            known_target: None,
+        };
+        plan(&world, at(now))
+    }
+
+    fn plan(&self) -> Plan {
+        self.plan_at(NOW)
+    }
+
+    fn failing(mut self, reason: Reason, retry_after: u64) -> Self {
+        let problem = Problem {
+            retry_after: Some(Duration::from_secs(retry_after)),
+            ..Problem::new(reason, "x".into())
+        };
+        let attempt =
+            Attempt { uid: "uid", generation: 1, source_version: Some("7"), at: at(NOW - 1) };
+        self.failure = Some(Failure::after(None, &problem, &attempt));
+        self
+    }
+}
+
+fn reason(plan: &Plan) -> Reason {
+    crate::lifecycle::status::finding(&plan.verdict).reason
+}
+
+const GRANTS: [&str; 2] = ["refreshToken", "clientCredentials"];
+
+#[test]
+fn does_nothing_until_the_renewal_when_all_is_in_order() {
+    for grant in GRANTS {
+        let plan = Scene::of(grant).plan();
+        assert_eq!((plan.action, reason(&plan)), (Action::Wait, Reason::Fresh), "{grant}");
+        assert_eq!(plan.wake_at, Some(at(NOW - 600 + 2400)));
+        assert_eq!(plan.next_renewal, plan.wake_at);
+    }
+}
+
+#[test]
+fn renews_when_it_is_time() {
+    for grant in GRANTS {
+        let scene = Scene::of(grant);
+        assert_eq!(scene.plan_at(NOW - 600 + 2399).action, Action::Wait);
+        assert_eq!(scene.plan_at(NOW - 600 + 2400).action, Action::Exchange(Why::Due), "{grant}");
+    }
+}
+
+#[test]
+fn asks_for_the_first_token() {
+    let scene = Scene { state: None, target: None, ..Scene::of("refreshToken") };
+    assert_eq!(scene.plan().action, Action::Exchange(Why::First));
+    let scene = Scene { target: None, ..Scene::of("clientCredentials") };
+    assert_eq!(scene.plan().action, Action::Exchange(Why::First));
+}
+
+#[test]
+fn renders_a_lost_target_from_the_state_without_a_request() {
+    let scene = Scene { target: None, ..Scene::of("refreshToken") };
+    assert_eq!(scene.plan().action, Action::Render);
+}
+
+#[test]
+fn renders_an_edited_target_from_the_state_and_asks_again_without_one() {
+    for (grant, action) in
+        [("refreshToken", Action::Render), ("clientCredentials", Action::Exchange(Why::TargetLost))]
+    {
+        let mut scene = Scene::of(grant);
+        scene.target.as_mut().unwrap().fields = 0;
+        assert_eq!(scene.plan().action, action, "{grant}");
+    }
+}
+
+#[test]
+fn renders_when_labels_or_annotations_of_the_spec_change() {
+    let mut scene = Scene::of("refreshToken");
+    scene.spec.target.labels = BTreeMap::from([("a".into(), "b".into())]);
+    assert_eq!(scene.plan().action, Action::Render);
+}
+
+#[test]
+fn does_not_render_an_expired_token() {
+    let scene = Scene { target: None, ..Scene::of("refreshToken") };
+    assert_eq!(scene.plan_at(NOW + 3000).action, Action::Exchange(Why::Due));
+}
+
+#[test]
+fn an_edit_of_the_request_acts_at_once() {
+    for grant in GRANTS {
+        let mut scene = Scene::of(grant);
+        scene.spec.scopes = vec!["a".into()];
+        let plan = scene.plan();
+        assert_eq!(plan.action, Action::Exchange(Why::RequestChanged), "{grant}");
+        assert_ne!(reason(&plan), Reason::Fresh);
+    }
+}
+
+#[test]
+fn an_edit_of_the_source_acts_at_once_unless_it_is_known_to_say_the_same() {
+    for grant in GRANTS {
+        let mut scene = Scene::of(grant);
+        scene.source.as_mut().unwrap().version = "8".into();
+        assert_eq!(scene.plan().action, Action::Exchange(Why::SourceChanged), "{grant}");
+        scene.known_source = Some("8");
+        assert_eq!(scene.plan().action, Action::Wait, "{grant}");
+    }
+}
+
+#[test]
+fn two_requests_keep_the_minimum_interval() {
+    let scene = Scene {
+        state: None,
+        target: None,
+        last_attempt: Some(at(NOW - 4)),
+        ..Scene::of("refreshToken")
+    };
+    let plan = scene.plan();
+    assert_eq!((plan.action, plan.wake_at), (Action::Wait, Some(at(NOW + 6))));
+    assert_eq!(scene.plan_at(NOW + 6).action, Action::Exchange(Why::First));
+}
+
+#[test]
+fn a_foreign_target_is_not_touched() {
+    for owner in [None, Some("other".to_owned())] {
+        let mut scene = Scene::of("refreshToken");
+        scene.target.as_mut().unwrap().credential = owner;
+        let plan = scene.plan_at(NOW + 10_000);
+        assert_eq!((plan.action, reason(&plan)), (Action::Wait, Reason::TargetConflict));
+    }
+}
+
+#[test]
+fn the_younger_of_two_credentials_on_one_target_waits() {
+    let plan = Scene { rival: Some("older"), ..Scene::of("refreshToken") }.plan();
+    assert_eq!((plan.action, reason(&plan)), (Action::Wait, Reason::TargetConflict));
+}
+
+#[test]
+fn a_missing_source_is_said_and_waited_for() {
+    let plan =
+        Scene { source: None, state: None, target: None, ..Scene::of("refreshToken") }.plan();
+    assert_eq!(
+        (plan.action, reason(&plan), plan.wake_at),
+        (Action::Wait, Reason::SourceNotFound, None)
+    );
+}
+
+#[test]
+fn a_suspended_credential_sends_nothing_and_wakes_when_its_token_expires() {
+    let plan = Scene { suspended: true, ..Scene::of("refreshToken") }.plan_at(NOW + 2999);
+    assert_eq!(
+        (plan.action, reason(&plan), plan.wake_at),
+        (Action::Wait, Reason::Suspended, Some(at(NOW + 3000)))
+    );
+}
+
+#[test]
+fn nothing_else_begins_while_an_exchange_is_under_way() {
+    let plan = Scene { in_flight: true, ..Scene::of("refreshToken") }.plan_at(NOW + 2000);
+    assert_eq!((plan.action, reason(&plan)), (Action::Wait, Reason::Fresh));
+}
+
+#[test]
+fn a_failure_is_waited_out_and_then_tried_again() {
+    let scene = Scene { state: None, target: None, ..Scene::of("refreshToken") }
+        .failing(Reason::RateLimited, 100);
+    let plan = scene.plan();
+    assert_eq!(
+        (plan.action, reason(&plan), plan.wake_at),
+        (Action::Wait, Reason::RateLimited, Some(at(NOW + 100)))
+    );
+    assert_eq!(scene.plan_at(NOW + 100).action, Action::Exchange(Why::First));
+}
+
+#[test]
+fn a_failure_ends_with_a_change_of_source_or_spec() {
+    let mut scene = Scene { state: None, target: None, ..Scene::of("refreshToken") }
+        .failing(Reason::SourceInvalid, 0);
+    assert_eq!(scene.plan_at(NOW + 1_000_000).action, Action::Wait);
+    scene.source.as_mut().unwrap().version = "8".into();
+    assert_eq!(scene.plan().action, Action::Exchange(Why::First));
+}
+
+#[test]
+fn a_dead_refresh_token_is_never_sent_again_and_a_new_seed_is() {
+    let mut scene = Scene::of("refreshToken");
+    scene.state.as_mut().unwrap().refused_source = Some("7".into());
+    let plan = scene.plan_at(NOW + 10_000);
+    assert_eq!(
+        (plan.action, reason(&plan), plan.wake_at),
+        (Action::Wait, Reason::ReauthorizationRequired, None)
+    );
+    scene.source.as_mut().unwrap().version = "8".into();
+    assert!(matches!(scene.plan_at(NOW + 10_000).action, Action::Exchange(_)));
+}
+
+#[test]
+fn a_spent_seed_is_not_sent_when_the_state_is_gone() {
+    let mut scene = Scene { state: None, ..Scene::of("refreshToken") };
+    scene.target.as_mut().unwrap().record.as_mut().unwrap().rotations = 1;
+    let plan = scene.plan();
+    assert_eq!((plan.action, reason(&plan)), (Action::Wait, Reason::ReauthorizationRequired));
+}
+
+#[test]
+fn an_unknown_lifetime_is_said_and_nothing_is_sent() {
+    for grant in GRANTS {
+        let mut scene = Scene::of(grant);
+        let record = Record { expires_at: None, ..record(&scene.spec) };
+        scene.state = scene.state.map(|_| secret(&scene.spec, Some(record.clone())));
+        scene.target = Some(secret(&scene.spec, Some(record)));
+        let plan = scene.plan_at(NOW + 1_000_000);
+        assert_eq!(
+            (plan.action, reason(&plan), plan.wake_at),
+            (Action::Wait, Reason::LifetimeUnknown, None),
+            "{grant}"
+        );
+    }
+}
+
+#[test]
+fn a_target_that_could_not_be_written_is_not_written_again_at_once() {
+    let scene =
+        Scene { target: None, ..Scene::of("refreshToken") }.failing(Reason::TargetNotWritable, 100);
+    assert_eq!(scene.plan().action, Action::Wait);
+    assert_eq!(scene.plan_at(NOW + 100).action, Action::Render);
+}
+
+prop_compose! {
+    fn scenes()(
+        grant in prop::sample::select(GRANTS.to_vec()),
+        source in prop::option::of(7_u32..9),
+        has_state in any::<bool>(),
+        has_target in any::<bool>(),
+        foreign in any::<bool>(),
+        edited in any::<bool>(),
+        lifetime in prop::option::of(1_i64..100_000),
+        age in 0_i64..100_000,
+        suspended in any::<bool>(),
+        in_flight in any::<bool>(),
+        refused in any::<bool>(),
+        failed in prop::option::of(0_u64..1000),
+        last_attempt in prop::option::of(0_i64..1000),
+    ) -> Scene {
+        let mut scene = Scene::of(grant);
+        let issued_at = at(NOW - age);
+        let record = Record { issued_at, expires_at: lifetime.map(|lifetime| at(NOW - age + lifetime)), ..record(&scene.spec) };
+        scene.source = source.map(|version| SecretFacts { version: version.to_string(), ..SecretFacts::default() });
+        scene.state = scene.state.filter(|_| has_state).map(|_| secret(&scene.spec, Some(record.clone())));
+        if let Some(state) = scene.state.as_mut().filter(|_| refused) {
+            state.refused_source = Some("7".into());
+        }
+        scene.target = has_target.then(|| secret(&scene.spec, Some(record)));
+        if let Some(target) = scene.target.as_mut() {
+            if foreign { target.credential = None; }
+            if edited { target.fields = 0; }
+        }
+        scene.suspended = suspended;
+        scene.in_flight = in_flight;
+        scene.last_attempt = last_attempt.map(|ago| at(NOW - ago));
+        match failed { Some(after) => scene.failing(Reason::ServerError, after), None => scene }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_wait_never_wakes_in_the_past_and_never_too_early_to_act(scene in scenes()) {
+        let plan = scene.plan();
+        if plan.action == Action::Wait {
+            if let Some(wake_at) = plan.wake_at {
+                prop_assert!(wake_at > at(NOW), "a wake in the past would be a hot loop");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_for_who_may_not(scene in scenes()) {
+        let plan = scene.plan();
+        let foreign = scene.target.as_ref().is_some_and(|target| target.credential.is_none());
+        if scene.suspended || scene.in_flight || scene.source.is_none() || foreign {
+            prop_assert!(!matches!(plan.action, Action::Exchange(_)));
+        }
+    }
+
+    #[test]
+    fn a_successful_exchange_leads_to_rest(scene in scenes()) {
+        let Action::Exchange(_) = scene.plan().action else { return Ok(()) };
+        let source_version = scene.source.as_ref().unwrap().version.clone();
+        let record = Record {
+            issued_at: at(NOW), expires_at: Some(at(NOW + 3600)), source_version, ..record(&scene.spec)
+        };
+        let after = Scene {
+            state: (scene.spec.grant == crate::api::grant::Grant::default()).then(|| secret(&scene.spec, Some(record.clone()))),
+            target: Some(secret(&scene.spec, Some(record))),
+            failure: None,
+            ..scene
+        };
+        prop_assert_eq!(after.plan().action, Action::Wait);
+    }
+}

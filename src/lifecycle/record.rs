@@ -1,0 +1,266 @@
+//! What the operator remembers of a token set, and where: in annotations what is no secret, on the state Secret for grants
+//! that spend a refresh token and on the target for the others; in the state Secret's data all of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::api::Reason;
+use crate::oauth::client_auth::fingerprint;
+use crate::oauth::secret::{AccessToken, RefreshToken};
+
+use super::failure::Problem;
+
+/// Annotation with the name of the credential that a target or state Secret was made for.
+pub const CREDENTIAL: &str = "oauth-keeper.dev/credential";
+/// Annotation that counts the token sets.
+pub const REVISION: &str = "oauth-keeper.dev/revision";
+/// Annotation with the time of the token request.
+pub const ISSUED_AT: &str = "oauth-keeper.dev/issued-at";
+/// Annotation with the access token's expiry; absent when nobody knows it.
+pub const EXPIRES_AT: &str = "oauth-keeper.dev/expires-at";
+const REQUEST: &str = "oauth-keeper.dev/request";
+const SOURCE_VERSION: &str = "oauth-keeper.dev/source-version";
+const SCOPES: &str = "oauth-keeper.dev/scopes";
+const ROTATIONS: &str = "oauth-keeper.dev/rotations";
+const ROTATED_AT: &str = "oauth-keeper.dev/rotated-at";
+/// Annotation of a state whose refresh token is dead: the version of the source that held its seed.
+pub const REFUSED_SOURCE: &str = "oauth-keeper.dev/refused-source";
+
+/// The format of [`StateRecord`].
+pub(super) const VERSION: u32 = 1;
+/// How many seeds are remembered.
+const MAX_SEEDS: usize = 8;
+
+/// What can be known of a token set without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Counts the token sets.
+    pub revision: i64,
+    /// When it was requested.
+    pub issued_at: Timestamp,
+    /// When the access token expires, if anybody knows.
+    pub expires_at: Option<Timestamp>,
+    /// [`super::resolve::Resolved::request_digest`] of its request.
+    pub request: String,
+    /// `resourceVersion` of the source it was requested with.
+    pub source_version: String,
+    /// Granted scopes, as far as the server named them.
+    pub scopes: Vec<String>,
+    /// How often the refresh token was rotated since the seed.
+    pub rotations: i64,
+    /// When last.
+    pub rotated_at: Option<Timestamp>,
+}
+
+impl Record {
+    /// Reads the annotations; nothing when they are not those of a record.
+    pub fn from_annotations(annotations: &BTreeMap<String, String>) -> Option<Self> {
+        let text = |key: &str| annotations.get(key).map(String::as_str);
+        let time = |key: &str| text(key).map(str::parse::<Timestamp>).transpose().ok();
+        Some(Self {
+            revision: text(REVISION)?.parse().ok()?,
+            issued_at: time(ISSUED_AT)??,
+            expires_at: time(EXPIRES_AT)?,
+            request: text(REQUEST)?.to_owned(),
+            source_version: text(SOURCE_VERSION)?.to_owned(),
+            scopes: text(SCOPES)
+                .unwrap_or_default()
+                .split_ascii_whitespace()
+                .map(ToOwned::to_owned)
+                .collect(),
+            rotations: text(ROTATIONS).map_or(Some(0), |text| text.parse().ok())?,
+            rotated_at: time(ROTATED_AT)?,
+        })
+    }
+
+    /// Writes the annotations. Absent ones are given as `None`, so that a merge patch removes them.
+    pub fn to_annotations(&self) -> BTreeMap<String, Option<String>> {
+        let rotated = self.rotations > 0;
+        [
+            (REVISION, Some(self.revision.to_string())),
+            (ISSUED_AT, Some(self.issued_at.to_string())),
+            (EXPIRES_AT, self.expires_at.map(|time| time.to_string())),
+            (REQUEST, Some(self.request.clone())),
+            (SOURCE_VERSION, Some(self.source_version.clone())),
+            (SCOPES, (!self.scopes.is_empty()).then(|| self.scopes.join(" "))),
+            (ROTATIONS, rotated.then(|| self.rotations.to_string())),
+            (ROTATED_AT, self.rotated_at.filter(|_| rotated).map(|time| time.to_string())),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+    }
+
+    /// Whether the access token is known to be good for a while.
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires_at| now < expires_at)
+    }
+}
+
+/// The whole record, as the state Secret keeps it under `record`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateRecord {
+    /// The format, so that a later one is refused and not misread.
+    pub version: u32,
+    /// Counts the commits; also the revision of the token set.
+    pub generation: i64,
+    /// The newest refresh token.
+    #[serde(serialize_with = "write_refresh", deserialize_with = "read_refresh")]
+    pub refresh_token: RefreshToken,
+    /// The access token that came with it.
+    #[serde(serialize_with = "write_access", deserialize_with = "read_access")]
+    pub access_token: AccessToken,
+    /// Its type.
+    pub token_type: String,
+    /// Its scopes, as far as the server named them.
+    pub scopes: Vec<String>,
+    /// When it was requested.
+    pub issued_at: Timestamp,
+    /// When it expires, if anybody knows.
+    pub expires_at: Option<Timestamp>,
+    /// Salt of the hashes, random for each state.
+    pub salt: String,
+    /// Hashes of the seeds that were in the source, newest last.
+    pub seeds: Vec<String>,
+    /// Rotations since the newest seed.
+    pub rotations: i64,
+    /// When last.
+    pub rotated_at: Option<Timestamp>,
+    /// Digest of the request.
+    pub request: String,
+    /// Fingerprint of the client.
+    pub client: String,
+    /// `resourceVersion` of the source.
+    pub source_version: String,
+    /// Whether the authorization server called the refresh token dead.
+    #[serde(default)]
+    pub refused: bool,
+}
+
+impl StateRecord {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// `StateInvalid`; the text repeats nothing of the content.
+    pub fn parse(bytes: &[u8], secret: &str) -> Result<Self, Problem> {
+        let invalid = |what: String| {
+            Problem::new(
+                Reason::StateInvalid,
+                format!("the record in the state Secret {secret} {what}"),
+            )
+        };
+        let record: Self = serde_json::from_slice(bytes).map_err(|error| {
+            invalid(format!("can't be read (line {}, column {})", error.line(), error.column()))
+        })?;
+        if record.version > VERSION {
+            return Err(invalid(format!(
+                "has version {}, which a later oauth-keeper wrote",
+                record.version
+            )));
+        }
+        Ok(record)
+    }
+
+    /// What of it goes into annotations.
+    pub fn header(&self) -> Record {
+        Record {
+            revision: self.generation,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            request: self.request.clone(),
+            source_version: self.source_version.clone(),
+            scopes: self.scopes.clone(),
+            rotations: self.rotations,
+            rotated_at: self.rotated_at,
+        }
+    }
+
+    /// Whether a seed was in the source before.
+    pub fn knows(&self, seed: &RefreshToken) -> bool {
+        self.seeds.contains(&seed_hash(&self.salt, seed))
+    }
+
+    /// Adds a seed, and forgets the oldest beyond eight.
+    pub(super) fn remember(&mut self, seed: &RefreshToken) {
+        let hash = seed_hash(&self.salt, seed);
+        self.seeds.retain(|known| *known != hash);
+        self.seeds.push(hash);
+        let excess = self.seeds.len().saturating_sub(MAX_SEEDS);
+        self.seeds.drain(..excess);
+    }
+}
+
+/// Salted hash of a refresh token.
+pub fn seed_hash(salt: &str, token: &RefreshToken) -> String {
+    fingerprint(salt.as_bytes(), &[token.expose()])
+}
+
+// The only place where tokens are serialized: into the state Secret's own record.
+
+fn write_refresh<S: Serializer>(token: &RefreshToken, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(token.expose())
+}
+
+fn read_refresh<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RefreshToken, D::Error> {
+    String::deserialize(deserializer).map(RefreshToken::new)
+}
+
+fn write_access<S: Serializer>(token: &AccessToken, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(token.expose())
+}
+
+fn read_access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AccessToken, D::Error> {
+    String::deserialize(deserializer).map(AccessToken::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            revision: 3,
+            issued_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+            expires_at: None,
+            request: "r".into(),
+            source_version: "7".into(),
+            scopes: vec!["a".into(), "b".into()],
+            rotations: 2,
+            rotated_at: Some("2026-01-02T03:04:06Z".parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn what_is_written_into_annotations_is_read_back() {
+        let written: BTreeMap<String, String> = record()
+            .to_annotations()
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect();
+        assert_eq!(Record::from_annotations(&written), Some(record()));
+    }
+
+    #[test]
+    fn spoiled_annotations_are_no_record() {
+        for key in [REVISION, ISSUED_AT, REQUEST, SOURCE_VERSION] {
+            let mut written: BTreeMap<String, String> = record()
+                .to_annotations()
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value?)))
+                .collect();
+            written.remove(key);
+            assert_eq!(Record::from_annotations(&written), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_spoiled_record_is_refused_without_repeating_it() {
+        let problem =
+            StateRecord::parse(br#"{"version":1,"generation":"canary"}"#, "s").unwrap_err();
+        assert_eq!(problem.reason, Reason::StateInvalid);
+        assert!(!problem.message.contains("canary"), "{}", problem.message);
+    }
+}

@@ -1,0 +1,173 @@
+//! What the target Secret shall hold.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::api::target::TargetSpec;
+use crate::oauth::response::TokenSet;
+
+use super::ownership::Fields;
+use super::record::{CREDENTIAL, Record, StateRecord};
+
+/// The label that tells who manages a Secret.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "oauth-keeper");
+
+/// An access token on its way into a target.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// The token, for `access_token`.
+    pub access_token: crate::oauth::secret::AccessToken,
+    /// Its type, for `token_type`.
+    pub token_type: String,
+    /// Its expiry, for `expires_at`.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Tokens {
+    /// From a token response.
+    pub fn from_set(set: &TokenSet, expires_at: Option<Timestamp>) -> Self {
+        Self {
+            access_token: set.access_token.clone(),
+            token_type: set.token_type.clone(),
+            expires_at,
+        }
+    }
+
+    /// From the state.
+    pub fn from_state(record: &StateRecord) -> Self {
+        Self {
+            access_token: record.access_token.clone(),
+            token_type: record.token_type.clone(),
+            expires_at: record.expires_at,
+        }
+    }
+}
+
+/// Keys, labels and annotations of a Secret as they shall be; `None` removes an annotation.
+pub struct Rendered {
+    /// Data by key.
+    pub data: BTreeMap<&'static str, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, Option<String>>,
+}
+
+/// Writes the target.
+pub fn target(credential: &str, spec: &TargetSpec, tokens: &Tokens, record: &Record) -> Rendered {
+    let access_token = tokens.access_token.expose();
+    let data = BTreeMap::from([
+        ("access_token", access_token.to_owned()),
+        ("token_type", tokens.token_type.clone()),
+        ("expires_at", tokens.expires_at.map(|time| time.to_string()).unwrap_or_default()),
+        ("authorization", format!("{} {access_token}", tokens.token_type)),
+    ]);
+    Rendered { data, labels: labels(spec), annotations: annotations(credential, spec, record) }
+}
+
+/// The fields that a target in order has from us; what `target` writes, without the tokens.
+pub fn target_fields(credential: &str, spec: &TargetSpec, record: &Record) -> Fields {
+    let data = ["access_token", "token_type", "expires_at", "authorization"]
+        .map(|key| format!("data/{key}"));
+    let labels = labels(spec).into_keys().map(|key| format!("label/{key}"));
+    let annotations = annotations(credential, spec, record).into_iter();
+    let annotations =
+        annotations.filter_map(|(key, value)| value.map(|_| format!("annotation/{key}")));
+    data.into_iter().chain(labels).chain(annotations).collect()
+}
+
+/// A number that changes with the values of labels and annotations the user asks for.
+pub fn template_digest(spec: &TargetSpec) -> String {
+    let pairs = spec
+        .labels
+        .iter()
+        .map(|pair| ("l", pair))
+        .chain(spec.annotations.iter().map(|pair| ("a", pair)));
+    let texts: Vec<&str> =
+        pairs.flat_map(|(kind, (key, value))| [kind, key.as_str(), value.as_str()]).collect();
+    crate::oauth::client_auth::fingerprint(b"template", &texts)
+}
+
+/// Annotation with the [`template_digest`] a target was written with.
+pub const TEMPLATE: &str = "oauth-keeper.dev/template";
+
+fn labels(spec: &TargetSpec) -> BTreeMap<String, String> {
+    let mut labels = spec.labels.clone();
+    labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
+    labels
+}
+
+fn annotations(
+    credential: &str,
+    spec: &TargetSpec,
+    record: &Record,
+) -> BTreeMap<String, Option<String>> {
+    let mut annotations = record.to_annotations();
+    annotations.insert(CREDENTIAL.to_owned(), Some(credential.to_owned()));
+    annotations.insert(TEMPLATE.to_owned(), Some(template_digest(spec)));
+    annotations
+        .extend(spec.annotations.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
+    annotations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::secret::AccessToken;
+
+    fn record() -> Record {
+        Record {
+            revision: 1,
+            issued_at: Timestamp::UNIX_EPOCH,
+            expires_at: Some(Timestamp::UNIX_EPOCH),
+            request: "q".into(),
+            source_version: "1".into(),
+            scopes: vec![],
+            rotations: 0,
+            rotated_at: None,
+        }
+    }
+
+    #[test]
+    fn a_target_can_be_used_as_a_header() {
+        let spec =
+            TargetSpec { name: "t".into(), labels: BTreeMap::new(), annotations: BTreeMap::new() };
+        let tokens = Tokens {
+            access_token: AccessToken::new("abc"),
+            token_type: "Bearer".into(),
+            expires_at: Some(Timestamp::UNIX_EPOCH),
+        };
+        let rendered = target("c", &spec, &tokens, &record());
+        assert_eq!(rendered.data.get("authorization").map(String::as_str), Some("Bearer abc"));
+        assert_eq!(
+            rendered.data.get("expires_at").map(String::as_str),
+            Some("1970-01-01T00:00:00Z")
+        );
+    }
+
+    #[test]
+    fn the_expected_fields_are_those_that_are_written() {
+        let spec = TargetSpec {
+            name: "t".into(),
+            labels: BTreeMap::from([("team".into(), "a".into())]),
+            annotations: BTreeMap::from([("note".into(), "b".into())]),
+        };
+        let tokens = Tokens {
+            access_token: AccessToken::new("abc"),
+            token_type: "Bearer".into(),
+            expires_at: None,
+        };
+        let rendered = target("c", &spec, &tokens, &record());
+        let mut written: Fields = rendered.data.keys().map(|key| format!("data/{key}")).collect();
+        written.extend(rendered.labels.keys().map(|key| format!("label/{key}")));
+        written.extend(
+            rendered
+                .annotations
+                .iter()
+                .filter(|(_, value)| value.is_some())
+                .map(|(key, _)| format!("annotation/{key}")),
+        );
+        assert_eq!(target_fields("c", &spec, &record()), written);
+    }
+}
