@@ -1,0 +1,17 @@
+//! The Kubernetes side: watches, passes, exchanges and writes. Decides nothing itself; that is `lifecycle`'s.
+
+pub mod context;
+pub mod events;
+pub mod exchange;
+pub mod index;
+pub mod journal;
+pub mod notes;
+pub mod observe;
+pub mod reconcile;
+pub mod redeem;
+pub mod secrets;
+pub mod slots;
+pub mod spend;
+pub mod state;
+pub mod target;
+pub mod watches;

@@ -1,0 +1,91 @@
+//! What every pass needs.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
+use kube::Client;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::OAuthCredential;
+use crate::lifecycle::rotation::Holder;
+use crate::metrics::Metrics;
+use crate::oauth::address::AddressPolicy;
+use crate::oauth::transport::Transport;
+
+use super::events::Events;
+use super::index::Index;
+use super::journal::Journal;
+use super::notes::Notes;
+use super::secrets::Secrets;
+use super::slots::Slots;
+
+/// A credential, or what is left of one that can't be read.
+pub type Guarded = DeserializeGuard<OAuthCredential>;
+
+/// Where passes are asked for: the namespace of a scope, or all, with its queue.
+pub type Queue = (Option<String>, UnboundedSender<ObjectRef<Guarded>>);
+
+/// The other end of a queue.
+pub type Requests = UnboundedReceiver<ObjectRef<Guarded>>;
+
+/// What every pass needs.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Secrets, live.
+    pub secrets: Secrets,
+    /// The way to token endpoints.
+    pub transport: Transport,
+    /// What the transport allows, to say so before trying.
+    pub policy: AddressPolicy,
+    /// What the watches have shown.
+    pub index: Index,
+    /// What the process remembers.
+    pub notes: Notes,
+    /// Events on transitions.
+    pub events: Events,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The raw answers of exchanges that are not committed yet.
+    pub journal: Option<Journal>,
+    /// This process.
+    pub holder: Holder,
+    /// Exchanges that run beside the passes and are awaited at the end.
+    pub exchanges: TaskTracker,
+    /// How many of them at once.
+    pub slots: Slots,
+    /// Until when token requests may be sent: as long as nobody else can have become the leader.
+    pub term: watch::Receiver<Instant>,
+    /// The end of all work.
+    pub stopping: CancellationToken,
+    /// Where passes are asked for.
+    pub queues: Vec<Queue>,
+}
+
+impl Context {
+    /// Asks for a pass over a credential.
+    pub fn wake(&self, namespace: &str, name: &str) {
+        let in_scope = |queue: &&Queue| queue.0.as_deref().is_none_or(|scope| scope == namespace);
+        for (_, queue) in self.queues.iter().filter(in_scope) {
+            // Refused only when the queue's reader has stopped, and then nobody waits for a pass.
+            let _ = queue.unbounded_send(ObjectRef::new(name).within(namespace));
+        }
+    }
+
+    /// Asks for passes over several credentials.
+    pub fn wake_all(&self, names: Vec<(String, String)>) {
+        for (namespace, name) in names {
+            self.wake(&namespace, &name);
+        }
+    }
+
+    /// Whether a token request may go out now.
+    pub fn may_send(&self) -> bool {
+        Instant::now() < *self.term.borrow() && !self.stopping.is_cancelled()
+    }
+}

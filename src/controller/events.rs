@@ -1,0 +1,73 @@
+//! Events, on transitions only. Written beside the pass: an event that can't be written holds up nothing.
+//! kube's recorder is not used: it merges events that differ only in their message, and keeps every one for minutes.
+
+use jiff::Timestamp;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client, Resource};
+
+use crate::api::condition::Class;
+use crate::api::{FIELD_MANAGER, OAuthCredential, Reason};
+
+/// The most bytes the API server takes as a note.
+const MAX_NOTE: usize = 1000;
+
+/// Writes events.
+#[derive(Clone)]
+pub struct Events {
+    client: Client,
+    instance: String,
+}
+
+impl Events {
+    /// As this process.
+    pub fn new(client: Client, instance: String) -> Self {
+        Self { client, instance }
+    }
+
+    /// Says that the reason of a credential's `Ready` changed.
+    pub fn transition(&self, credential: &OAuthCredential, reason: Reason, message: &str) {
+        let type_ = if reason.class() == Class::Well { "Normal" } else { "Warning" };
+        self.write(type_, credential, reason.as_str(), message);
+    }
+
+    /// Says that the token lives too short for workloads that mount the target.
+    pub fn short_lived(&self, credential: &OAuthCredential) {
+        let message = "the access token lives less than six minutes: a mounted Secret may reach a pod up to 90 seconds late, \
+                       so that the pod may see an expired token";
+        self.write("Warning", credential, "TokenShortLived", message);
+    }
+
+    fn write(&self, type_: &str, credential: &OAuthCredential, reason: &str, message: &str) {
+        let now = Timestamp::now();
+        let regarding = credential.object_ref(&());
+        let name = credential.metadata.name.as_deref().unwrap_or_default();
+        let event = Event {
+            metadata: ObjectMeta {
+                // Ends like the events of client-go: in the time, in hex.
+                name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+                namespace: regarding.namespace.clone(),
+                ..ObjectMeta::default()
+            },
+            action: Some("Reconcile".to_owned()),
+            event_time: Some(MicroTime(now)),
+            note: Some(message.chars().take(MAX_NOTE).collect()),
+            reason: Some(reason.to_owned()),
+            regarding: Some(regarding),
+            reporting_controller: Some(FIELD_MANAGER.to_owned()),
+            reporting_instance: Some(self.instance.chars().take(128).collect()),
+            type_: Some(type_.to_owned()),
+            ..Event::default()
+        };
+        let events: Api<Event> = Api::namespaced(
+            self.client.clone(),
+            credential.metadata.namespace.as_deref().unwrap_or_default(),
+        );
+        tokio::spawn(async move {
+            if let Err(error) = events.create(&PostParams::default(), &event).await {
+                tracing::debug!(%error, "event not written");
+            }
+        });
+    }
+}

@@ -1,0 +1,75 @@
+//! What the process remembers of each credential between passes. All of it can be lost: it is read again from the
+//! status and the Secrets, at the price of a look more.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::api::credential::OAuthCredentialStatus;
+use crate::api::{OAuthCredential, Reason};
+use crate::lifecycle::failure::Failure;
+
+/// Notes of one credential.
+#[derive(Clone, Debug, Default)]
+pub struct Note {
+    /// What failed last.
+    pub failure: Option<Failure>,
+    /// Whether an exchange is under way.
+    pub in_flight: bool,
+    /// When the last token request was made.
+    pub last_attempt: Option<Timestamp>,
+    /// No exchange begins before this: another process is at it, or the last look was out of date.
+    pub not_before: Option<Timestamp>,
+    /// A version of the source that was read and holds nothing new.
+    pub known_source: Option<String>,
+    /// A version of the target that holds what it shall.
+    pub known_target: Option<String>,
+    /// Fingerprint of the client the last token was asked for with.
+    pub client: Option<String>,
+    /// The status as last written, with the version it got.
+    pub written: Option<(u64, OAuthCredentialStatus)>,
+    /// The reason last reported, for the gauge.
+    pub reason: Option<Reason>,
+    /// What was said of an object that can't be read.
+    pub unreadable: Option<String>,
+}
+
+/// Notes by UID.
+#[derive(Debug, Default)]
+pub struct Notes(Mutex<HashMap<String, Note>>);
+
+impl Notes {
+    /// The note of a credential; at first sight with the failure that an earlier process left in the status.
+    pub fn of(&self, credential: &OAuthCredential) -> Note {
+        let uid = credential.metadata.uid.clone().unwrap_or_default();
+        let first = || Note {
+            failure: credential.status.as_ref().and_then(Failure::from_status),
+            ..Note::default()
+        };
+        self.lock().entry(uid).or_insert_with(first).clone()
+    }
+
+    /// Whether just this was said of an object that can't be read; if not, it is noted as said.
+    pub fn unreadable(&self, uid: &str, message: &str) -> bool {
+        let said =
+            self.lock().entry(uid.to_owned()).or_default().unreadable.replace(message.to_owned());
+        said.as_deref() == Some(message)
+    }
+
+    /// Changes a note.
+    pub fn update(&self, uid: &str, change: impl FnOnce(&mut Note)) {
+        if let Some(note) = self.lock().get_mut(uid) {
+            change(note);
+        }
+    }
+
+    /// Forgets a credential that is gone; returns its note.
+    pub fn forget(&self, uid: &str) -> Option<Note> {
+        self.lock().remove(uid)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Note>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,254 @@
+//! One pass over one credential: observe, resolve, plan, execute, report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::controller::Action as Requeue;
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::api::condition::{READY, STALLED};
+use crate::api::credential::OAuthCredentialStatus;
+use crate::api::{FIELD_MANAGER, OAuthCredential, Reason};
+use crate::lifecycle::failure::{Attempt, Failure, Problem};
+use crate::lifecycle::plan::{self, Action, Plan, World};
+use crate::lifecycle::render::Tokens;
+use crate::lifecycle::resolve;
+use crate::lifecycle::schedule::is_short_lived;
+use crate::lifecycle::status::{finding, merge_patch, status};
+
+use super::context::{Context, Guarded};
+use super::observe::observe;
+use super::secrets::{API_TIMEOUT, WriteError, brief};
+use super::{exchange, state, target};
+
+/// How often the target may be written in one pass before the pass is left to the next one.
+const RENDERS: u32 = 2;
+/// A pass that found an exchange under way and no token yet looks again after this, to say that it waits.
+const SAY_PENDING_AFTER: Duration = Duration::from_secs(1);
+
+/// A pass that could not record what it found.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The status can't be written.
+    #[error("status not written: {0}")]
+    Status(String),
+}
+
+/// One pass.
+///
+/// # Errors
+/// When the status can't be written; everything else is a finding.
+pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Requeue, Error> {
+    let credential = match &object.0 {
+        Ok(credential) => Arc::new(credential.clone()),
+        Err(invalid) => return report_unreadable(&context, invalid).await,
+    };
+    if credential.metadata.deletion_timestamp.is_some() {
+        return Ok(Requeue::await_change());
+    }
+    let resolved = resolve::spec(&credential.spec, context.policy);
+    for _ in 0..RENDERS {
+        let now = Timestamp::now();
+        let observation = observe(&context, &credential);
+        let world = observation.world(&credential, resolved.as_ref());
+        let plan = plan::plan(&world, now);
+        if plan.action == Action::Render {
+            render(&context, &credential, &world).await;
+            continue;
+        }
+        if let Action::Exchange(why) = plan.action {
+            tracing::debug!(namespace = credential.namespace(), credential = credential.name_any(), %why, "exchange begins");
+            exchange::start(&context, Arc::clone(&credential), why);
+            let nothing_said =
+                credential.status.as_ref().is_none_or(|status| status.conditions.is_empty());
+            return Ok(if nothing_said {
+                Requeue::requeue(SAY_PENDING_AFTER)
+            } else {
+                Requeue::await_change()
+            });
+        }
+        report(&context, &credential, &world, &plan, now).await?;
+        return Ok(requeue(plan.wake_at, now));
+    }
+    Ok(Requeue::requeue(SAY_PENDING_AFTER))
+}
+
+fn requeue(wake_at: Option<Timestamp>, now: Timestamp) -> Requeue {
+    let Some(wake_at) = wake_at else {
+        return Requeue::await_change();
+    };
+    // Planned times are whole seconds; a little more, so that the clock has reached them.
+    let wait = Duration::try_from(wake_at.duration_since(now)).unwrap_or_default();
+    Requeue::requeue(wait.saturating_add(Duration::from_millis(5)))
+}
+
+/// Writes the target from the state; a failure is noted and shows in the next look.
+async fn render(context: &Context, credential: &OAuthCredential, world: &World<'_>) {
+    let rendered = match state::read(context, credential).await {
+        Ok(stored) => match stored.and_then(|stored| stored.record) {
+            Some(record) => {
+                let written = target::write(
+                    context,
+                    credential,
+                    world.target,
+                    &Tokens::from_state(&record),
+                    &record.header(),
+                )
+                .await;
+                match written {
+                    Ok(())
+                    | Err(
+                        WriteError::Conflict | WriteError::NotFound | WriteError::NamespaceGone,
+                    ) => Ok(()),
+                    Err(WriteError::Refused(why) | WriteError::Passing(why)) => {
+                        Err(exchange::unwritable(credential, &why))
+                    }
+                }
+            }
+            None => Ok(()),
+        },
+        Err(problem) => Err(problem),
+    };
+    context.notes.update(world.uid, |note| match rendered {
+        Ok(()) => {
+            note.failure.take_if(|failure| failure.reason == Reason::TargetNotWritable);
+        }
+        Err(problem) => {
+            let attempt = Attempt {
+                uid: world.uid,
+                generation: world.generation,
+                source_version: world.source.map(|source| source.version.as_str()),
+                at: Timestamp::now(),
+            };
+            note.failure = Some(Failure::after(note.failure.as_ref(), &problem, &attempt));
+        }
+    });
+}
+
+/// Writes the status if it changed, and an event if the reason did.
+async fn report(
+    context: &Context,
+    credential: &OAuthCredential,
+    world: &World<'_>,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let note = context.notes.of(credential);
+    let version = credential
+        .resource_version()
+        .and_then(|version| version.parse::<u64>().ok())
+        .unwrap_or_default();
+    // The watch may not have shown our own last write yet.
+    let previous = match note.written {
+        Some((written_as, written)) if written_as > version => written,
+        _ => credential.status.clone().unwrap_or_default(),
+    };
+    let new = status(world, plan, &previous, now);
+    let finding = finding(&plan.verdict);
+    context.metrics.reported(note.reason, Some(finding.reason));
+    context.notes.update(world.uid, |note| note.reason = Some(finding.reason));
+    let (before, after) = (to_json(&previous), to_json(&new));
+    let Some(patch) = merge_patch(&before, &after) else {
+        return Ok(());
+    };
+    // An exchange ends in a pass of its own, which writes all that it changes at once.
+    if world.in_flight && previous.conditions == new.conditions {
+        return Ok(());
+    }
+    let ready = |status: &OAuthCredentialStatus| {
+        status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == READY)
+            .map(|ready| (ready.status.clone(), ready.reason.clone()))
+    };
+    let turned = ready(&previous) != ready(&new);
+    let written = patch_status(
+        context,
+        credential.metadata.namespace.as_deref(),
+        &credential.name_any(),
+        patch,
+    )
+    .await?;
+    let written_as = written.and_then(|version| version.parse().ok()).unwrap_or_default();
+    context.notes.update(world.uid, |note| {
+        note.written = Some((written_as, new.clone()));
+    });
+    if turned {
+        context.events.transition(credential, finding.reason, &finding.message);
+    }
+    if previous.issued_at.is_none() && is_short(&new) {
+        context.events.short_lived(credential);
+    }
+    Ok(())
+}
+
+fn is_short(status: &OAuthCredentialStatus) -> bool {
+    let times = status.issued_at.as_ref().zip(status.expires_at.as_ref());
+    times.is_some_and(|(issued_at, expires_at)| is_short_lived(issued_at.0, expires_at.0))
+}
+
+fn to_json(status: &OAuthCredentialStatus) -> Value {
+    // A status has string keys and no other surprises.
+    serde_json::to_value(status).unwrap_or_default()
+}
+
+/// Says on an object that can't be read what is wrong with it. Whatever else its status holds is taken away, since that
+/// may be the reason.
+async fn report_unreadable(context: &Context, invalid: &InvalidObject) -> Result<Requeue, Error> {
+    let meta = &invalid.metadata;
+    let problem = Problem::new(
+        Reason::SpecInvalid,
+        format!("the object can't be read: {}", brief(&invalid.error)),
+    );
+    let finding = |type_: &str, status: &str| {
+        json!({
+            "type": type_, "status": status, "reason": problem.reason.as_str(), "message": problem.text(),
+            "observedGeneration": meta.generation, "lastTransitionTime": crate::lifecycle::schedule::to_second(Timestamp::now()).to_string(),
+        })
+    };
+    let uid = meta.uid.clone().unwrap_or_default();
+    if context.notes.unreadable(&uid, &problem.message) {
+        return Ok(Requeue::await_change());
+    }
+    let patch = json!({
+        "observedGeneration": meta.generation,
+        "conditions": [finding(READY, "False"), finding(STALLED, "True")],
+        "issuedAt": null, "expiresAt": null, "nextRenewalTime": null, "lastRenewalTime": null, "scopes": null,
+        "refreshToken": null, "failure": null, "target": null,
+    });
+    patch_status(
+        context,
+        meta.namespace.as_deref(),
+        meta.name.as_deref().unwrap_or_default(),
+        patch,
+    )
+    .await?;
+    context.metrics.unreadable();
+    Ok(Requeue::await_change())
+}
+
+/// Patches the status and returns the new `resourceVersion`. An object that is gone needs none.
+async fn patch_status(
+    context: &Context,
+    namespace: Option<&str>,
+    name: &str,
+    status: Value,
+) -> Result<Option<String>, Error> {
+    // Read back as metadata only: the object may be one that can't be read whole.
+    let api: Api<kube::core::PartialObjectMeta<OAuthCredential>> =
+        Api::namespaced(context.client.clone(), namespace.unwrap_or_default());
+    let params =
+        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(json!({"status": status}));
+    match tokio::time::timeout(API_TIMEOUT, api.patch_status(name, &params, &patch)).await {
+        Ok(Ok(patched)) => Ok(patched.metadata.resource_version),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(None),
+        Ok(Err(error)) => Err(Error::Status(brief(&error.to_string()))),
+        Err(_) => Err(Error::Status("no answer from the API server".to_owned())),
+    }
+}

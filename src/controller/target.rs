@@ -1,0 +1,161 @@
+//! Writes the target Secret.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource;
+use serde_json::{Map, Value, json};
+
+use crate::api::OAuthCredential;
+use crate::lifecycle::ownership::{self, Fields};
+use crate::lifecycle::plan::SecretFacts;
+use crate::lifecycle::record::{CREDENTIAL, Record};
+use crate::lifecycle::render::{self, Rendered, Tokens};
+
+use super::context::Context;
+use super::secrets::WriteError;
+
+/// Writes a token set into the target, where `known` is the target as last seen: creates it when there is none, and
+/// never touches a Secret that is not this credential's.
+///
+/// # Errors
+/// [`WriteError::Conflict`] when the target is not as last seen.
+pub async fn write(
+    context: &Context,
+    credential: &OAuthCredential,
+    known: Option<&SecretFacts>,
+    tokens: &Tokens,
+    record: &Record,
+) -> Result<(), WriteError> {
+    let namespace = credential.metadata.namespace.as_deref().unwrap_or_default();
+    let name = credential.metadata.name.as_deref().unwrap_or_default();
+    let spec = &credential.spec.target;
+    let rendered = render::target(name, spec, tokens, record);
+    let written = match known {
+        None => create(context, namespace, &spec.name, &new_secret(credential, &rendered)).await,
+        Some(known) if known.credential.as_deref() != Some(name) => Err(WriteError::Conflict),
+        Some(known) => {
+            let stale = stale_fields(context, namespace, credential, known, record).await?;
+            let patch = patch(credential, known, &rendered, &stale);
+            let patched = context.secrets.patch(namespace, &spec.name, &patch).await;
+            if matches!(patched, Err(WriteError::NotFound)) {
+                context.index.missed_secret(namespace, &spec.name, &known.uid);
+            }
+            patched
+        }
+    };
+    let meta = written?;
+    let version = meta.resource_version.clone();
+    context.index.saw_secret(&meta);
+    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
+    context.notes.update(uid, |note| note.known_target = version);
+    Ok(())
+}
+
+async fn create(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    secret: &Secret,
+) -> Result<ObjectMeta, WriteError> {
+    let created = context.secrets.create(namespace, secret).await;
+    if matches!(created, Err(WriteError::Conflict)) {
+        // Somebody was quicker, or our own create was answered into the void: see what is there.
+        if let Some(meta) = context.secrets.get_metadata(namespace, name).await? {
+            context.wake_all(context.index.saw_secret(&meta));
+        }
+    }
+    created
+}
+
+/// Fields that an earlier template wrote and this one does not. Looked for only when the target is not as this template
+/// writes it, since it takes a read.
+async fn stale_fields(
+    context: &Context,
+    namespace: &str,
+    credential: &OAuthCredential,
+    known: &SecretFacts,
+    record: &Record,
+) -> Result<Fields, WriteError> {
+    let spec = &credential.spec.target;
+    if known.template.as_deref() == Some(&render::template_digest(spec)) {
+        return Ok(Fields::new());
+    }
+    let name = credential.metadata.name.as_deref().unwrap_or_default();
+    let expected = render::target_fields(name, spec, record);
+    let Some(meta) = context.secrets.get_metadata(namespace, &spec.name).await? else {
+        return Ok(Fields::new());
+    };
+    let written = ownership::written_by_us(meta.managed_fields.as_deref().unwrap_or_default());
+    Ok(written.difference(&expected).cloned().collect())
+}
+
+fn new_secret(credential: &OAuthCredential, rendered: &Rendered) -> Secret {
+    let annotations =
+        rendered.annotations.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+    let data = rendered
+        .data
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())));
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(credential.spec.target.name.clone()),
+            labels: Some(rendered.labels.clone()),
+            annotations: Some(annotations.collect()),
+            owner_references: owner(credential).map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        },
+        type_: Some("Opaque".to_owned()),
+        data: Some(data.collect()),
+        ..Secret::default()
+    }
+}
+
+/// The merge patch; the UID in it keeps it off a Secret that somebody else made in the meantime.
+fn patch(
+    credential: &OAuthCredential,
+    known: &SecretFacts,
+    rendered: &Rendered,
+    stale: &Fields,
+) -> Value {
+    let data: BTreeMap<&str, ByteString> = rendered
+        .data
+        .iter()
+        .map(|(key, value)| (*key, ByteString(value.as_bytes().to_vec())))
+        .collect();
+    let mut labels: Map<String, Value> =
+        rendered.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    let mut annotations: Map<String, Value> =
+        rendered.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    for field in stale {
+        match field.split_once('/') {
+            Some(("label", key)) => labels.insert(key.to_owned(), Value::Null),
+            Some(("annotation", key)) => annotations.insert(key.to_owned(), Value::Null),
+            _ => None,
+        };
+    }
+    json!({
+        "metadata": {
+            "uid": known.uid,
+            "labels": labels,
+            "annotations": annotations,
+            "ownerReferences": owner(credential).map(|owner| vec![owner]),
+        },
+        "data": data,
+    })
+}
+
+/// The credential as owner, so that the garbage collector removes the Secret with it.
+pub fn owner(credential: &OAuthCredential) -> Option<OwnerReference> {
+    credential
+        .controller_owner_ref(&())
+        .map(|owner| OwnerReference { block_owner_deletion: None, ..owner })
+}
+
+/// Whether a Secret read live was made for this credential.
+pub fn belongs_to(meta: &ObjectMeta, credential: &OAuthCredential) -> bool {
+    let owner = meta.annotations.as_ref().and_then(|annotations| annotations.get(CREDENTIAL));
+    owner.is_some() && owner == credential.metadata.name.as_ref()
+}

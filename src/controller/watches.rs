@@ -1,0 +1,221 @@
+//! The watches, one pair for each scope (a namespace, or all): credentials whole, Secrets as metadata only.
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, TryStreamExt, future};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::controller::{Action, Config, applier};
+use kube::runtime::reflector;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, Resource};
+use tokio::sync::watch;
+
+use crate::api::OAuthCredential;
+
+use super::context::{Context, Guarded, Requests};
+use super::index::{Name, References};
+use super::{reconcile, state};
+
+/// Passes in flight at once; they wait for the API server only, exchanges have slots of their own.
+const PASSES: u16 = 32;
+/// After a pass that could not be recorded.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What of a scope was listed at least once.
+#[derive(Clone, Debug)]
+pub struct Synced {
+    secrets: watch::Sender<bool>,
+    credentials: watch::Sender<bool>,
+}
+
+impl Synced {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self { secrets: watch::Sender::new(false), credentials: watch::Sender::new(false) }
+    }
+
+    /// Waits for both lists.
+    pub async fn wait(&self) {
+        for list in [&self.secrets, &self.credentials] {
+            // The sender is ours and lives as long as we do.
+            let _ = list.subscribe().wait_for(|done| *done).await;
+        }
+    }
+}
+
+impl Default for Synced {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Watches one scope and makes its passes until `context.stopping`.
+pub async fn run(context: Arc<Context>, scope: Option<String>, queue: Requests, synced: Synced) {
+    let (store, writer) = reflector::store::<Guarded>();
+    let credentials = reflector::reflector(
+        writer,
+        watch_of::<Guarded>(&context.client, scope.as_deref()).modify(trim),
+    );
+    let secrets = watch_of::<PartialObjectMeta<Secret>>(&context.client, scope.as_deref());
+    let watching_credentials = {
+        let (context, scope, synced) = (Arc::clone(&context), scope.clone(), synced.clone());
+        let mut listed = Vec::new();
+        tokio::spawn(follow(credentials, move |event| {
+            credential_event(&context, scope.as_deref(), event, &synced, &mut listed);
+        }))
+    };
+    let watching_secrets = {
+        let (context, synced) = (Arc::clone(&context), synced.clone());
+        tokio::spawn(follow(secrets, move |event| {
+            secret_event(&context, scope.as_deref(), event, &synced);
+        }))
+    };
+    synced.wait().await;
+    let stopping = context.stopping.clone();
+    let requests =
+        queue.map(Ok::<_, std::convert::Infallible>).take_until(stopping.cancelled_owned());
+    let passes = applier(
+        |object, context| Box::pin(reconcile::reconcile(object, context)),
+        |_, error, _| {
+            tracing::warn!(%error, "pass not recorded; trying again");
+            Action::requeue(RETRY)
+        },
+        Arc::clone(&context),
+        store,
+        requests,
+        Config::default().concurrency(PASSES),
+    );
+    passes
+        .for_each(|pass| {
+            if let Err(error) = pass {
+                tracing::debug!(%error, "pass failed");
+            }
+            future::ready(())
+        })
+        .await;
+    watching_credentials.abort();
+    watching_secrets.abort();
+}
+
+fn watch_of<K>(
+    client: &Client,
+    scope: Option<&str>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + serde::de::DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    let api: Api<K> = match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    watcher(api, watcher::Config::default()).default_backoff()
+}
+
+async fn follow<K>(
+    events: impl Stream<Item = watcher::Result<Event<K>>>,
+    mut take: impl FnMut(Event<K>),
+) {
+    let events =
+        events.inspect_err(|error| tracing::warn!(%error, "watch failed; it is begun again"));
+    events
+        .filter_map(|event| future::ready(event.ok()))
+        .for_each(|event| {
+            take(event);
+            future::ready(())
+        })
+        .await;
+}
+
+/// Drops what only the API server needs, before it is kept in memory.
+fn trim(object: &mut Guarded) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = meta.annotations.as_mut() {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+/// `listed` gathers what a list shows: the store has it only when the list is complete.
+fn credential_event(
+    context: &Context,
+    scope: Option<&str>,
+    event: Event<Guarded>,
+    synced: &Synced,
+    listed: &mut Vec<Name>,
+) {
+    match event {
+        Event::Init => {
+            listed.clear();
+            context.index.credentials_listing(scope);
+        }
+        Event::InitApply(object) => listed.extend(saw(context, &object)),
+        Event::Apply(object) => context.wake_all(saw(context, &object)),
+        Event::Delete(object) => {
+            let (namespace, name) = named(object.meta());
+            context.wake_all(context.index.lost_credential(&namespace, &name));
+            let uid = object.meta().uid.clone().unwrap_or_default();
+            if let Some(note) = context.notes.forget(&uid) {
+                context.metrics.reported(note.reason, None);
+            }
+        }
+        Event::InitDone => {
+            listed.extend(context.index.credentials_listed(scope));
+            context.wake_all(std::mem::take(listed));
+            synced.credentials.send_replace(true);
+        }
+    }
+}
+
+/// Takes a credential into the index and returns all that must be looked at, itself among them.
+fn saw(context: &Context, object: &Guarded) -> Vec<Name> {
+    let (namespace, name) = named(object.meta());
+    let mut concerned = match &object.0 {
+        Ok(credential) => context.index.saw_credential(&namespace, &name, references(credential)),
+        Err(_) => Vec::new(),
+    };
+    concerned.push((namespace, name));
+    concerned
+}
+
+fn secret_event(
+    context: &Context,
+    scope: Option<&str>,
+    event: Event<PartialObjectMeta<Secret>>,
+    synced: &Synced,
+) {
+    match event {
+        Event::Init => context.index.secrets_listing(scope),
+        Event::InitApply(secret) | Event::Apply(secret) => {
+            context.wake_all(context.index.saw_secret(&secret.metadata));
+        }
+        Event::Delete(secret) => context.wake_all(context.index.lost_secret(&secret.metadata)),
+        Event::InitDone => {
+            context.wake_all(context.index.secrets_listed(scope));
+            synced.secrets.send_replace(true);
+        }
+    }
+}
+
+fn named(meta: &ObjectMeta) -> Name {
+    (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+}
+
+fn references(credential: &OAuthCredential) -> References {
+    let meta = &credential.metadata;
+    References {
+        source: credential.spec.source.name.clone(),
+        target: credential.spec.target.name.clone(),
+        state: state::name(meta.name.as_deref().unwrap_or_default()),
+        created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+    }
+}
