@@ -1,0 +1,152 @@
+//! Counters for `/metrics`, in the OpenMetrics text format. No series per credential: their number must not grow with use.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::api::Reason;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByReason {
+    reason: &'static str,
+}
+
+/// All counters of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    exchanges: Family<ByReason, Counter>,
+    rotations: Counter,
+    lateness: Histogram,
+    request_seconds: Histogram,
+    credentials: Family<ByReason, Gauge>,
+    unreadable: Counter,
+    leading: Gauge,
+    sync_seconds: Gauge<f64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("oauth_keeper");
+        let metrics = Self {
+            exchanges: Family::default(),
+            rotations: Counter::default(),
+            lateness: Histogram::new([0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0]),
+            request_seconds: Histogram::new([
+                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            ]),
+            credentials: Family::default(),
+            unreadable: Counter::default(),
+            leading: Gauge::default(),
+            sync_seconds: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register(
+            "exchanges",
+            "Token requests, by the reason they led to; Fresh is success",
+            metrics.exchanges.clone(),
+        );
+        registry.register(
+            "rotations",
+            "New refresh tokens that were committed",
+            metrics.rotations.clone(),
+        );
+        registry.register(
+            "renewal_lateness_seconds",
+            "Time from the planned renewal to the written target",
+            metrics.lateness.clone(),
+        );
+        registry.register(
+            "token_request_seconds",
+            "Time of token requests",
+            metrics.request_seconds.clone(),
+        );
+        registry.register(
+            "credentials",
+            "Credentials by the reason of their Ready condition",
+            metrics.credentials.clone(),
+        );
+        registry.register(
+            "unreadable_objects",
+            "Objects that could not be read",
+            metrics.unreadable.clone(),
+        );
+        registry.register("leading", "1 while this process leads", metrics.leading.clone());
+        registry.register(
+            "sync_seconds",
+            "Time from the start of leading until everything was listed",
+            metrics.sync_seconds.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    /// A token request ended.
+    pub fn exchanged(&self, reason: Reason) {
+        self.exchanges.get_or_create(&ByReason { reason: reason.as_str() }).inc();
+    }
+
+    /// A new refresh token is about to be committed.
+    pub fn rotated(&self) {
+        self.rotations.inc();
+    }
+
+    /// A renewal was written this long after its time.
+    pub fn renewed(&self, late: SignedDuration) {
+        self.lateness.observe(late.as_secs_f64().max(0.0));
+    }
+
+    /// A token request took this long.
+    pub fn token_request_took(&self, time: Duration) {
+        self.request_seconds.observe(time.as_secs_f64());
+    }
+
+    /// A credential's reason changed.
+    pub fn reported(&self, before: Option<Reason>, after: Option<Reason>) {
+        if before == after {
+            return;
+        }
+        if let Some(reason) = before {
+            self.credentials.get_or_create(&ByReason { reason: reason.as_str() }).dec();
+        }
+        if let Some(reason) = after {
+            self.credentials.get_or_create(&ByReason { reason: reason.as_str() }).inc();
+        }
+    }
+
+    /// An object could not be read.
+    pub fn unreadable(&self) {
+        self.unreadable.inc();
+    }
+
+    /// Whether this process leads.
+    pub fn leading(&self, leads: bool) {
+        self.leading.set(i64::from(leads));
+    }
+
+    /// Everything was listed.
+    pub fn synced(&self, time: Duration) {
+        self.sync_seconds.set(time.as_secs_f64());
+    }
+
+    /// The page.
+    pub fn page(&self) -> String {
+        let mut page = String::new();
+        // Writing into a String can't fail.
+        let _ = text::encode(&mut page, &self.registry);
+        page
+    }
+}

@@ -1,0 +1,288 @@
+//! Puts the operator together, and takes it apart in the right order.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::channel::mpsc;
+use futures::future::join_all;
+use kube::{Client, Config};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::admin;
+use crate::cli::RunArgs;
+use crate::controller::context::{Context, Queue, Requests};
+use crate::controller::events::Events;
+use crate::controller::index::Index;
+use crate::controller::journal::Journal;
+use crate::controller::notes::Notes;
+use crate::controller::secrets::Secrets;
+use crate::controller::slots::Slots;
+use crate::controller::watches::{self, Synced};
+use crate::leader::Candidate;
+use crate::lifecycle::rotation::Holder;
+use crate::metrics::Metrics;
+use crate::oauth::address::AddressPolicy;
+use crate::oauth::transport::Transport;
+
+/// The term of a process without leader election.
+const UNLIMITED: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Why the operator could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No usable kubeconfig.
+    #[error("no access to a cluster: {0}")]
+    Kubeconfig(String),
+    /// The admin address can't be used.
+    #[error("--admin-address {0}: {1}")]
+    Admin(std::net::SocketAddr, std::io::Error),
+    /// The journal folder can't be used.
+    #[error("--journal-dir: {0}")]
+    Journal(std::io::Error),
+    /// TLS roots can't be loaded.
+    #[error("the client for token endpoints can't be built: {0}")]
+    Transport(#[from] reqwest::Error),
+    /// Another process leads now.
+    #[error("the lease was lost; stopping so that two processes never spend one refresh token")]
+    LeaseLost,
+}
+
+/// Runs until `stopping` or until the Lease is lost; returns when every exchange is committed.
+///
+/// # Errors
+/// What kept it from starting, or [`Error::LeaseLost`].
+pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error> {
+    let config = kubeconfig().await?;
+    let lease_namespace =
+        args.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let client = client(config.clone())?;
+    let metrics = Arc::new(Metrics::new());
+    let ready = watch::Sender::new(false);
+    // The admin port outlives the rest, so that probes are answered while exchanges are awaited.
+    let closing = CancellationToken::new();
+    let _close = closing.clone().drop_guard();
+    admin::serve(args.admin_address, Arc::clone(&metrics), ready.subscribe(), closing)
+        .await
+        .map_err(|error| Error::Admin(args.admin_address, error))?;
+    let holder = Holder { pod: pod(), incarnation: Uuid::new_v4().to_string() };
+    let transport = Transport::new(policy(&args))?;
+    let journal = match &args.journal_dir {
+        Some(folder) => Some(replay(folder, &client).await.map_err(Error::Journal)?),
+        None => None,
+    };
+    let mut candidate = if args.leader_election {
+        // A connection of its own, so that renewals do not queue behind everything else.
+        let identity = format!("{}_{}", host_name(), holder.incarnation);
+        let mut candidate =
+            Candidate::new(self::client(config)?, &lease_namespace, &args.lease_name, identity);
+        ready.send_replace(true);
+        tracing::info!(
+            lease = args.lease_name,
+            namespace = lease_namespace,
+            "waiting for the lease"
+        );
+        if !candidate.acquire(&stopping).await {
+            return Ok(());
+        }
+        ready.send_replace(false);
+        Some(candidate)
+    } else {
+        None
+    };
+    tracing::info!("leading");
+    metrics.leading(true);
+    let parts = Parts {
+        client,
+        metrics: Arc::clone(&metrics),
+        transport,
+        policy: policy(&args),
+        journal,
+        holder,
+        concurrency: usize::from(args.concurrency),
+    };
+    let work = Work { namespaces: &args.namespaces, parts, ready: &ready };
+    let lost = lead(work, candidate.as_mut(), &stopping).await?;
+    metrics.leading(false);
+    if lost {
+        return Err(Error::LeaseLost);
+    }
+    if let Some(candidate) = candidate {
+        candidate.release().await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What a leader works with.
+struct Parts {
+    client: Client,
+    metrics: Arc<Metrics>,
+    transport: Transport,
+    policy: AddressPolicy,
+    journal: Option<Journal>,
+    holder: Holder,
+    concurrency: usize,
+}
+
+struct Work<'a> {
+    namespaces: &'a [String],
+    parts: Parts,
+    ready: &'a watch::Sender<bool>,
+}
+
+/// Works as the leader. Returns whether the Lease was lost.
+async fn lead(
+    work: Work<'_>,
+    candidate: Option<&mut Candidate>,
+    stopping: &CancellationToken,
+) -> Result<bool, Error> {
+    let begun = Instant::now();
+    let stop_work = CancellationToken::new();
+    let unlimited = watch::Sender::new(begun.checked_add(UNLIMITED).unwrap_or(begun));
+    let term =
+        candidate.as_ref().map_or_else(|| unlimited.subscribe(), |candidate| candidate.term());
+    let named = work.namespaces.iter().filter(|name| !name.is_empty()).cloned().map(Some);
+    let mut scopes: Vec<Option<String>> = named.collect();
+    if scopes.is_empty() {
+        scopes.push(None);
+    }
+    let (queues, requests) = scopes.iter().cloned().map(queue).unzip();
+    let context = Arc::new(context(work.parts, term, stop_work.clone(), queues));
+    let working = work_until_stopped(&context, scopes, requests, work.ready, begun);
+    tokio::pin!(working);
+    let leased = CancellationToken::new();
+    let lease = hold(candidate, &leased);
+    tokio::pin!(lease);
+    // The Lease is renewed to the very end, also while exchanges are awaited.
+    let lost = tokio::select! {
+        lost = &mut lease => lost,
+        () = stopping.cancelled() => false,
+        result = &mut working => return result.map(|()| false),
+    };
+    tracing::info!(
+        lease_lost = lost,
+        "stopping: no more token requests; exchanges under way are committed first"
+    );
+    stop_work.cancel();
+    if lost {
+        working.await?;
+        return Ok(true);
+    }
+    let lost = tokio::select! {
+        result = &mut working => { result?; false }
+        lost = &mut lease => lost,
+    };
+    if lost {
+        working.await?;
+    }
+    Ok(lost)
+}
+
+/// A queue of the passes that are asked for in one scope.
+fn queue(scope: Option<String>) -> (Queue, Requests) {
+    let (sender, receiver) = mpsc::unbounded();
+    ((scope, sender), receiver)
+}
+
+fn context(
+    parts: Parts,
+    term: watch::Receiver<Instant>,
+    stopping: CancellationToken,
+    queues: Vec<Queue>,
+) -> Context {
+    Context {
+        secrets: Secrets::new(parts.client.clone()),
+        transport: parts.transport,
+        policy: parts.policy,
+        index: Index::default(),
+        notes: Notes::default(),
+        events: Events::new(parts.client.clone(), host_name()),
+        metrics: parts.metrics,
+        journal: parts.journal,
+        holder: parts.holder,
+        exchanges: TaskTracker::new(),
+        slots: Slots::new(parts.concurrency),
+        term,
+        stopping,
+        queues,
+        client: parts.client,
+    }
+}
+
+async fn hold(candidate: Option<&mut Candidate>, done: &CancellationToken) -> bool {
+    if let Some(candidate) = candidate {
+        candidate.hold(done).await
+    } else {
+        done.cancelled().await;
+        false
+    }
+}
+
+/// Makes passes in every scope until told to stop, and waits for the exchanges.
+async fn work_until_stopped(
+    context: &Arc<Context>,
+    scopes: Vec<Option<String>>,
+    requests: Vec<Requests>,
+    ready: &watch::Sender<bool>,
+    begun: Instant,
+) -> Result<(), Error> {
+    let synced: Vec<Synced> = scopes.iter().map(|_| Synced::new()).collect();
+    let passes = scopes.into_iter().zip(requests).zip(&synced).map(|((scope, queue), synced)| {
+        watches::run(Arc::clone(context), scope, queue, synced.clone())
+    });
+    let announce = async {
+        join_all(synced.iter().map(Synced::wait)).await;
+        context.metrics.synced(begun.elapsed());
+        ready.send_replace(true);
+        tracing::info!("ready");
+    };
+    let all = async { tokio::join!(join_all(passes), announce) };
+    tokio::select! {
+        _ = all => {}
+        () = context.stopping.cancelled() => {}
+    }
+    context.exchanges.close();
+    context.exchanges.wait().await;
+    Ok(())
+}
+
+fn policy(args: &RunArgs) -> AddressPolicy {
+    AddressPolicy { allow_http: args.allow_http, allow_loopback: args.allow_loopback }
+}
+
+/// Commits what an earlier process of this pod left, before the Lease is waited for: its successor may be another pod,
+/// which can't see this journal.
+async fn replay(folder: &Path, client: &Client) -> std::io::Result<Journal> {
+    let journal = Journal::in_folder(folder).await?;
+    journal.replay(&Secrets::new(client.clone())).await?;
+    Ok(journal)
+}
+
+async fn kubeconfig() -> Result<Config, Error> {
+    let mut config = Config::infer().await.map_err(|error| Error::Kubeconfig(error.to_string()))?;
+    // Leases and state writes decide for themselves when to try again.
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    Ok(config)
+}
+
+fn client(config: Config) -> Result<Client, Error> {
+    Client::try_from(config).map_err(|error| Error::Kubeconfig(error.to_string()))
+}
+
+/// Who this pod is, the same for each container it starts. Outside a pod nobody is: then a claim of an earlier process is
+/// respected until its exchange must be over.
+fn pod() -> String {
+    let uid = std::env::var("POD_UID").ok().filter(|uid| !uid.is_empty());
+    uid.unwrap_or_else(|| Uuid::new_v4().to_string())
+}
+
+/// A name for people to read in the Lease and in events.
+fn host_name() -> String {
+    let name = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    name.ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "oauth-keeper".to_owned())
+}
