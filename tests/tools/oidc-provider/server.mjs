@@ -1,0 +1,166 @@
+// A strict authorization server for tests: every refresh token works once, and presenting a used one
+// revokes its grant. The protocol is all oidc-provider's; this file configures it and adds the
+// control endpoint (/test/…) that stands in for a browser. See ../README.md for the interface.
+//
+//   [PORT=0] [ACCESS_TTL=60] node server.mjs ['[{"client_id":…,"client_secret":…,…}]']
+
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { json } from 'node:stream/consumers';
+import { Provider } from 'oidc-provider';
+
+const ACCOUNT = 'test-account';
+const SCOPE = 'openid offline_access';
+const DAY = 24 * 60 * 60;
+const DEFAULT_CLIENTS = [
+  {
+    client_id: 'post-client',
+    client_secret: 'post-secret',
+    token_endpoint_auth_method: 'client_secret_post',
+  },
+  {
+    client_id: 'basic-client',
+    client_secret: 'basic-secret',
+    token_endpoint_auth_method: 'client_secret_basic',
+  },
+];
+
+const port = Number(process.env.PORT ?? 0);
+const accessTtl = Number(process.env.ACCESS_TTL ?? 60);
+const clients = process.argv[2] ? JSON.parse(process.argv[2]) : DEFAULT_CLIENTS;
+
+// oidc-provider's own in-memory adapter forgets tokens beyond the thousandth; this one keeps all.
+const store = new Map();
+
+class MemoryAdapter {
+  constructor(model) {
+    this.model = model;
+  }
+
+  key(id) {
+    return `${this.model}:${id}`;
+  }
+
+  async upsert(id, payload) {
+    store.set(this.key(id), payload);
+  }
+
+  async find(id) {
+    return store.get(this.key(id));
+  }
+
+  async consume(id) {
+    store.get(this.key(id)).consumed = Math.floor(Date.now() / 1000);
+  }
+
+  async destroy(id) {
+    store.delete(this.key(id));
+  }
+
+  async revokeByGrantId(grantId) {
+    for (const [key, payload] of store) {
+      if (payload.grantId === grantId && key.startsWith(`${this.model}:`)) store.delete(key);
+    }
+  }
+}
+
+function newProvider(issuer) {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return new Provider(issuer, {
+    adapter: MemoryAdapter,
+    clients,
+    clientDefaults: {
+      grant_types: ['refresh_token'],
+      id_token_signed_response_alg: 'ES256',
+      redirect_uris: [],
+      response_types: [],
+    },
+    cookies: { keys: [randomBytes(32).toString('hex')] },
+    features: { devInteractions: { enabled: false }, revocation: { enabled: true } },
+    findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+    jwks: { keys: [privateKey.export({ format: 'jwk' })] },
+    rotateRefreshToken: true,
+    ttl: { AccessToken: accessTtl, Grant: 14 * DAY, IdToken: accessTtl, RefreshToken: 14 * DAY },
+  });
+}
+
+// oidc-provider takes Basic and form credentials from either kind of client; a strict server does not.
+function enforceAuthMethod(provider) {
+  const client = provider.Client.prototype;
+  const { compareClientSecret } = client;
+  client.compareClientSecret = function compare(secret) {
+    const sent = Provider.ctx.get('authorization') ? 'client_secret_basic' : 'client_secret_post';
+    return this.tokenEndpointAuthMethod === sent && compareClientSecret.call(this, secret);
+  };
+}
+
+function count(provider) {
+  const stats = { token_requests: 0, refresh_exchanges: 0, reuses: 0 };
+  provider.use(async (ctx, next) => {
+    if (ctx.method === 'POST' && ctx.path === '/token') stats.token_requests += 1;
+    await next();
+  });
+  provider.on('grant.success', (ctx) => {
+    if (ctx.oidc.params.grant_type === 'refresh_token') stats.refresh_exchanges += 1;
+  });
+  provider.on('grant.error', (_ctx, error) => {
+    if (error.error_detail === 'refresh token already used') stats.reuses += 1;
+  });
+  return stats;
+}
+
+function controlRoutes(provider, stats) {
+  return {
+    // What a browser and a person would have ended with: a grant and its first refresh token.
+    'POST /test/seed': async ({ client_id: clientId }) => {
+      const client = await provider.Client.find(clientId);
+      if (!client) throw new Error(`no such client: ${clientId}`);
+      const grant = new provider.Grant({ accountId: ACCOUNT, clientId });
+      grant.addOIDCScope(SCOPE);
+      const token = new provider.RefreshToken({
+        accountId: ACCOUNT,
+        client,
+        grantId: await grant.save(),
+        gty: 'authorization_code',
+        scope: SCOPE,
+      });
+      return { refresh_token: await token.save() };
+    },
+    // `consumed` is null for a token the server does not hold: never issued, or its grant revoked.
+    'POST /test/inspect': async ({ refresh_token: value }) => {
+      const token = await provider.RefreshToken.find(value);
+      return { live: token?.isValid ?? false, consumed: token ? Boolean(token.consumed) : null };
+    },
+    'GET /test/stats': async () => stats,
+  };
+}
+
+async function control(routes, req, res) {
+  const answer = (status, body) => {
+    res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  };
+  const route = routes[`${req.method} ${req.url}`];
+  if (!route) {
+    answer(404, { error: `no such route: ${req.method} ${req.url}` });
+    return;
+  }
+  try {
+    answer(200, await route(req.method === 'POST' ? await json(req) : undefined));
+  } catch (error) {
+    answer(400, { error: error.message });
+  }
+}
+
+const server = createServer();
+server.listen(port, '127.0.0.1', () => {
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const provider = newProvider(issuer);
+  enforceAuthMethod(provider);
+  const routes = controlRoutes(provider, count(provider));
+  const protocol = provider.callback();
+  server.on('request', (req, res) => {
+    if (req.url.startsWith('/test/')) control(routes, req, res);
+    else protocol(req, res);
+  });
+  console.log(JSON.stringify({ issuer }));
+});
