@@ -1,0 +1,90 @@
+//! The certificates and keys of a control plane.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
+};
+
+/// A certificate and its key, both PEM.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+/// A certificate authority of one control plane.
+pub(crate) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = named("oauth-keeper test CA", None);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
+        let issuer = CertifiedIssuer::self_signed(params, key()).expect("the CA can sign itself");
+        Self { issuer }
+    }
+
+    /// The certificate of the authority, PEM.
+    pub(crate) fn certificate(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// For a server on loopback.
+    pub(crate) fn server(&self) -> Identity {
+        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"].map(str::to_owned);
+        let mut params = CertificateParams::new(names).expect("the names are valid");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "kube-apiserver");
+        self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// For a client whom Kubernetes knows as this user in this group.
+    pub(crate) fn client(&self, user: &str, group: &str) -> Identity {
+        self.sign(
+            named(user, Some(group)),
+            ExtendedKeyUsagePurpose::ClientAuth,
+        )
+    }
+
+    fn sign(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Identity {
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        let key = key();
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .expect("the CA can sign");
+        Identity {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+}
+
+/// The key pair that signs ServiceAccount tokens: (private, public), PEM.
+pub(crate) fn signing_keys() -> (String, String) {
+    let key = key();
+    (key.serialize_pem(), key.public_key_pem())
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("a key can be generated")
+}
+
+fn named(common_name: &str, organization: Option<&str>) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    if let Some(organization) = organization {
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, organization);
+    }
+    params
+}
