@@ -1,0 +1,54 @@
+# The two commands of the README are `make demo` and `make test`; `make` alone lists the rest.
+CACHE := $(or $(OAUTH_KEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oauth-keeper)
+CARGO ?= cargo
+
+.PHONY: help demo test unit api-server providers chart image bench lint deny generate
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Show the operator at work on a real API server (ARGS=--once: without a terminal)
+	tests/tools/install control-plane >/dev/null
+	tests/tools/install helm >/dev/null
+	$(CARGO) build --locked --bins --examples
+	$(CARGO) run --locked --quiet --example demo -- $(ARGS)
+
+test: unit api-server providers chart image ## Run all tests
+
+unit: ## Tests that need no server
+	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture --test oauth_http
+
+api-server: ## Tests on a real kube-apiserver and etcd
+	tests/tools/install control-plane >/dev/null
+	tests/tools/install helm >/dev/null
+	$(CARGO) test --locked --test api_server
+
+providers: ## Tests against authorization servers: the documented ones, Keycloak, a certified OpenID provider
+	tests/tools/install control-plane >/dev/null
+	tests/tools/install helm >/dev/null
+	tests/tools/install oidc-provider >/dev/null
+	tests/tools/install keycloak >/dev/null
+	$(CARGO) test --locked --test providers
+
+chart: ## Render and check the chart
+	tests/chart/render
+
+image: ## Build the image from the Dockerfile, without a container engine
+	tests/image/build
+
+bench: ## Measure (ARGS=--quick for a short try); figures only, never a verdict
+	tests/tools/install control-plane >/dev/null
+	tests/tools/install helm >/dev/null
+	$(CARGO) bench --locked --bench operator -- $(ARGS)
+
+lint: ## Format, clippy, shell scripts
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$$(tests/tools/install shellcheck) .ci/run tests/tools/install tests/image/build tests/chart/render
+
+deny: ## Licences, bans, sources; advisories where their database can be had
+	.ci/deny
+
+generate: ## Write the files that the program generates
+	$(CARGO) run --locked --quiet -- crd > crds/oauthcredentials.yaml
+	$(CARGO) run --locked --quiet -- docs > docs/conditions.md
