@@ -13,7 +13,7 @@ use crate::lifecycle::record::Record;
 use crate::lifecycle::render::Tokens;
 use crate::lifecycle::resolve::{self, GrantKind, Resolved, SourceContent};
 use crate::lifecycle::rotation::Lifespan;
-use crate::lifecycle::schedule::{plus, renew_at};
+use crate::lifecycle::schedule::{plus, renew_at, to_second};
 use crate::oauth::error::TokenError;
 use crate::oauth::request::GrantInput;
 use crate::oauth::response::{TokenSet, parse};
@@ -167,7 +167,7 @@ fn note(
     let source_version = trace.source_version;
     context.notes.update(uid, |note| {
         let attempt = Attempt { uid, generation, source_version: source_version.as_deref(), at };
-        note.last_attempt = trace.sent_at.or(note.last_attempt);
+        note.last_attempt = trace.sent_at.map(to_second).or(note.last_attempt);
         note.not_before = Some(plus(at, LOOK_AGAIN_AFTER));
         match ended {
             Ok(End::Stored { client, .. }) => {

@@ -7,10 +7,10 @@ use uuid::Uuid;
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::Problem;
 use crate::lifecycle::plan::Why;
-use crate::lifecycle::record::{Record, StateRecord};
+use crate::lifecycle::record::Record;
 use crate::lifecycle::render::Tokens;
 use crate::lifecycle::resolve::SourceContent;
-use crate::lifecycle::rotation::{self, Choice, Lifespan, Spent};
+use crate::lifecycle::rotation::{self, Choice, Lifespan, RefusedSeed, Spent};
 use crate::oauth::client_auth::ClientAuth;
 use crate::oauth::error::TokenError;
 use crate::oauth::request::GrantInput;
@@ -49,7 +49,7 @@ pub async fn spend(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
         return Ok(End::Claimed { until });
     }
     let before = stored.as_ref().and_then(|state| state.record.clone());
-    let Some(spent) = choose(exchange, &content, before.as_ref(), source_version)? else {
+    let Some(spent) = choose(exchange, &content, stored.as_ref(), source_version)? else {
         return Ok(End::SourceIsKnown);
     };
     let client = spent.client.clone();
@@ -67,13 +67,15 @@ pub async fn spend(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
 fn choose(
     exchange: &Exchange<'_>,
     content: &SourceContent,
-    record: Option<&StateRecord>,
+    stored: Option<&State>,
     source_version: String,
 ) -> Result<Option<Spent>, Problem> {
+    let record = stored.and_then(|state| state.record.as_ref());
+    let refused = stored.and_then(|state| state.refused.as_ref());
     let Some(seed) = content.seed.clone() else { return Ok(None) };
     let salt = record.map_or_else(|| Uuid::new_v4().to_string(), |record| record.salt.clone());
     let client = content.client.fingerprint(salt.as_bytes());
-    let (token, new_lineage) = match rotation::choose(record, &seed) {
+    let (token, new_lineage) = match rotation::choose(record, refused, &seed) {
         Choice::Newest(token) => (token, false),
         Choice::Seed(token) => (token, true),
         Choice::Dead => {
@@ -122,7 +124,7 @@ async fn redeem_claimed(
         Ok(set) => set,
         Err(error) => {
             let problem = exchange.problem(&error);
-            let release = refusal(context, credential, &problem, &spent.source_version);
+            let release = refusal(context, credential, &problem, &spent);
             state::release(context, credential, &claimed, &release).await;
             discard(journal).await;
             return Err(problem);
@@ -183,15 +185,18 @@ fn refusal(
     context: &Context,
     credential: &OAuthCredential,
     problem: &Problem,
-    source_version: &str,
+    spent: &Spent,
 ) -> Release {
     let generation = credential.metadata.generation.unwrap_or_default();
     let again = context.notes.of(credential).failure.is_some_and(|before| {
         before.reason == Reason::RefreshTokenRejected
-            && before.is_about(generation, Some(source_version))
+            && before.is_about(generation, Some(&spent.source_version))
     });
     if again && problem.reason == Reason::RefreshTokenRejected {
-        Release::Refused { source_version: source_version.to_owned() }
+        Release::Refused {
+            seed: RefusedSeed::of(&spent.seed, &spent.salt),
+            source_version: spent.source_version.clone(),
+        }
     } else {
         Release::Kept
     }

@@ -7,13 +7,14 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::Problem;
 use crate::lifecycle::record::{CREDENTIAL, REFUSED_SOURCE, StateRecord};
 use crate::lifecycle::render::MANAGED_BY;
-use crate::lifecycle::rotation::{Claim, may_commit};
+use crate::lifecycle::rotation::{Claim, RefusedSeed, may_commit};
 
 use super::context::Context;
 use super::secrets::{Secrets, WriteError};
@@ -23,6 +24,7 @@ use super::target::{belongs_to, owner};
 pub const STATE_TYPE: &str = "oauth-keeper.dev/state";
 const RECORD: &str = "record";
 const CLAIM: &str = "claim";
+const REFUSED: &str = "refused";
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,8 @@ pub struct State {
     pub record: Option<StateRecord>,
     /// The claim, while a token is being spent.
     pub claim: Option<Claim>,
+    /// The seed whose lineage is dead, if one is.
+    pub refused: Option<RefusedSeed>,
 }
 
 impl State {
@@ -95,17 +99,26 @@ fn parse(secret: &Secret, place: &Place) -> Result<State, Problem> {
     let data = secret.data.as_ref();
     let value = |key: &str| data.and_then(|data| data.get(key)).map(|bytes| bytes.0.as_slice());
     let record = value(RECORD).map(|bytes| StateRecord::parse(bytes, &place.name)).transpose()?;
-    let claim = value(CLAIM).map(serde_json::from_slice).transpose().map_err(|_| {
-        Problem::new(
-            Reason::StateInvalid,
-            format!("the claim in the state Secret {} can't be read", place.name),
-        )
-    })?;
+    let claim = mark(value(CLAIM), CLAIM, place)?;
+    let refused = mark(value(REFUSED), REFUSED, place)?;
     Ok(State {
         uid: secret.metadata.uid.clone().unwrap_or_default(),
         version: secret.metadata.resource_version.clone().unwrap_or_default(),
         record,
         claim,
+        refused,
+    })
+}
+
+/// Reads what stands beside the record.
+fn mark<T: DeserializeOwned>(
+    bytes: Option<&[u8]>,
+    key: &str,
+    place: &Place,
+) -> Result<Option<T>, Problem> {
+    bytes.map(serde_json::from_slice).transpose().map_err(|_| {
+        let message = format!("the {key} in the state Secret {} can't be read", place.name);
+        Problem::new(Reason::StateInvalid, message)
     })
 }
 
@@ -137,6 +150,7 @@ pub async fn claim(
     context.index.saw_secret(&meta);
     Ok(State {
         record: read.and_then(|read| read.record.clone()),
+        refused: read.and_then(|read| read.refused.clone()),
         claim: Some(claim),
         ..State::at(&meta)
     })
@@ -147,9 +161,11 @@ pub async fn claim(
 pub enum Release {
     /// The refresh token is as good as before.
     Kept,
-    /// The authorization server called it dead; `source_version` is the source with its seed.
+    /// The authorization server called it dead.
     Refused {
-        /// `resourceVersion` of the source.
+        /// Its seed.
+        seed: RefusedSeed,
+        /// `resourceVersion` of the source with the seed.
         source_version: String,
     },
 }
@@ -164,14 +180,9 @@ pub async fn release(
     let place = Place::of(credential);
     let mut data = Map::from_iter([(CLAIM.to_owned(), Value::Null)]);
     let mut annotations = Map::new();
-    if let Release::Refused { source_version } = release {
+    if let Release::Refused { seed, source_version } = release {
         annotations.insert(REFUSED_SOURCE.to_owned(), json!(source_version));
-        if let Some(record) = &claimed.record {
-            data.insert(
-                RECORD.to_owned(),
-                json!(encode(&StateRecord { refused: true, ..record.clone() })),
-            );
-        }
+        data.insert(REFUSED.to_owned(), json!(encode(seed)));
     }
     let patch =
         json!({"metadata": metadata(claimed, &Owner::of(credential), &annotations), "data": data});
@@ -265,7 +276,8 @@ async fn write(
         return secrets.create(&place.namespace, &secret).await;
     }
     let metadata = metadata(base, owner, &annotations);
-    let patch = json!({"metadata": metadata, "data": {RECORD: encode(record), CLAIM: null}});
+    let patch =
+        json!({"metadata": metadata, "data": {RECORD: encode(record), CLAIM: null, REFUSED: null}});
     secrets.patch(&place.namespace, &place.name, &patch).await
 }
 
@@ -299,8 +311,7 @@ impl State {
         Self {
             uid: meta.uid.clone().unwrap_or_default(),
             version: meta.resource_version.clone().unwrap_or_default(),
-            record: None,
-            claim: None,
+            ..Self::default()
         }
     }
 }

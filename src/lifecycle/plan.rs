@@ -338,25 +338,29 @@ impl View<'_> {
         )
     }
 
+    /// When the next renewal is due, not sooner than `minInterval` allows.
     fn renew_at(&self) -> Option<Timestamp> {
         let record = self.record?;
-        Some(renew_at(record.issued_at, record.expires_at?, &self.spec.renewal, self.world.uid))
+        let due =
+            renew_at(record.issued_at, record.expires_at?, &self.spec.renewal, self.world.uid);
+        self.earliest().max(Some(due))
     }
 
     /// An exchange now, or as soon as `minInterval` allows.
     fn exchange(&self, why: Why) -> Plan {
+        let earliest = self.earliest().filter(|earliest| *earliest > self.now);
+        let action = if earliest.is_none() { Action::Exchange(why) } else { Action::Wait };
+        Plan { action, next_renewal: earliest, ..Plan::wait(self.standing(), earliest) }
+    }
+
+    /// Before this no token request may be made.
+    fn earliest(&self) -> Option<Timestamp> {
         let last = [self.record.map(|record| record.issued_at), self.world.last_attempt]
             .into_iter()
             .flatten()
             .max();
         let spaced = last.map(|last| plus(last, self.spec.renewal.min_interval));
-        let earliest = [spaced, self.world.not_before]
-            .into_iter()
-            .flatten()
-            .max()
-            .filter(|earliest| *earliest > self.now);
-        let action = if earliest.is_none() { Action::Exchange(why) } else { Action::Wait };
-        Plan { action, next_renewal: earliest, ..Plan::wait(self.standing(), earliest) }
+        [spaced, self.world.not_before].into_iter().flatten().max()
     }
 
     fn target_is_in_order(&self, record: &Record) -> bool {

@@ -135,9 +135,6 @@ pub struct StateRecord {
     pub client: String,
     /// `resourceVersion` of the source.
     pub source_version: String,
-    /// Whether the authorization server called the refresh token dead.
-    #[serde(default)]
-    pub refused: bool,
 }
 
 impl StateRecord {

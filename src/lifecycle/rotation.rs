@@ -56,10 +56,34 @@ pub enum Choice {
     Dead,
 }
 
+/// A seed whose lineage the authorization server called dead, as the state Secret keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedSeed {
+    salt: String,
+    hash: String,
+}
+
+impl RefusedSeed {
+    /// Of a seed.
+    pub fn of(seed: &RefreshToken, salt: &str) -> Self {
+        Self { salt: salt.to_owned(), hash: seed_hash(salt, seed) }
+    }
+
+    fn is(&self, seed: &RefreshToken) -> bool {
+        seed_hash(&self.salt, seed) == self.hash
+    }
+}
+
 /// Chooses the token: the human's newer seed wins over the state, and an old seed loses against it.
-pub fn choose(record: Option<&StateRecord>, seed: &RefreshToken) -> Choice {
+pub fn choose(
+    record: Option<&StateRecord>,
+    refused: Option<&RefusedSeed>,
+    seed: &RefreshToken,
+) -> Choice {
+    if refused.is_some_and(|refused| refused.is(seed)) {
+        return Choice::Dead;
+    }
     match record {
-        Some(record) if record.knows(seed) && record.refused => Choice::Dead,
         Some(record) if record.knows(seed) => Choice::Newest(record.refresh_token.clone()),
         _ => Choice::Seed(seed.clone()),
     }
@@ -124,7 +148,6 @@ pub fn commit(
         request: spent.request.clone(),
         client: spent.client.clone(),
         source_version: spent.source_version.clone(),
-        refused: false,
     };
     record.remember(&spent.seed);
     record
@@ -193,7 +216,7 @@ mod tests {
     fn the_newest_token_is_sent_and_never_the_seed_again() {
         let first = commit(None, &spent("s", "s", true), &set(Some("r1")), LIFESPAN);
         assert!(
-            matches!(choose(Some(&first), &RefreshToken::new("s")), Choice::Newest(token) if token.expose() == "r1")
+            matches!(choose(Some(&first), None, &RefreshToken::new("s")), Choice::Newest(token) if token.expose() == "r1")
         );
     }
 
@@ -201,23 +224,24 @@ mod tests {
     fn a_new_seed_begins_a_new_lineage_and_an_old_one_does_not() {
         let first = commit(None, &spent("s", "s", true), &set(Some("r1")), LIFESPAN);
         assert!(
-            matches!(choose(Some(&first), &RefreshToken::new("t")), Choice::Seed(token) if token.expose() == "t")
+            matches!(choose(Some(&first), None, &RefreshToken::new("t")), Choice::Seed(token) if token.expose() == "t")
         );
         let second = commit(Some(&first), &spent("t", "t", true), &set(Some("r2")), LIFESPAN);
         assert_eq!((second.generation, second.rotations), (2, 1));
         assert!(
-            matches!(choose(Some(&second), &RefreshToken::new("s")), Choice::Newest(token) if token.expose() == "r2")
+            matches!(choose(Some(&second), None, &RefreshToken::new("s")), Choice::Newest(token) if token.expose() == "r2")
         );
     }
 
     #[test]
     fn a_dead_lineage_sends_nothing_until_a_new_seed() {
-        let dead = StateRecord {
-            refused: true,
-            ..commit(None, &spent("s", "s", true), &set(None), LIFESPAN)
-        };
-        assert!(matches!(choose(Some(&dead), &RefreshToken::new("s")), Choice::Dead));
-        assert!(matches!(choose(Some(&dead), &RefreshToken::new("t")), Choice::Seed(_)));
+        let record = commit(None, &spent("s", "s", true), &set(None), LIFESPAN);
+        let refused = RefusedSeed::of(&RefreshToken::new("s"), "other salt");
+        for record in [None, Some(&record)] {
+            let choice = |seed: &str| choose(record, Some(&refused), &RefreshToken::new(seed));
+            assert!(matches!(choice("s"), Choice::Dead));
+            assert!(matches!(choice("t"), Choice::Seed(_)));
+        }
     }
 
     #[test]
