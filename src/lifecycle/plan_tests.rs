@@ -225,6 +225,19 @@ fn two_requests_keep_the_minimum_interval() {
 }
 
 #[test]
+fn a_renewal_is_not_announced_sooner_than_the_minimum_interval_allows() {
+    let mut scene = Scene::of("clientCredentials");
+    let renewal = crate::api::renewal::RenewalSpec {
+        min_interval: Some(Duration::from_secs(3000).into()),
+        ..Default::default()
+    };
+    scene.spec.renewal = Some(renewal);
+    let plan = scene.plan();
+    assert_eq!((plan.next_renewal, plan.wake_at), (Some(at(NOW + 2400)), Some(at(NOW + 2400))));
+    assert_eq!(scene.plan_at(NOW + 2400).action, Action::Exchange(Why::Due));
+}
+
+#[test]
 fn a_foreign_target_is_not_touched() {
     for owner in [None, Some("other".to_owned())] {
         let mut scene = Scene::of("refreshToken");

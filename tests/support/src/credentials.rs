@@ -29,10 +29,7 @@ pub async fn apply_source<V: AsRef<[u8]>>(
         .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_ref().to_vec())))
         .collect();
     let secret = Secret {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
         data: Some(data),
         ..Secret::default()
     };
@@ -44,11 +41,9 @@ pub async fn apply_source<V: AsRef<[u8]>>(
 
 /// Creates a credential, or gives it this spec.
 pub async fn apply_credential(client: &Client, namespace: &str, name: &str, spec: Value) {
-    try_apply_credential(client, namespace, name, spec)
-        .await
-        .unwrap_or_else(|error| {
-            panic!("the credential {namespace}/{name} can't be applied: {error}")
-        });
+    try_apply_credential(client, namespace, name, spec).await.unwrap_or_else(|error| {
+        panic!("the credential {namespace}/{name} can't be applied: {error}")
+    });
 }
 
 /// The same, for specs that the API server may refuse.
@@ -65,9 +60,7 @@ pub async fn try_apply_credential(
         "spec": spec,
     });
     let credentials = credentials(client, namespace);
-    credentials
-        .patch(name, &apply(), &Patch::Apply(&object))
-        .await?;
+    credentials.patch(name, &apply(), &Patch::Apply(&object)).await?;
     Ok(())
 }
 
@@ -81,9 +74,7 @@ pub async fn status(client: &Client, namespace: &str, name: &str) -> Value {
 /// A condition of a status; null when it has none of that type.
 pub fn condition<'a>(status: &'a Value, type_: &str) -> &'a Value {
     let mut conditions = status["conditions"].as_array().into_iter().flatten();
-    conditions
-        .find(|condition| condition["type"] == type_)
-        .unwrap_or(&Value::Null)
+    conditions.find(|condition| condition["type"] == type_).unwrap_or(&Value::Null)
 }
 
 /// Waits until the operator calls the credential as it now is ready; gives the status.
@@ -149,9 +140,7 @@ pub async fn target(client: &Client, namespace: &str, secret: &str) -> BTreeMap<
 pub async fn state_record(client: &Client, namespace: &str, credential: &str) -> Value {
     let secret = texts(client, namespace, &format!("{credential}-oauth-state")).await;
     let record = secret.get("record");
-    record.map_or(Value::Null, |record| {
-        serde_json::from_str(record).expect("the record is JSON")
-    })
+    record.map_or(Value::Null, |record| serde_json::from_str(record).expect("the record is JSON"))
 }
 
 /// Everything a reader of a namespace without rights on Secrets can see of a credential: the object,
@@ -169,11 +158,7 @@ pub async fn visible(client: &Client, namespace: &str) -> String {
         let _ = writeln!(text, "{}", json!(event));
     }
     let secrets = secrets(client, namespace);
-    for secret in secrets
-        .list_metadata(&Default::default())
-        .await
-        .expect(listing)
-    {
+    for secret in secrets.list_metadata(&Default::default()).await.expect(listing) {
         let _ = writeln!(text, "{}", json!(secret.metadata));
     }
     text

@@ -1,0 +1,47 @@
+//! The operator against authorization servers: two as their vendors document them, request by request
+//! and byte for byte, and two real ones.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
+
+mod api_call;
+mod itflex;
+mod openid;
+mod rd_station;
+mod thingpark;
+mod wire;
+mod world;
+
+use std::process::ExitCode;
+
+use oauth_keeper_test_support::suite;
+use oauth_keeper_test_support::tests;
+
+fn main() -> ExitCode {
+    // The longest first, so that it runs beside all the others.
+    suite::run(tests![
+        rd_station::a_dead_refresh_token_is_believed_the_second_time,
+        thingpark::a_token_is_renewed_ten_seconds_before_its_expiry,
+        thingpark::the_client_secret_goes_into_the_body,
+        thingpark::the_client_secret_goes_into_the_header,
+        thingpark::a_wrong_secret_is_told_and_a_right_one_heals,
+        rd_station::the_form_request_is_exact,
+        rd_station::the_json_request_is_exact,
+        rd_station::a_returned_refresh_token_is_stored_and_sent_next,
+        rd_station::an_answer_without_a_new_refresh_token_keeps_the_old_one,
+        rd_station::the_target_is_a_header_for_the_api,
+        itflex::the_request_is_exact,
+        itflex::the_lifetime_is_the_one_in_the_answer,
+        itflex::a_returned_refresh_token_is_stored_and_sent_next,
+        itflex::the_target_is_a_header_for_the_api,
+        itflex::a_refusal_without_a_code_is_understood,
+        openid::every_refresh_token_is_used_once_by_a_post_client,
+        openid::every_refresh_token_is_used_once_by_a_basic_client,
+        openid::a_restart_sends_and_writes_nothing,
+    ])
+}
