@@ -18,7 +18,6 @@ use crate::lifecycle::rotation::{self, Spent};
 use crate::oauth::response::{RawResponse, parse};
 use crate::oauth::secret::RefreshToken;
 
-use super::redeem;
 use super::secrets::Secrets;
 use super::state::{self, Owner, Place};
 
@@ -178,7 +177,7 @@ async fn replay(secrets: &Secrets, entry: &Entry) {
         );
         return;
     }
-    let lifespan = redeem::lifespan(
+    let lifespan = rotation::lifespan(
         &set,
         entry.sent_at,
         entry.default_lifetime_seconds.map(Duration::from_secs),

@@ -1,8 +1,8 @@
 //! Puts together what a plan depends on, from the watches and the notes. Reads nothing from the API server.
 
 use crate::api::OAuthCredential;
-use crate::lifecycle::failure::Problem;
 use crate::lifecycle::plan::World;
+use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::Resolved;
 
 use super::context::Context;

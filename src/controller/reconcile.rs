@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use crate::api::condition::{READY, STALLED};
 use crate::api::credential::OAuthCredentialStatus;
 use crate::api::{FIELD_MANAGER, OAuthCredential, Reason};
-use crate::lifecycle::failure::{Attempt, Failure, Problem};
+use crate::lifecycle::failure::{Attempt, Failure};
 use crate::lifecycle::plan::{self, Action, Plan, World};
+use crate::lifecycle::problem::Problem;
 use crate::lifecycle::render::Tokens;
 use crate::lifecycle::resolve;
 use crate::lifecycle::schedule::is_short_lived;
@@ -105,7 +106,7 @@ async fn render(context: &Context, credential: &OAuthCredential, world: &World<'
                         WriteError::Conflict | WriteError::NotFound | WriteError::NamespaceGone,
                     ) => Ok(()),
                     Err(WriteError::Refused(why) | WriteError::Passing(why)) => {
-                        Err(exchange::unwritable(credential, &why))
+                        Err(target::unwritable(credential, &why))
                     }
                 }
             }

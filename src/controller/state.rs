@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::api::{OAuthCredential, Reason};
-use crate::lifecycle::failure::Problem;
+use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::{CREDENTIAL, REFUSED_SOURCE, StateRecord};
 use crate::lifecycle::render::MANAGED_BY;
 use crate::lifecycle::rotation::{Claim, RefusedSeed, may_commit};

@@ -8,9 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource;
 use serde_json::{Map, Value, json};
 
-use crate::api::OAuthCredential;
+use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::ownership::{self, Fields};
 use crate::lifecycle::plan::SecretFacts;
+use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::{CREDENTIAL, Record};
 use crate::lifecycle::render::{self, Rendered, Tokens};
 
@@ -158,4 +159,11 @@ pub fn owner(credential: &OAuthCredential) -> Option<OwnerReference> {
 pub fn belongs_to(meta: &ObjectMeta, credential: &OAuthCredential) -> bool {
     let owner = meta.annotations.as_ref().and_then(|annotations| annotations.get(CREDENTIAL));
     owner.is_some() && owner == credential.metadata.name.as_ref()
+}
+
+/// A target that can't be written.
+pub fn unwritable(credential: &OAuthCredential, why: &str) -> Problem {
+    let name = &credential.spec.target.name;
+    let message = format!("the target Secret {name} (spec.target.name) can't be written: {why}");
+    Problem::new(Reason::TargetNotWritable, message)
 }

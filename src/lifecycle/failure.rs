@@ -9,7 +9,9 @@ use crate::api::Reason;
 use crate::api::condition::{Class, READY};
 use crate::api::credential::{FailureStatus, OAuthCredentialStatus};
 use crate::oauth::error::TokenError;
+use crate::oauth::response::{Lifetime, MAX_LIFETIME_SECONDS, TokenSet};
 
+use super::problem::{Problem, explain};
 use super::resolve::GrantKind;
 use super::schedule::{back_off, bounded_retry_after, plus, to_second};
 
@@ -18,66 +20,47 @@ const CONFIRM_AFTER: Duration = Duration::from_secs(60);
 /// Refusals of client or request are tried again this often, since their cause may be mended on the server's side.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 
-/// What is wrong, in one reason and one sentence that names the field or key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The reason of the condition.
-    pub reason: Reason,
-    /// The message of the condition.
-    pub message: String,
-    /// What the server asked to wait.
-    pub retry_after: Option<Duration>,
-}
-
-impl Problem {
-    /// The sentence for the condition; where somebody must act it ends with what to do.
-    pub fn text(&self) -> String {
-        explain(self.reason, &self.message)
-    }
-
-    /// A problem without a server-given wait.
-    pub fn new(reason: Reason, message: String) -> Self {
-        Self { reason, message, retry_after: None }
-    }
-
-    /// What a token error means for a credential.
-    pub fn from_token_error(error: &TokenError, grant: GrantKind) -> Self {
-        let waits = |reason, message, retry_after| Self { reason, message, retry_after };
-        match error {
-            TokenError::Denied(why) => Self::new(Reason::EndpointDenied, why.clone()),
-            TokenError::NotSent(why) => Self::new(Reason::EndpointUnreachable, why.clone()),
-            TokenError::OutcomeUnknown(why) => {
-                Self::new(Reason::ExchangeOutcomeUnknown, why.clone())
-            }
-            TokenError::Invalid(why) => Self::new(Reason::ResponseInvalid, why.clone()),
-            TokenError::InvalidGrant(why) if grant == GrantKind::RefreshToken => {
-                Self::new(Reason::RefreshTokenRejected, why.clone())
-            }
-            TokenError::InvalidGrant(why) | TokenError::InvalidRequest(why) => {
-                Self::new(Reason::RequestRejected, why.clone())
-            }
-            TokenError::InvalidClient(why) => Self::new(Reason::ClientRejected, why.clone()),
-            TokenError::RateLimited { retry_after } => waits(
-                Reason::RateLimited,
-                "the authorization server answered 429 (too many requests)".to_owned(),
-                *retry_after,
-            ),
-            TokenError::Server { status, retry_after } => waits(
-                Reason::ServerError,
-                format!("the authorization server answered {status}"),
-                *retry_after,
-            ),
+/// What a token error means for a credential.
+pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
+    let waits = |reason, message, retry_after| Problem { reason, message, retry_after };
+    match error {
+        TokenError::Denied(why) => Problem::new(Reason::EndpointDenied, why.clone()),
+        TokenError::NotSent(why) => Problem::new(Reason::EndpointUnreachable, why.clone()),
+        TokenError::OutcomeUnknown(why) => {
+            Problem::new(Reason::ExchangeOutcomeUnknown, why.clone())
         }
+        TokenError::Invalid(why) => Problem::new(Reason::ResponseInvalid, why.clone()),
+        TokenError::InvalidGrant(why) if grant == GrantKind::RefreshToken => {
+            Problem::new(Reason::RefreshTokenRejected, why.clone())
+        }
+        TokenError::InvalidGrant(why) | TokenError::InvalidRequest(why) => {
+            Problem::new(Reason::RequestRejected, why.clone())
+        }
+        TokenError::InvalidClient(why) => Problem::new(Reason::ClientRejected, why.clone()),
+        TokenError::RateLimited { retry_after } => waits(
+            Reason::RateLimited,
+            "the authorization server answered 429 (too many requests)".to_owned(),
+            *retry_after,
+        ),
+        TokenError::Server { status, retry_after } => waits(
+            Reason::ServerError,
+            format!("the authorization server answered {status}"),
+            *retry_after,
+        ),
     }
 }
 
-fn explain(reason: Reason, message: &str) -> String {
-    match reason.class() {
-        Class::Well | Class::Passing => message.to_owned(),
-        Class::Configuration | Class::Refused | Class::SignIn => {
-            format!("{message}. {}", reason.remedy().replace('`', ""))
+/// The problem with a token set whose life nobody knows.
+pub fn unknown_lifetime(set: &TokenSet) -> Problem {
+    let message = match &set.lifetime {
+        Lifetime::Unusable(value) => format!(
+            "expires_in of the token response is {value}; it must be a whole number of seconds from 1 to {MAX_LIFETIME_SECONDS}"
+        ),
+        Lifetime::Missing | Lifetime::Seconds(_) => {
+            "the token response has no expires_in".to_owned()
         }
-    }
+    };
+    Problem::new(Reason::LifetimeUnknown, message)
 }
 
 /// A problem with its history.

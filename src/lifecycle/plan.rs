@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use crate::api::Reason;
 
-use super::failure::{Failure, Problem};
+use super::failure::Failure;
 use super::ownership;
+use super::problem::Problem;
 use super::record::Record;
 use super::render;
 use super::resolve::{GrantKind, Resolved};

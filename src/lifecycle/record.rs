@@ -10,7 +10,7 @@ use crate::api::Reason;
 use crate::oauth::client_auth::fingerprint;
 use crate::oauth::secret::{AccessToken, RefreshToken};
 
-use super::failure::Problem;
+use super::problem::Problem;
 
 /// Annotation with the name of the credential that a target or state Secret was made for.
 pub const CREDENTIAL: &str = "oauth-keeper.dev/credential";

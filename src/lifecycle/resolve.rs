@@ -15,10 +15,10 @@ use crate::api::renewal::RenewalSpec;
 use crate::api::target::TargetSpec;
 use crate::oauth::address::{AddressPolicy, check_url};
 use crate::oauth::client_auth::{ClientAuth, fingerprint};
-use crate::oauth::request::BodyEncoding;
+use crate::oauth::request::{BodyEncoding, GrantInput, TokenCall, TokenRequest, build};
 use crate::oauth::secret::{ClientSecret, RefreshToken, is_token};
 
-use super::failure::Problem;
+use super::problem::Problem;
 use super::schedule::{RenewBefore, RenewalPolicy};
 
 /// Which grant; its input comes from the source or the state.
@@ -155,6 +155,17 @@ fn renewal(spec: Option<&RenewalSpec>) -> Result<RenewalPolicy, Problem> {
 }
 
 impl Resolved<'_> {
+    /// Writes the token request.
+    pub fn request(&self, client: &ClientAuth, grant: &GrantInput) -> TokenRequest {
+        build(&TokenCall {
+            endpoint: &self.endpoint,
+            client,
+            grant,
+            scopes: self.scopes,
+            encoding: self.encoding,
+        })
+    }
+
     /// Reads the source's bytes.
     ///
     /// # Errors

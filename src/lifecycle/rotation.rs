@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::oauth::response::TokenSet;
+use crate::oauth::response::{Lifetime, TokenSet};
 use crate::oauth::secret::RefreshToken;
 
 use super::record::{StateRecord, VERSION, seed_hash};
-use super::schedule::plus;
+use super::schedule::{plus, to_second};
 
 /// An exchange is over after this, whatever happened to it: time to send, to answer and to persist.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(120);
@@ -117,6 +117,20 @@ pub struct Lifespan {
     pub expires_at: Option<Timestamp>,
 }
 
+/// When the token set was issued and expires.
+pub fn lifespan(
+    set: &TokenSet,
+    sent_at: Timestamp,
+    default_lifetime: Option<Duration>,
+) -> Lifespan {
+    let issued_at = to_second(sent_at);
+    let lifetime = match set.lifetime {
+        Lifetime::Seconds(seconds) => Duration::try_from(SignedDuration::from_secs(seconds)).ok(),
+        Lifetime::Missing | Lifetime::Unusable(_) => default_lifetime,
+    };
+    Lifespan { issued_at, expires_at: lifetime.map(|lifetime| plus(issued_at, lifetime)) }
+}
+
 /// The record after an exchange: the new refresh token, or the old one when none came back (RFC 6749 §6).
 pub fn commit(
     base: Option<&StateRecord>,
@@ -172,7 +186,6 @@ pub fn claim(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::response::Lifetime;
     use crate::oauth::secret::AccessToken;
 
     fn set(refresh_token: Option<&str>) -> TokenSet {

@@ -5,8 +5,8 @@ use kube::Api;
 use uuid::Uuid;
 
 use crate::api::{OAuthCredential, Reason};
-use crate::lifecycle::failure::Problem;
 use crate::lifecycle::plan::Why;
+use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::render::Tokens;
 use crate::lifecycle::resolve::SourceContent;
@@ -17,12 +17,12 @@ use crate::oauth::request::GrantInput;
 use crate::oauth::response::{RawResponse, TokenSet, parse};
 use crate::oauth::secret::RefreshToken;
 
-use super::context::Context;
-use super::exchange::{End, Exchange};
-use super::journal::{Entry, Slot};
-use super::redeem;
-use super::secrets::{API_TIMEOUT, WriteError, brief};
-use super::state::{self, Owner, Place, Release, State};
+use crate::controller::context::Context;
+use crate::controller::journal::{Entry, Slot};
+use crate::controller::secrets::{API_TIMEOUT, WriteError, brief};
+use crate::controller::state::{self, Owner, Place, Release, State};
+
+use super::attempt::{End, Exchange};
 
 /// Everything that must be known before a token is spent, all of it read live.
 struct Ready {
@@ -130,7 +130,7 @@ async fn redeem_claimed(
             return Err(problem);
         }
     };
-    let lifespan = redeem::lifespan(&set, sent_at, exchange.spec.default_lifetime);
+    let lifespan = rotation::lifespan(&set, sent_at, exchange.spec.default_lifetime);
     let record = rotation::commit(claimed.record.as_ref(), &spent, &set, lifespan);
     if record.rotated_at == Some(lifespan.issued_at) {
         context.metrics.rotated();
@@ -153,8 +153,8 @@ async fn send(
     journal: Option<&Slot>,
 ) -> Result<RawResponse, TokenError> {
     let grant = GrantInput::RefreshToken(RefreshToken::new(spent.token.expose()));
-    let request = redeem::request(exchange.spec, client, &grant);
-    let raw = redeem::send(exchange.context, &request, exchange.spec.grant).await?;
+    let request = exchange.spec.request(client, &grant);
+    let raw = exchange.send(&request).await?;
     if let Some(slot) = journal {
         let (place, owner) = (Place::of(exchange.credential), Owner::of(exchange.credential));
         let lifetime = exchange.spec.default_lifetime;

@@ -1,0 +1,52 @@
+//! The grant that spends nothing: ask, write the target.
+
+use jiff::Timestamp;
+
+use crate::lifecycle::plan::Why;
+use crate::lifecycle::problem::Problem;
+use crate::lifecycle::record::Record;
+use crate::lifecycle::render::Tokens;
+use crate::lifecycle::rotation::lifespan;
+use crate::oauth::request::GrantInput;
+use crate::oauth::response::parse;
+
+use super::attempt::{End, Exchange};
+
+/// One exchange.
+///
+/// # Errors
+/// What kept a token set from being had or from reaching the target.
+pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
+    let (context, spec) = (exchange.context, exchange.spec);
+    let (content, source_version) = exchange.read_source().await?;
+    let uid = exchange.credential.metadata.uid.as_deref().unwrap_or_default();
+    let client = content.client.fingerprint(uid.as_bytes());
+    let known = context.notes.of(exchange.credential).client;
+    if exchange.why == Why::SourceChanged && known.as_ref() == Some(&client) {
+        return Ok(End::SourceIsKnown);
+    }
+    if !context.may_send() {
+        return Ok(End::Stale);
+    }
+    let request = spec.request(&content.client, &GrantInput::ClientCredentials);
+    let sent_at = Timestamp::now();
+    exchange.trace.sent_at = Some(sent_at);
+    let answer = exchange.send(&request).await;
+    let set =
+        answer.and_then(|raw| parse(&raw, false)).map_err(|error| exchange.problem(&error))?;
+    let lifespan = lifespan(&set, sent_at, spec.default_lifetime);
+    let previous = exchange.target().and_then(|target| target.record.clone());
+    let record = Record {
+        revision: previous.as_ref().map_or(0, |record| record.revision).saturating_add(1),
+        issued_at: lifespan.issued_at,
+        expires_at: lifespan.expires_at,
+        request: spec.request_digest.clone(),
+        source_version,
+        scopes: set.scopes.clone(),
+        rotations: 0,
+        rotated_at: None,
+    };
+    let tokens = Tokens::from_set(&set, lifespan.expires_at);
+    exchange.hand_over(&tokens, &record, previous.as_ref()).await?;
+    Ok(End::Stored { set, lifespan, client })
+}
