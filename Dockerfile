@@ -1,0 +1,23 @@
+# The image of oauth-keeper: the program on a base without shell or package manager.
+# tests/image/build builds this very file with base images made from the machine it runs on.
+FROM docker.io/library/rust:1.95.0-slim-bookworm AS build
+WORKDIR /src
+# What goes in is listed in .dockerignore.
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,target=/src/target,sharing=locked \
+    cargo build --locked --release --bin oauth-keeper \
+ && install -D target/release/oauth-keeper /out/oauth-keeper
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="oauth-keeper" \
+      org.opencontainers.image.description="A Kubernetes operator that keeps OAuth tokens fresh in Secrets" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build /out/oauth-keeper /usr/local/bin/oauth-keeper
+# A number, so that the kubelet can see that it is not root.
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["/usr/local/bin/oauth-keeper"]
+CMD ["run"]

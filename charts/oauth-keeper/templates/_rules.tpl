@@ -1,0 +1,22 @@
+{{/* What the operator may do with the objects it watches: the same in every namespace. */}}
+{{- define "oauth-keeper.rules" -}}
+- apiGroups: [oauth-keeper.dev]
+  resources: [oauthcredentials]
+  verbs: [get, list, watch]
+- apiGroups: [oauth-keeper.dev]
+  resources: [oauthcredentials/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}
+
+{{/* The subject of every binding. */}}
+{{- define "oauth-keeper.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "oauth-keeper.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
