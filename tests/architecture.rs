@@ -1,5 +1,11 @@
 //! Dependencies point inward: what may use what, read from the sources.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test ends at the first surprise, and a table of cases is long"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,11 @@
 //! The files that the program writes are those in the repository. Mend with `make generate`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test ends at the first surprise, and a table of cases is long"
+)]
+
 use std::path::Path;
 
 fn file(path: &str) -> String {

@@ -1,6 +1,12 @@
 //! The contract with token endpoints over a real socket: each grant with each client authentication and encoding, byte for
 //! byte, and what the transport refuses to do.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test ends at the first surprise, and a table of cases is long"
+)]
+
 use std::time::Duration;
 
 use oauth_keeper::oauth::address::AddressPolicy;
