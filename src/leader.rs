@@ -133,11 +133,8 @@ impl Candidate {
         }
         spec.lease_duration_seconds = seconds(LEASE_DURATION);
         spec.renew_time = Some(now);
-        match self.replace(&lease).await {
-            Ok(()) => Ok(true),
-            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
-            Err(error) => Err(error),
-        }
+        // A conflict is no loss: the next look tells who wrote.
+        self.replace(&lease).await.map(|()| true)
     }
 
     /// Whether a Lease of somebody else has not changed for as long as it says it lasts.

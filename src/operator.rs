@@ -59,7 +59,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
     let config = kubeconfig().await?;
     let lease_namespace =
         args.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = client(config.clone())?;
+    let (client, lease_client) = (client(config.clone())?, client(config)?);
     let metrics = Arc::new(Metrics::new());
     let ready = watch::Sender::new(false);
     // The admin port outlives the rest, so that probes are answered while exchanges are awaited.
@@ -71,14 +71,19 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
     let holder = Holder { pod: pod(), incarnation: Uuid::new_v4().to_string() };
     let transport = Transport::new(policy(&args))?;
     let journal = match &args.journal_dir {
-        Some(folder) => Some(replay(folder, &client).await.map_err(Error::Journal)?),
+        Some(folder) => tokio::select! {
+            journal = replay(folder, &client) => Some(journal.map_err(Error::Journal)?),
+            // What is not committed stays in the folder.
+            () = stopping.cancelled() => return Ok(()),
+        },
         None => None,
     };
-    let mut candidate = if args.leader_election {
+    let mut candidate = args.leader_election.then(|| {
         // A connection of its own, so that renewals do not queue behind everything else.
         let identity = format!("{}_{}", host_name(), holder.incarnation);
-        let mut candidate =
-            Candidate::new(self::client(config)?, &lease_namespace, &args.lease_name, identity);
+        Candidate::new(lease_client, &lease_namespace, &args.lease_name, identity)
+    });
+    if let Some(candidate) = &mut candidate {
         ready.send_replace(true);
         tracing::info!(
             lease = args.lease_name,
@@ -89,10 +94,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
             return Ok(());
         }
         ready.send_replace(false);
-        Some(candidate)
-    } else {
-        None
-    };
+    }
     tracing::info!("leading");
     metrics.leading(true);
     let parts = Parts {

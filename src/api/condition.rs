@@ -79,7 +79,7 @@ reasons! {
         "The API server refuses or fails to read the source Secret.",
         "Check the operator's rights on Secrets in the namespace; the message has the API server's reason.";
     TargetConflict: Configuration,
-        "The target Secret belongs to somebody else: it was not made for this credential, or an older credential has the same target.",
+        "The target Secret belongs to somebody else: it was not made for this credential, or another credential had the same target first.",
         "Choose another `spec.target.name`, or delete the Secret in the way.";
     TargetNotWritable: Passing,
         "The API server refuses writes of the target Secret.",

@@ -39,9 +39,9 @@ use super::target::TargetSpec;
 #[x_kube(
     validation = Rule::new("self.target.name != self.source.name")
         .message("target.name must differ from source.name: the operator never writes into the source"),
-    validation = Rule::new("!has(self.grant.clientCredentials) || !has(self.source.keys) || !has(self.source.keys.refreshToken)")
+    validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.source.keys) || !has(self.source.keys.refreshToken)")
         .message("source.keys.refreshToken is not used by grant clientCredentials; remove it"),
-    validation = Rule::new("!has(self.grant.clientCredentials) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")
+    validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")
         .message("grant clientCredentials needs a client secret: clientAuthentication.method can't be None"),
     validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")
         .message("source.keys.clientSecret is not used with clientAuthentication.method None; remove one of them")
@@ -50,12 +50,13 @@ pub struct OAuthCredentialSpec {
     /// The authorization server and how to speak to it.
     pub provider: ProviderSpec,
     /// The grant that yields the access token. Exactly one member; `refreshToken` by default.
-    #[serde(default)]
+    // The schema has no default: once stored, it would stay beside another grant that is applied later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("[has(self.refreshToken), has(self.clientCredentials)].filter(set, set).size() == 1")
             .message("grant takes exactly one of refreshToken and clientCredentials")
     )]
-    pub grant: Grant,
+    pub grant: Option<Grant>,
     /// The Secret that holds the client id, the client secret and the refresh token.
     pub source: SourceSpec,
     /// The Secret that workloads mount.

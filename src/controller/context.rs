@@ -18,7 +18,7 @@ use crate::oauth::address::AddressPolicy;
 use crate::oauth::transport::Transport;
 
 use super::events::Events;
-use super::index::Index;
+use super::index::{Index, Name};
 use super::journal::Journal;
 use super::notes::Notes;
 use super::secrets::Secrets;
@@ -77,8 +77,25 @@ impl Context {
         }
     }
 
+    /// Asks for passes over all of these but the one whose write made them of interest.
+    pub fn wake_others(&self, names: Vec<Name>, credential: &OAuthCredential) {
+        let meta = &credential.metadata;
+        let own = |(namespace, name): &Name| {
+            meta.namespace.as_ref() == Some(namespace) && meta.name.as_ref() == Some(name)
+        };
+        self.wake_all(names.into_iter().filter(|name| !own(name)).collect());
+    }
+
+    /// The `resourceVersion` of a credential's source as the watch has shown it.
+    pub fn source_version(&self, credential: &OAuthCredential) -> Option<String> {
+        let meta = &credential.metadata;
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let sight = self.index.sight(namespace, meta.name.as_deref().unwrap_or_default());
+        sight.source.map(|source| source.version.clone())
+    }
+
     /// Asks for passes over several credentials.
-    pub fn wake_all(&self, names: Vec<(String, String)>) {
+    pub fn wake_all(&self, names: Vec<Name>) {
         for (namespace, name) in names {
             self.wake(&namespace, &name);
         }

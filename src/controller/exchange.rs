@@ -114,7 +114,8 @@ fn note(
     let uid = credential.metadata.uid.as_deref().unwrap_or_default();
     let generation = credential.metadata.generation.unwrap_or_default();
     let at = Timestamp::now();
-    let source_version = trace.source_version;
+    // A source that could not be read failed as it was last seen.
+    let source_version = trace.source_version.or_else(|| context.source_version(credential));
     context.notes.update(uid, |note| {
         let attempt = Attempt { uid, generation, source_version: source_version.as_deref(), at };
         note.last_attempt = trace.sent_at.map(to_second).or(note.last_attempt);

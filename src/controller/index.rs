@@ -22,6 +22,8 @@ pub struct References {
     pub state: String,
     /// When the credential was created.
     pub created: Timestamp,
+    /// Its UID.
+    pub uid: String,
 }
 
 impl References {
@@ -171,17 +173,21 @@ impl Index {
         });
     }
 
-    /// A list of credentials ended: what it did not show is gone. Returns those that are left to look at.
-    pub fn credentials_listed(&self, namespace: Option<&str>) -> Vec<Name> {
+    /// A list of credentials ended: what it did not show is gone. Returns those that are left to look at, and the UIDs of
+    /// those that are gone.
+    pub fn credentials_listed(&self, namespace: Option<&str>) -> (Vec<Name>, Vec<String>) {
         let mut concerned = Vec::new();
+        let mut uids = Vec::new();
         self.each(namespace, |namespace, scope| {
             let epoch = scope.epochs.1;
             let gone = scope.credentials.iter().filter(|(_, (_, seen))| *seen < epoch);
-            for name in gone.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            let gone = gone.map(|(name, (references, _))| (name.clone(), references.uid.clone()));
+            for (name, uid) in gone.collect::<Vec<_>>() {
                 concerned.extend(scope.forget(namespace, &name));
+                uids.push(uid);
             }
         });
-        concerned
+        (concerned, uids)
     }
 
     /// All that concerns a credential.
@@ -239,7 +245,13 @@ impl Namespace {
         self.concerned(namespace, &references.target)
     }
 
+    /// The credential a target was made for keeps it; only a new target goes to the oldest.
     fn winner(&self, target: &str) -> Option<&str> {
+        let holder = self.secrets.get(target).and_then(|entry| entry.facts.credential.as_deref());
+        let held = holder.and_then(|name| self.credentials.get_key_value(name));
+        if let Some((name, _)) = held.filter(|(_, (references, _))| references.target == target) {
+            return Some(name);
+        }
         let candidates = self.by_secret.get(target).into_iter().flatten().filter_map(|name| {
             let (references, _) = self.credentials.get(name)?;
             (references.target == target).then_some((references.created, name.as_str()))
@@ -278,6 +290,8 @@ fn version_number(meta: &ObjectMeta) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn secret(name: &str, version: &str) -> ObjectMeta {
@@ -296,6 +310,7 @@ mod tests {
             target: target.into(),
             state: "st".into(),
             created: Timestamp::from_second(second).unwrap(),
+            uid: String::new(),
         }
     }
 
@@ -335,6 +350,17 @@ mod tests {
         assert_eq!(index.secrets_listed(None), [name("c")]);
         let sight = index.sight("n", "c");
         assert!(sight.source.is_some() && sight.target.is_none());
+    }
+
+    #[test]
+    fn who_has_a_target_keeps_it_against_an_older_one_that_comes_later() {
+        let index = Index::default();
+        index.saw_credential("n", "young", references("t", 2));
+        let owner = BTreeMap::from([(CREDENTIAL.to_owned(), "young".to_owned())]);
+        index.saw_secret(&ObjectMeta { annotations: Some(owner), ..secret("t", "5") });
+        index.saw_credential("n", "old", references("t", 1));
+        assert_eq!(index.sight("n", "young").rival, None);
+        assert_eq!(index.sight("n", "old").rival.as_deref(), Some("young"));
     }
 
     #[test]

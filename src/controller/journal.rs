@@ -19,7 +19,7 @@ use crate::oauth::response::{RawResponse, parse};
 use crate::oauth::secret::RefreshToken;
 
 use super::secrets::Secrets;
-use super::state::{self, Owner, Place};
+use super::state::{self, Owner, Place, State};
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -41,6 +41,7 @@ pub struct Entry {
     credential: String,
     owner: Option<OwnerReference>,
     exchange: String,
+    base_generation: i64,
     seed: String,
     token: String,
     new_lineage: bool,
@@ -72,6 +73,7 @@ impl Entry {
             credential: owner.credential.clone(),
             owner: owner.reference.clone(),
             exchange: exchange.to_owned(),
+            base_generation: spent.base_generation,
             seed: spent.seed.expose().to_owned(),
             token: spent.token.expose().to_owned(),
             new_lineage: spent.new_lineage,
@@ -97,12 +99,19 @@ impl Entry {
         })
     }
 
+    /// Whether the state still lacks this answer: its exchange is the one that is claimed, or nobody committed since.
+    fn is_wanted(&self, stored: &State) -> bool {
+        let claimed = stored.claim.as_ref().is_some_and(|claim| claim.exchange == self.exchange);
+        claimed || stored.generation() <= self.base_generation
+    }
+
     fn spent(&self) -> Spent {
         Spent {
             seed: RefreshToken::new(self.seed.as_str()),
             token: RefreshToken::new(self.token.as_str()),
             new_lineage: self.new_lineage,
             salt: self.salt.clone(),
+            base_generation: self.base_generation,
             request: self.request.clone(),
             client: self.client.clone(),
             source_version: self.source_version.clone(),
@@ -168,8 +177,7 @@ async fn replay(secrets: &Secrets, entry: &Entry) {
         return;
     };
     let stored = state::read_for_replay(secrets, &place).await;
-    let held = stored.claim.as_ref().is_some_and(|claim| claim.exchange == entry.exchange);
-    if !held {
+    if !entry.is_wanted(&stored) {
         tracing::info!(
             namespace = place.namespace,
             state = place.name,

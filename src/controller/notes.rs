@@ -47,14 +47,22 @@ impl Notes {
             failure: credential.status.as_ref().and_then(Failure::from_status),
             ..Note::default()
         };
-        self.lock().entry(uid).or_insert_with(first).clone()
+        let mut notes = self.lock();
+        let note = notes.entry(uid).or_insert_with(first);
+        // It can be read now.
+        note.unreadable = None;
+        note.clone()
     }
 
-    /// Whether just this was said of an object that can't be read; if not, it is noted as said.
-    pub fn unreadable(&self, uid: &str, message: &str) -> bool {
-        let said =
-            self.lock().entry(uid.to_owned()).or_default().unreadable.replace(message.to_owned());
-        said.as_deref() == Some(message)
+    /// Whether just this was said of an object that can't be read.
+    pub fn said_unreadable(&self, uid: &str, message: &str) -> bool {
+        let notes = self.lock();
+        notes.get(uid).and_then(|note| note.unreadable.as_deref()) == Some(message)
+    }
+
+    /// Remembers what was said of an object that can't be read.
+    pub fn unreadable(&self, uid: &str, message: &str) {
+        self.lock().entry(uid.to_owned()).or_default().unreadable = Some(message.to_owned());
     }
 
     /// Changes a note.

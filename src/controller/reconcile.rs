@@ -89,31 +89,7 @@ fn requeue(wake_at: Option<Timestamp>, now: Timestamp) -> Requeue {
 
 /// Writes the target from the state; a failure is noted and shows in the next look.
 async fn render(context: &Context, credential: &OAuthCredential, world: &World<'_>) {
-    let rendered = match state::read(context, credential).await {
-        Ok(stored) => match stored.and_then(|stored| stored.record) {
-            Some(record) => {
-                let written = target::write(
-                    context,
-                    credential,
-                    world.target,
-                    &Tokens::from_state(&record),
-                    &record.header(),
-                )
-                .await;
-                match written {
-                    Ok(())
-                    | Err(
-                        WriteError::Conflict | WriteError::NotFound | WriteError::NamespaceGone,
-                    ) => Ok(()),
-                    Err(WriteError::Refused(why) | WriteError::Passing(why)) => {
-                        Err(target::unwritable(credential, &why))
-                    }
-                }
-            }
-            None => Ok(()),
-        },
-        Err(problem) => Err(problem),
-    };
+    let rendered = render_state(context, credential, world).await;
     context.notes.update(world.uid, |note| match rendered {
         Ok(()) => {
             note.failure.take_if(|failure| failure.reason == Reason::TargetNotWritable);
@@ -128,6 +104,33 @@ async fn render(context: &Context, credential: &OAuthCredential, world: &World<'
             note.failure = Some(Failure::after(note.failure.as_ref(), &problem, &attempt));
         }
     });
+}
+
+async fn render_state(
+    context: &Context,
+    credential: &OAuthCredential,
+    world: &World<'_>,
+) -> Result<(), Problem> {
+    let Some(stored) = state::read(context, credential).await? else { return Ok(()) };
+    let Some(record) = stored.record.clone() else {
+        let message =
+            "the state Secret has no record any more, though its annotations speak of one";
+        return Err(Problem::new(Reason::StateInvalid, message.to_owned()));
+    };
+    let header = record.header();
+    if world.state.and_then(|state| state.record.as_ref()) != Some(&header) {
+        state::mend(context, credential, &stored, &record).await;
+    }
+    let tokens = Tokens::from_state(&record);
+    match target::write(context, credential, world.target, &tokens, &header).await {
+        Err(WriteError::Refused(why) | WriteError::Passing(why)) => {
+            Err(target::unwritable(credential, &why))
+        }
+        // Gone or changed meanwhile: the next look sees what is there.
+        Ok(()) | Err(WriteError::Conflict | WriteError::NotFound | WriteError::NamespaceGone) => {
+            Ok(())
+        }
+    }
 }
 
 /// Writes the status if it changed, and an event if the reason did.
@@ -213,7 +216,7 @@ async fn report_unreadable(context: &Context, invalid: &InvalidObject) -> Result
         })
     };
     let uid = meta.uid.clone().unwrap_or_default();
-    if context.notes.unreadable(&uid, &problem.message) {
+    if context.notes.said_unreadable(&uid, &problem.message) {
         return Ok(Requeue::await_change());
     }
     let patch = json!({
@@ -229,6 +232,7 @@ async fn report_unreadable(context: &Context, invalid: &InvalidObject) -> Result
         patch,
     )
     .await?;
+    context.notes.unreadable(&uid, &problem.message);
     context.metrics.unreadable();
     Ok(Requeue::await_change())
 }

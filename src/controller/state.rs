@@ -47,6 +47,11 @@ pub struct State {
 }
 
 impl State {
+    /// Whether a record is in it already: written by us, with a reply that was lost.
+    fn holds(&self, record: &StateRecord) -> bool {
+        self.record.as_ref().is_some_and(|stored| encode(stored) == encode(record))
+    }
+
     /// The generation that a result must still find.
     pub fn generation(&self) -> i64 {
         self.record.as_ref().map_or(0, |record| record.generation)
@@ -147,13 +152,31 @@ pub async fn claim(
             context.secrets.patch(&place.namespace, &place.name, &patch).await?
         }
     };
-    context.index.saw_secret(&meta);
+    context.wake_others(context.index.saw_secret(&meta), credential);
     Ok(State {
         record: read.and_then(|read| read.record.clone()),
         refused: read.and_then(|read| read.refused.clone()),
         claim: Some(claim),
         ..State::at(&meta)
     })
+}
+
+/// Writes the annotations of a record anew, where somebody made them say something else.
+pub async fn mend(
+    context: &Context,
+    credential: &OAuthCredential,
+    read: &State,
+    record: &StateRecord,
+) {
+    let place = Place::of(credential);
+    let annotations = record.header().to_annotations();
+    let patch = json!({"metadata": metadata(read, &Owner::of(credential), &annotations)});
+    match context.secrets.patch(&place.namespace, &place.name, &patch).await {
+        Ok(meta) => context.wake_others(context.index.saw_secret(&meta), credential),
+        Err(error) => {
+            tracing::warn!(namespace = place.namespace, state = place.name, %error, "annotations not mended");
+        }
+    }
 }
 
 /// What becomes of a claim whose exchange brought no token set.
@@ -188,7 +211,7 @@ pub async fn release(
         json!({"metadata": metadata(claimed, &Owner::of(credential), &annotations), "data": data});
     match context.secrets.patch(&place.namespace, &place.name, &patch).await {
         Ok(meta) => {
-            context.index.saw_secret(&meta);
+            context.wake_others(context.index.saw_secret(&meta), credential);
         }
         // The claim of an exchange that is over hinders nobody in this process, and others only for two minutes.
         Err(error) => {
@@ -218,6 +241,7 @@ pub async fn commit(
             }
             Err(WriteError::Conflict | WriteError::NotFound) => {
                 match reread(secrets, place).await {
+                    Ok(found) if found.holds(record) => return None,
                     Ok(found) if !may_commit(found.record.as_ref(), base_generation) => {
                         tracing::error!(
                             namespace,

@@ -12,7 +12,7 @@ use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::ownership::{self, Fields};
 use crate::lifecycle::plan::SecretFacts;
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::record::{CREDENTIAL, Record};
+use crate::lifecycle::record::{CREDENTIAL, Record, SOURCE_VERSION};
 use crate::lifecycle::render::{self, Rendered, Tokens};
 
 use super::context::Context;
@@ -49,10 +49,33 @@ pub async fn write(
     };
     let meta = written?;
     let version = meta.resource_version.clone();
-    context.index.saw_secret(&meta);
+    context.wake_others(context.index.saw_secret(&meta), credential);
     let uid = credential.metadata.uid.as_deref().unwrap_or_default();
     context.notes.update(uid, |note| note.known_target = version);
     Ok(())
+}
+
+/// Notes in a target, which is the only record of a grant without a state, that another version of the source says the
+/// same, so that the next process need not ask for a token to be sure. Nothing is lost when it can't be written.
+pub async fn note_source(context: &Context, credential: &OAuthCredential, source_version: &str) {
+    let namespace = credential.metadata.namespace.as_deref().unwrap_or_default();
+    let name = credential.metadata.name.as_deref().unwrap_or_default();
+    let Some(known) = context.index.sight(namespace, name).target else { return };
+    let annotations = json!({SOURCE_VERSION: source_version});
+    let patch = json!({"metadata": {"uid": known.uid, "annotations": annotations}});
+    let target = &credential.spec.target.name;
+    match context.secrets.patch(namespace, target, &patch).await {
+        Ok(meta) => {
+            context.index.saw_secret(&meta);
+            let uid = credential.metadata.uid.as_deref().unwrap_or_default();
+            context.notes.update(uid, |note| {
+                if note.known_target.as_deref() == Some(&known.version) {
+                    note.known_target = meta.resource_version;
+                }
+            });
+        }
+        Err(error) => tracing::debug!(namespace, target, %error, "source version not noted"),
+    }
 }
 
 async fn create(

@@ -163,16 +163,24 @@ fn credential_event(
         Event::Delete(object) => {
             let (namespace, name) = named(object.meta());
             context.wake_all(context.index.lost_credential(&namespace, &name));
-            let uid = object.meta().uid.clone().unwrap_or_default();
-            if let Some(note) = context.notes.forget(&uid) {
-                context.metrics.reported(note.reason, None);
-            }
+            forget(context, object.meta().uid.as_deref().unwrap_or_default());
         }
         Event::InitDone => {
-            listed.extend(context.index.credentials_listed(scope));
+            let (concerned, gone) = context.index.credentials_listed(scope);
+            for uid in gone {
+                forget(context, &uid);
+            }
+            listed.extend(concerned);
             context.wake_all(std::mem::take(listed));
             synced.credentials.send_replace(true);
         }
+    }
+}
+
+/// Drops what was remembered of a credential that is gone.
+fn forget(context: &Context, uid: &str) {
+    if let Some(note) = context.notes.forget(uid) {
+        context.metrics.reported(note.reason, None);
     }
 }
 
@@ -217,5 +225,6 @@ fn references(credential: &OAuthCredential) -> References {
         target: credential.spec.target.name.clone(),
         state: state::name(meta.name.as_deref().unwrap_or_default()),
         created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        uid: meta.uid.clone().unwrap_or_default(),
     }
 }

@@ -210,14 +210,15 @@ fn target_is_foreign(view: &View<'_>) -> Option<Plan> {
 fn target_has_an_older_credential(view: &View<'_>) -> Option<Plan> {
     let rival = view.world.rival?;
     let message = format!(
-        "the older OAuthCredential {rival} has the same spec.target.name {}",
+        "the OAuthCredential {rival} has the same spec.target.name {} and had it first",
         view.spec.target.name
     );
     Some(Plan::wait(Verdict::Blocked(Problem::new(Reason::TargetConflict, message)), None))
 }
 
 fn exchange_is_under_way(view: &View<'_>) -> Option<Plan> {
-    view.world.in_flight.then(|| Plan::wait(view.standing(), None))
+    let plan = Plan::wait(view.standing(), None);
+    view.world.in_flight.then(|| Plan { next_renewal: view.renew_at(), ..plan })
 }
 
 /// The state holds a token that the target does not.
@@ -252,7 +253,9 @@ fn state_was_lost(view: &View<'_>) -> Option<Plan> {
     let rotated = view.world.target?.record.as_ref().filter(|record| record.rotations > 0)?;
     let seed_is_the_spent_one =
         view.world.source.is_some_and(|source| source.version == rotated.source_version);
-    if view.spec.grant != GrantKind::RefreshToken || view.record.is_some() || !seed_is_the_spent_one
+    if view.spec.grant != GrantKind::RefreshToken
+        || view.world.state.is_some()
+        || !seed_is_the_spent_one
     {
         return None;
     }
@@ -271,6 +274,11 @@ fn refresh_token_is_dead(view: &View<'_>) -> Option<Plan> {
 
 fn failure_is_waited_out(view: &View<'_>) -> Option<Plan> {
     let failure = view.waiting()?;
+    // A token of unknown life is a token: when it is lost, another one is asked for.
+    let lost = !view.record.is_some_and(|record| view.target_is_in_order(record));
+    if failure.reason == Reason::LifetimeUnknown && lost {
+        return None;
+    }
     let plan = Plan::wait(Verdict::Failing(failure.clone()), failure.next_attempt);
     Some(Plan { next_renewal: failure.next_attempt, ..plan })
 }

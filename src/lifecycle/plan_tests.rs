@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::OAuthCredentialSpec;
+use crate::api::grant::Grant;
 use crate::lifecycle::failure::Attempt;
 use crate::lifecycle::resolve;
 use crate::oauth::address::AddressPolicy;
@@ -408,7 +409,7 @@ proptest! {
             issued_at: at(NOW), expires_at: Some(at(NOW + 3600)), source_version, ..record(&scene.spec)
         };
         let after = Scene {
-            state: (scene.spec.grant == crate::api::grant::Grant::default()).then(|| secret(&scene.spec, Some(record.clone()))),
+            state: (scene.spec.grant.clone().unwrap_or_default() == crate::api::grant::Grant::default()).then(|| secret(&scene.spec, Some(record.clone()))),
             target: Some(secret(&scene.spec, Some(record))),
             failure: None,
             ..scene

@@ -21,7 +21,8 @@ pub const ISSUED_AT: &str = "oauth-keeper.dev/issued-at";
 /// Annotation with the access token's expiry; absent when nobody knows it.
 pub const EXPIRES_AT: &str = "oauth-keeper.dev/expires-at";
 const REQUEST: &str = "oauth-keeper.dev/request";
-const SOURCE_VERSION: &str = "oauth-keeper.dev/source-version";
+/// Annotation with the `resourceVersion` of the source that the token was asked for with.
+pub const SOURCE_VERSION: &str = "oauth-keeper.dev/source-version";
 const SCOPES: &str = "oauth-keeper.dev/scopes";
 const ROTATIONS: &str = "oauth-keeper.dev/rotations";
 const ROTATED_AT: &str = "oauth-keeper.dev/rotated-at";

@@ -93,8 +93,8 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
             Encoding::Json => BodyEncoding::Json,
         };
     let grant = match spec.grant {
-        Grant::RefreshToken(_) => GrantKind::RefreshToken,
-        Grant::ClientCredentials(_) => GrantKind::ClientCredentials,
+        None | Some(Grant::RefreshToken(_)) => GrantKind::RefreshToken,
+        Some(Grant::ClientCredentials(_)) => GrantKind::ClientCredentials,
     };
     let source = source(spec);
     let renewal = renewal(spec.renewal.as_ref())?;

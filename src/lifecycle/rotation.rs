@@ -100,6 +100,8 @@ pub struct Spent {
     pub new_lineage: bool,
     /// Salt for a state that has none yet.
     pub salt: String,
+    /// Generation of the state it was chosen from.
+    pub base_generation: i64,
     /// Digest of the request.
     pub request: String,
     /// Fingerprint of the client.
@@ -204,6 +206,7 @@ mod tests {
             token: RefreshToken::new(token),
             new_lineage,
             salt: "salt".into(),
+            base_generation: 0,
             request: "q".into(),
             client: "c".into(),
             source_version: "1".into(),

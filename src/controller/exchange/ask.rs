@@ -10,6 +10,8 @@ use crate::lifecycle::rotation::lifespan;
 use crate::oauth::request::GrantInput;
 use crate::oauth::response::parse;
 
+use crate::controller::target;
+
 use super::attempt::{End, Exchange};
 
 /// One exchange.
@@ -23,6 +25,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let client = content.client.fingerprint(uid.as_bytes());
     let known = context.notes.of(exchange.credential).client;
     if exchange.why == Why::SourceChanged && known.as_ref() == Some(&client) {
+        target::note_source(context, exchange.credential, &source_version).await;
         return Ok(End::SourceIsKnown);
     }
     if !context.may_send() {

@@ -142,6 +142,13 @@ impl Exchange<'_> {
         of_token_error(error, self.spec.grant)
     }
 
+    /// Whether the target tells that the seed in this version of the source was rotated away.
+    pub fn is_spent(&self, source_version: &str) -> bool {
+        let target = self.target();
+        let record = target.as_ref().and_then(|target| target.record.as_ref());
+        record.is_some_and(|record| record.rotations > 0 && record.source_version == source_version)
+    }
+
     /// The target as last seen.
     pub fn target(&self) -> Option<Arc<SecretFacts>> {
         let meta = &self.credential.metadata;

@@ -77,6 +77,10 @@ fn choose(
     let client = content.client.fingerprint(salt.as_bytes());
     let (token, new_lineage) = match rotation::choose(record, refused, &seed) {
         Choice::Newest(token) => (token, false),
+        Choice::Seed(_) if record.is_none() && exchange.is_spent(&source_version) => {
+            let message = "the record in the state Secret is gone, and the refresh token in the source was spent";
+            return Err(Problem::new(Reason::ReauthorizationRequired, message.to_owned()));
+        }
         Choice::Seed(token) => (token, true),
         Choice::Dead => {
             let source = exchange.spec.source.name;
@@ -91,7 +95,17 @@ fn choose(
         return Ok(None);
     }
     let request = exchange.spec.request_digest.clone();
-    Ok(Some(Spent { seed, token, new_lineage, salt, request, client, source_version }))
+    let base_generation = stored.map_or(0, State::generation);
+    Ok(Some(Spent {
+        seed,
+        token,
+        new_lineage,
+        salt,
+        base_generation,
+        request,
+        client,
+        source_version,
+    }))
 }
 
 /// From the claim to the commit; nothing when somebody else changed the state first or nothing may be sent any more.
@@ -137,7 +151,7 @@ async fn redeem_claimed(
     }
     let (place, owner) = (Place::of(credential), Owner::of(credential));
     if let Some(meta) = state::commit(&context.secrets, &place, &owner, claimed, &record).await {
-        context.index.saw_secret(&meta);
+        context.wake_others(context.index.saw_secret(&meta), credential);
     }
     discard(journal).await;
     Ok(Some((set, lifespan, record.header())))
