@@ -392,4 +392,5 @@ fn is_intact(world: &World<'_>, target: &SecretFacts, record: &Record) -> bool {
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers of seconds")]
 mod tests;

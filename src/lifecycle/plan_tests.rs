@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::*;
 use crate::api::OAuthCredentialSpec;
-use crate::api::grant::Grant;
 use crate::lifecycle::failure::Attempt;
 use crate::lifecycle::resolve;
 use crate::oauth::address::AddressPolicy;
@@ -385,10 +384,8 @@ proptest! {
     #[test]
     fn a_wait_never_wakes_in_the_past_and_never_too_early_to_act(scene in scenes()) {
         let plan = scene.plan();
-        if plan.action == Action::Wait {
-            if let Some(wake_at) = plan.wake_at {
-                prop_assert!(wake_at > at(NOW), "a wake in the past would be a hot loop");
-            }
+        if let (Action::Wait, Some(wake_at)) = (plan.action, plan.wake_at) {
+            prop_assert!(wake_at > at(NOW), "a wake in the past would be a hot loop");
         }
     }
 

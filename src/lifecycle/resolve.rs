@@ -287,11 +287,13 @@ mod tests {
         assert!(matches!(without.client, ClientAuth::None { client_id: None }));
     }
 
+    type Case = (&'static [(&'static str, &'static [u8])], &'static str);
+
     #[test]
     fn bad_keys_are_named() {
         let spec_ = minimal();
         let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
-        let cases: [(&[(&str, &[u8])], &str); 5] = [
+        let cases: [Case; 5] = [
             (&[("client_id", b"i")], "key refresh_token of the source Secret s is missing"),
             (
                 &[("client_secret", b"s"), ("refresh_token", b"r")],

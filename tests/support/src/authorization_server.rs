@@ -45,10 +45,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     /// An hour, and no delay.
     fn default() -> Self {
-        Self {
-            access_token_lifetime: Duration::from_secs(3600),
-            delay: Duration::ZERO,
-        }
+        Self { access_token_lifetime: Duration::from_secs(3600), delay: Duration::ZERO }
     }
 }
 
@@ -72,9 +69,7 @@ impl AuthorizationServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("a loopback port can be bound");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
             options: Mutex::new(options),
             ledger: Mutex::new(Ledger::default()),
@@ -84,15 +79,9 @@ impl AuthorizationServer {
             .route("/resource", get(resource))
             .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move {
-            axum::serve(listener, router)
-                .await
-                .expect("it serves until it is dropped");
+            axum::serve(listener, router).await.expect("it serves until it is dropped");
         });
-        Self {
-            address,
-            shared,
-            serving,
-        }
+        Self { address, shared, serving }
     }
 
     /// Its token endpoint.
@@ -178,10 +167,7 @@ enum Refusal {
 }
 
 async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let ServerOptions {
-        access_token_lifetime,
-        delay,
-    } = shared.options().clone();
+    let ServerOptions { access_token_lifetime, delay } = shared.options().clone();
     shared.ledger().count_request();
     tokio::time::sleep(delay).await;
     let answer = TokenRequest::parse(&headers, &body)
@@ -220,10 +206,7 @@ fn token_response(token_set: &TokenSet, lifetime: Duration) -> Response {
     if let Some(refresh_token) = &token_set.refresh_token {
         body["refresh_token"] = refresh_token.as_str().into();
     }
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, body.to_string()).into_response()
 }
 
@@ -234,17 +217,12 @@ fn error_response(refusal: Refusal) -> Response {
         Refusal::Grant => (StatusCode::BAD_REQUEST, "invalid_grant"),
         Refusal::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
     };
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::WWW_AUTHENTICATE, "Basic"),
-    ];
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::WWW_AUTHENTICATE, "Basic")];
     (status, headers, json!({ "error": code }).to_string()).into_response()
 }
 
 async fn resource(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> StatusCode {
-    let authorization = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
     if token.is_some_and(|token| shared.ledger().accepts(token)) {
         StatusCode::OK

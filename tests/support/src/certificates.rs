@@ -21,10 +21,7 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = named("oauth-keeper test CA", None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let issuer = CertifiedIssuer::self_signed(params, key()).expect("the CA can sign itself");
         Self { issuer }
     }
@@ -38,31 +35,21 @@ impl Authority {
     pub(crate) fn server(&self) -> Identity {
         let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"].map(str::to_owned);
         let mut params = CertificateParams::new(names).expect("the names are valid");
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "kube-apiserver");
+        params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// For a client whom Kubernetes knows as this user in this group.
     pub(crate) fn client(&self, user: &str, group: &str) -> Identity {
-        self.sign(
-            named(user, Some(group)),
-            ExtendedKeyUsagePurpose::ClientAuth,
-        )
+        self.sign(named(user, Some(group)), ExtendedKeyUsagePurpose::ClientAuth)
     }
 
     fn sign(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Identity {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         let key = key();
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .expect("the CA can sign");
-        Identity {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        }
+        let certificate = params.signed_by(&key, &self.issuer).expect("the CA can sign");
+        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 }
 
@@ -78,13 +65,9 @@ fn key() -> KeyPair {
 
 fn named(common_name: &str, organization: Option<&str>) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
+    params.distinguished_name.push(DnType::CommonName, common_name);
     if let Some(organization) = organization {
-        params
-            .distinguished_name
-            .push(DnType::OrganizationName, organization);
+        params.distinguished_name.push(DnType::OrganizationName, organization);
     }
     params
 }

@@ -64,12 +64,9 @@ async fn install(
             .kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &crd])
             .await;
     }
-    let service_account = names(&documents, "ServiceAccount")
-        .pop()
-        .expect("the chart makes a ServiceAccount");
-    let kubeconfig = control_plane
-        .service_account_kubeconfig(namespace, &service_account)
-        .await;
+    let service_account =
+        names(&documents, "ServiceAccount").pop().expect("the chart makes a ServiceAccount");
+    let kubeconfig = control_plane.service_account_kubeconfig(namespace, &service_account).await;
     OperatorRights {
         namespace: namespace.to_owned(),
         service_account,
@@ -81,11 +78,7 @@ async fn install(
 async fn render(chart: &Path, namespace: &str, values: &[&str]) -> String {
     let helm = tools::installed("helm").await;
     let mut command = Command::new(&helm);
-    command
-        .arg("template")
-        .arg(namespace)
-        .arg(chart)
-        .args(["--namespace", namespace]);
+    command.arg("template").arg(namespace).arg(chart).args(["--namespace", namespace]);
     for value in values {
         command.args(["--set", value]);
     }
@@ -107,18 +100,12 @@ fn documents(yaml: &str) -> Vec<Value> {
 
 fn names(documents: &[Value], kind: &str) -> Vec<String> {
     let named = documents.iter().filter(|document| document["kind"] == kind);
-    named
-        .filter_map(|document| document["metadata"]["name"].as_str())
-        .map(str::to_owned)
-        .collect()
+    named.filter_map(|document| document["metadata"]["name"].as_str()).map(str::to_owned).collect()
 }
 
 /// The Lease named in the chart's own rules; none when leader election is off.
 fn lease_name(documents: &[Value]) -> String {
-    let rules = documents
-        .iter()
-        .filter_map(|document| document["rules"].as_array())
-        .flatten();
+    let rules = documents.iter().filter_map(|document| document["rules"].as_array()).flatten();
     let mut leases = rules.filter(|rule| rule["resources"][0] == "leases");
     let named = leases.find_map(|rule| rule["resourceNames"][0].as_str());
     named.unwrap_or_default().to_owned()

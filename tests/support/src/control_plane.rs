@@ -99,16 +99,10 @@ impl ControlPlane {
             .create_token_request(name, &PostParams::default(), &request)
             .await
             .unwrap_or_else(|error| panic!("no token for {namespace}/{name}: {error}"));
-        let token = answer
-            .status
-            .expect("an answered TokenRequest has a status")
-            .token;
+        let token = answer.status.expect("an answered TokenRequest has a status").token;
         let config =
             kubeconfig::render(&self.url, &self.authority, &User::Token(&token), namespace);
-        let path = self
-            .folder
-            .path()
-            .join(format!("{namespace}-{name}.kubeconfig"));
+        let path = self.folder.path().join(format!("{namespace}-{name}.kubeconfig"));
         write(&path, &config);
         path
     }
@@ -124,10 +118,7 @@ impl ControlPlane {
     /// A namespace of exactly that name; panics when it exists.
     pub async fn create_namespace(&self, name: &str) {
         let namespace = Namespace {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
             ..Namespace::default()
         };
         Api::all(self.client())
@@ -138,15 +129,12 @@ impl ControlPlane {
 
     /// Runs kubectl as administrator; gives its standard output, panics when it fails.
     pub async fn kubectl(&self, arguments: &[&str]) -> String {
-        self.run_kubectl(arguments, "")
-            .await
-            .expect("kubectl succeeds")
+        self.run_kubectl(arguments, "").await.expect("kubectl succeeds")
     }
 
     /// Applies manifests (YAML) on the server's side, as administrator.
     pub async fn apply(&self, manifests: &str) -> Result<String, String> {
-        self.run_kubectl(&["apply", "--server-side", "-f", "-"], manifests)
-            .await
+        self.run_kubectl(&["apply", "--server-side", "-f", "-"], manifests).await
     }
 
     /// Applies objects on the server's side, as administrator.
@@ -163,9 +151,7 @@ impl ControlPlane {
 
     /// The Prometheus metrics of the API server.
     pub async fn metrics(&self) -> String {
-        self.get("/metrics")
-            .await
-            .expect("the API server serves its metrics")
+        self.get("/metrics").await.expect("the API server serves its metrics")
     }
 
     /// Stops the API server and waits for its end, for it keeps its port until then.
@@ -188,10 +174,7 @@ impl ControlPlane {
         assert!(slot.is_none(), "the API server runs already");
         let log = self.folder.path().join("kube-apiserver.log");
         let process = Process::start("kube-apiserver", &self.api_server_command, &log);
-        wait::until_ok("the API server is ready", START_LIMIT, || {
-            self.serves(&process)
-        })
-        .await;
+        wait::until_ok("the API server is ready", START_LIMIT, || self.serves(&process)).await;
         *slot = Some(process);
     }
 
@@ -203,20 +186,12 @@ impl ControlPlane {
 
     /// Freezes the API server: connections stay open and nothing answers.
     pub async fn pause_api_server(&self) {
-        self.api_server
-            .lock()
-            .await
-            .as_ref()
-            .inspect(|process| process.pause());
+        self.api_server.lock().await.as_ref().inspect(|process| process.pause());
     }
 
     /// Lets the API server go on.
     pub async fn resume_api_server(&self) {
-        self.api_server
-            .lock()
-            .await
-            .as_ref()
-            .inspect(|process| process.resume());
+        self.api_server.lock().await.as_ref().inspect(|process| process.resume());
     }
 
     /// What the API server has logged since its last start.
@@ -246,11 +221,7 @@ impl ControlPlane {
     async fn serves(&self, api_server: &Process) -> Result<(), String> {
         for process in [&self.etcd, api_server] {
             if let Some(status) = process.try_exit() {
-                panic!(
-                    "{} ended ({status}):\n{}",
-                    process.name(),
-                    process.log_tail()
-                );
+                panic!("{} ended ({status}):\n{}", process.name(), process.log_tail());
             }
         }
         self.get("/readyz").await?;
@@ -260,9 +231,7 @@ impl ControlPlane {
     }
 
     async fn get(&self, path: &str) -> Result<String, String> {
-        let request = http::Request::get(path)
-            .body(Vec::new())
-            .expect("the path is valid");
+        let request = http::Request::get(path).body(Vec::new()).expect("the path is valid");
         let answer = self.client.request_text(request).await;
         answer.map_err(|error| error.to_string())
     }
@@ -270,10 +239,7 @@ impl ControlPlane {
 
 impl std::fmt::Debug for ControlPlane {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("ControlPlane")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        formatter.debug_struct("ControlPlane").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -288,12 +254,8 @@ fn write_credentials(folder: &Path, url: &str) -> String {
     write(&folder.join("server.key"), &server.key);
     write(&folder.join("service-accounts.key"), &private);
     write(&folder.join("service-accounts.pub"), &public);
-    let config = kubeconfig::render(
-        url,
-        &authority.certificate(),
-        &User::Certificate(&admin),
-        "default",
-    );
+    let config =
+        kubeconfig::render(url, &authority.certificate(), &User::Certificate(&admin), "default");
     write(&folder.join("admin.kubeconfig"), &config);
     authority.certificate()
 }
@@ -326,14 +288,8 @@ fn api_server_command(tools: &Path, folder: &Path, etcd_port: u16, port: u16) ->
         format!("--tls-cert-file={}", file("server.crt")),
         format!("--tls-private-key-file={}", file("server.key")),
         format!("--client-ca-file={}", file("ca.crt")),
-        format!(
-            "--service-account-key-file={}",
-            file("service-accounts.pub")
-        ),
-        format!(
-            "--service-account-signing-key-file={}",
-            file("service-accounts.key")
-        ),
+        format!("--service-account-key-file={}", file("service-accounts.pub")),
+        format!("--service-account-signing-key-file={}", file("service-accounts.key")),
     ]);
     command.args([
         "--bind-address=127.0.0.1",

@@ -11,13 +11,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::{self, BoxFuture};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::message::{Answer, AnswerKind, RecordedRequest};
 use crate::wait;
 
-type Handler = Arc<dyn Fn(&RecordedRequest) -> Answer + Send + Sync>;
+type Handler = Arc<dyn Fn(&RecordedRequest) -> BoxFuture<'static, Answer> + Send + Sync>;
 
 /// The server. Dropping it closes its port and its connections.
 pub struct ScriptedServer {
@@ -32,16 +33,10 @@ impl ScriptedServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("a loopback port can be bound");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let script = Arc::new(Script::default());
         let accepting = tokio::spawn(accept(listener, Arc::clone(&script)));
-        Self {
-            address,
-            script,
-            accepting,
-        }
+        Self { address, script, accepting }
     }
 
     /// Its address.
@@ -69,7 +64,16 @@ impl ScriptedServer {
         &self,
         handler: impl Fn(&RecordedRequest) -> Answer + Send + Sync + 'static,
     ) {
-        self.script.lock().handler = Some(Arc::new(handler));
+        self.answer_when(move |request| future::ready(handler(request)));
+    }
+
+    /// Answers when a future says what, when the queue is empty. The function runs for one request at a time; the
+    /// futures do not wait for each other.
+    pub fn answer_when<P>(&self, handler: impl Fn(&RecordedRequest) -> P + Send + Sync + 'static)
+    where
+        P: Future<Output = Answer> + Send + 'static,
+    {
+        self.script.lock().handler = Some(Arc::new(move |request| Box::pin(handler(request))));
     }
 
     /// All requests so far, in the order in which they had arrived in full.
@@ -88,11 +92,7 @@ impl ScriptedServer {
         wait::until_ok(&what, limit, move || async move {
             let requests = self.requests();
             let seen = format!("{} requests", requests.len());
-            if requests.len() >= count {
-                Ok(requests)
-            } else {
-                Err(seen)
-            }
+            if requests.len() >= count { Ok(requests) } else { Err(seen) }
         })
     }
 
@@ -111,10 +111,7 @@ impl Drop for ScriptedServer {
 
 impl fmt::Debug for ScriptedServer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ScriptedServer")
-            .field("address", &self.address)
-            .finish()
+        formatter.debug_struct("ScriptedServer").field("address", &self.address).finish()
     }
 }
 
@@ -134,12 +131,15 @@ struct State {
 
 impl Script {
     /// Keeps the request and decides the answer, in one step, so that both have one order.
-    fn answer(&self, request: RecordedRequest) -> Answer {
+    fn answer(&self, request: RecordedRequest) -> BoxFuture<'static, Answer> {
         let mut state = self.lock();
-        let answer = match (state.queue.pop_front(), &state.handler) {
-            (Some(queued), _) => queued,
+        let answer: BoxFuture<'static, Answer> = match (state.queue.pop_front(), &state.handler) {
+            (Some(queued), _) => Box::pin(future::ready(queued)),
             (None, Some(handler)) => handler(&request),
-            (None, None) => Answer::body(404, "text/plain", "nothing is scripted\n"),
+            (None, None) => {
+                let answer = Answer::body(404, "text/plain", "nothing is scripted\n");
+                Box::pin(future::ready(answer))
+            }
         };
         state.requests.push(request);
         answer
@@ -154,10 +154,7 @@ async fn accept(listener: TcpListener, script: Arc<Script>) {
     // Aborted with this task, of which it is a part.
     let mut connections = JoinSet::new();
     loop {
-        let (stream, _) = listener
-            .accept()
-            .await
-            .expect("connections can be accepted");
+        let (stream, _) = listener.accept().await.expect("connections can be accepted");
         script.lock().connections += 1;
         connections.spawn(connection::serve(stream, Arc::clone(&script)));
         while connections.try_join_next().is_some() {}

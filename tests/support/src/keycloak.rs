@@ -71,11 +71,7 @@ impl Keycloak {
     pub async fn set_access_token_lifetime(&self, lifetime: Duration) {
         let change = json!({"accessTokenLifespan": lifetime.as_secs()});
         let url = format!("{}/admin/realms/{REALM}", self.url);
-        let request = self
-            .http
-            .put(url)
-            .bearer_auth(self.admin_token().await)
-            .json(&change);
+        let request = self.http.put(url).bearer_auth(self.admin_token().await).json(&change);
         expect(StatusCode::NO_CONTENT, request).await;
     }
 
@@ -100,27 +96,16 @@ impl Keycloak {
     }
 
     fn realm_url(&self, endpoint: &str) -> String {
-        format!(
-            "{}/realms/{REALM}/protocol/openid-connect/{endpoint}",
-            self.url
-        )
+        format!("{}/realms/{REALM}/protocol/openid-connect/{endpoint}", self.url)
     }
 
     async fn serves(&self) -> Result<(), String> {
         if let Some(status) = self.process.try_exit() {
             panic!("Keycloak ended ({status}):\n{}", self.process.log_tail());
         }
-        let answer = self
-            .http
-            .get(format!("{}/realms/master", self.url))
-            .send()
-            .await;
+        let answer = self.http.get(format!("{}/realms/master", self.url)).send().await;
         let status = answer.map_err(|error| error.to_string())?.status();
-        if status == StatusCode::OK {
-            Ok(())
-        } else {
-            Err(status.to_string())
-        }
+        if status == StatusCode::OK { Ok(()) } else { Err(status.to_string()) }
     }
 
     async fn create_realm(&self) {
@@ -137,11 +122,7 @@ impl Keycloak {
             }],
         });
         let url = format!("{}/admin/realms", self.url);
-        let request = self
-            .http
-            .post(url)
-            .bearer_auth(self.admin_token().await)
-            .json(&realm);
+        let request = self.http.post(url).bearer_auth(self.admin_token().await).json(&realm);
         expect(StatusCode::CREATED, request).await;
     }
 
@@ -155,10 +136,7 @@ impl Keycloak {
             ("password", ADMIN_PASSWORD),
         ]);
         let answer = parse(&expect(StatusCode::OK, request).await);
-        answer["access_token"]
-            .as_str()
-            .expect("a token response has one")
-            .to_owned()
+        answer["access_token"].as_str().expect("a token response has one").to_owned()
     }
 }
 
@@ -167,12 +145,7 @@ impl Keycloak {
 fn command(home: &Path, port: u16) -> Command {
     let mut command = Command::new(home.join("bin/kc.sh"));
     command
-        .args([
-            "start",
-            "--optimized",
-            "--cache=local",
-            "--http-enabled=true",
-        ])
+        .args(["start", "--optimized", "--cache=local", "--http-enabled=true"])
         .args(["--hostname-strict=false", "--http-host=127.0.0.1"])
         .arg(format!("--http-port={port}"))
         .env("KC_BOOTSTRAP_ADMIN_USERNAME", ADMIN)

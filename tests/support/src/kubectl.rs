@@ -31,18 +31,11 @@ pub(crate) async fn run(
     tokio::spawn(async move {
         let _ = stdin.write_all(input.as_bytes()).await;
     });
-    let output = child
-        .wait_with_output()
-        .await
-        .expect("kubectl can be waited for");
+    let output = child.wait_with_output().await.expect("kubectl can be waited for");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() {
         Ok(text(&output.stdout))
     } else {
-        Err(format!(
-            "kubectl {}: {}",
-            arguments.join(" "),
-            text(&output.stderr)
-        ))
+        Err(format!("kubectl {}: {}", arguments.join(" "), text(&output.stderr)))
     }
 }

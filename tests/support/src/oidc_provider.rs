@@ -25,15 +25,9 @@ pub struct OidcClient {
 }
 
 /// Must send id and secret in the body.
-pub const POST_CLIENT: OidcClient = OidcClient {
-    id: "post-client",
-    secret: "post-secret",
-};
+pub const POST_CLIENT: OidcClient = OidcClient { id: "post-client", secret: "post-secret" };
 /// Must send id and secret in the Authorization header.
-pub const BASIC_CLIENT: OidcClient = OidcClient {
-    id: "basic-client",
-    secret: "basic-secret",
-};
+pub const BASIC_CLIENT: OidcClient = OidcClient { id: "basic-client", secret: "basic-secret" };
 
 /// What the provider knows of a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -90,12 +84,7 @@ impl OidcProvider {
             issuer(&log).ok_or(log)
         })
         .await;
-        Self {
-            issuer,
-            http: http_client::new(),
-            process,
-            _folder: folder,
-        }
+        Self { issuer, http: http_client::new(), process, _folder: folder }
     }
 
     /// Its issuer.
@@ -111,25 +100,17 @@ impl OidcProvider {
     /// The first refresh token of a new grant for this client.
     pub async fn seed(&self, client: OidcClient) -> String {
         let answer: Value = self.control("seed", &json!({"client_id": client.id})).await;
-        answer["refresh_token"]
-            .as_str()
-            .expect("a seed is a refresh token")
-            .to_owned()
+        answer["refresh_token"].as_str().expect("a seed is a refresh token").to_owned()
     }
 
     /// What the provider knows of a refresh token.
     pub async fn inspect(&self, refresh_token: &str) -> RefreshTokenState {
-        self.control("inspect", &json!({"refresh_token": refresh_token}))
-            .await
+        self.control("inspect", &json!({"refresh_token": refresh_token})).await
     }
 
     /// What the provider has counted.
     pub async fn stats(&self) -> OidcStats {
-        read(
-            "stats",
-            self.http.get(format!("{}/test/stats", self.issuer)),
-        )
-        .await
+        read("stats", self.http.get(format!("{}/test/stats", self.issuer))).await
     }
 
     /// What it wrote to standard output and error.
@@ -143,13 +124,7 @@ impl OidcProvider {
     }
 
     async fn control<T: DeserializeOwned>(&self, name: &str, body: &Value) -> T {
-        read(
-            name,
-            self.http
-                .post(format!("{}/test/{name}", self.issuer))
-                .json(body),
-        )
-        .await
+        read(name, self.http.post(format!("{}/test/{name}", self.issuer)).json(body)).await
     }
 }
 
@@ -161,8 +136,6 @@ async fn read<T: DeserializeOwned>(name: &str, request: reqwest::RequestBuilder)
 
 /// The line it prints when it listens.
 fn issuer(log: &str) -> Option<String> {
-    let mut lines = log
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.find_map(|line| line["issuer"].as_str().map(str::to_owned))
 }

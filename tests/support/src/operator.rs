@@ -70,13 +70,7 @@ impl OperatorOptions {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args([
-            "run",
-            "--log-format",
-            "json",
-            "--admin-address",
-            "127.0.0.1:0",
-        ]);
+        command.args(["run", "--log-format", "json", "--admin-address", "127.0.0.1:0"]);
         for namespace in &self.namespaces {
             command.args(["--namespace", namespace]);
         }
@@ -110,12 +104,7 @@ impl Operator {
         let log = folder.path().join("operator.log");
         let process = Process::start("oauth-keeper", &options.command(), &log);
         let admin_address = admin_address(&process).await;
-        Self {
-            process,
-            admin_address,
-            http: http_client::new(),
-            _folder: folder,
-        }
+        Self { process, admin_address, http: http_client::new(), _folder: folder }
     }
 
     /// The URL of a path on its admin server.
@@ -146,10 +135,7 @@ impl Operator {
 
     /// The text of /metrics.
     pub async fn metrics(&self) -> String {
-        let (status, text) = self
-            .admin_get("/metrics")
-            .await
-            .expect("the admin server answers");
+        let (status, text) = self.admin_get("/metrics").await.expect("the admin server answers");
         assert_eq!(status, StatusCode::OK, "/metrics: {text}");
         text
     }
@@ -206,22 +192,14 @@ impl Operator {
 }
 
 async fn admin_address(process: &Process) -> String {
-    wait::until_ok(
-        "the operator's admin server listens",
-        START_LIMIT,
-        || async {
-            assert_running(process);
-            let log = process.log();
-            let events = events(&log);
-            let listening = events
-                .iter()
-                .find(|event| event["message"] == "admin server listening");
-            let address = listening
-                .and_then(|event| event["address"].as_str())
-                .map(str::to_owned);
-            address.ok_or(log)
-        },
-    )
+    wait::until_ok("the operator's admin server listens", START_LIMIT, || async {
+        assert_running(process);
+        let log = process.log();
+        let events = events(&log);
+        let listening = events.iter().find(|event| event["message"] == "admin server listening");
+        let address = listening.and_then(|event| event["address"].as_str()).map(str::to_owned);
+        address.ok_or(log)
+    })
     .await
 }
 
@@ -232,18 +210,14 @@ fn assert_running(process: &Process) {
 }
 
 fn events(log: &str) -> Vec<Value> {
-    let lines = log
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
+    let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
     lines.map(flatten).collect()
 }
 
 /// `tracing` puts an event's own fields one level deeper, unless told not to.
 fn flatten(mut event: Value) -> Value {
     if let Some(Value::Object(fields)) = event.get_mut("fields").map(Value::take) {
-        let top = event
-            .as_object_mut()
-            .expect("it has fields, so it is an object");
+        let top = event.as_object_mut().expect("it has fields, so it is an object");
         top.remove("fields");
         top.extend(fields);
     }

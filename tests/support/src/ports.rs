@@ -21,9 +21,7 @@ pub(crate) fn free<const N: usize>() -> [u16; N] {
             .expect("one of 12,000 ports is free")
     });
     listeners.map(|listener| {
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        let address = listener.local_addr().expect("a bound socket has an address");
         address.port()
     })
 }

@@ -108,10 +108,7 @@ impl Process {
     /// `try_wait` make sure of; so no signal can reach a stranger.
     fn signal(&self, signal: Signal) {
         let mut child = self.child();
-        let running = child
-            .try_wait()
-            .expect("a child can be waited for")
-            .is_none();
+        let running = child.try_wait().expect("a child can be waited for").is_none();
         if running {
             let pid = i32::try_from(self.pid).expect("a process id fits");
             // It may end in this very moment, which is as good.
@@ -171,9 +168,7 @@ mod spawner {
         orders
             .send(Order { command, reply })
             .expect("the spawning thread lives as long as the program");
-        answer
-            .recv()
-            .expect("the spawning thread answers every order")
+        answer.recv().expect("the spawning thread answers every order")
     }
 
     fn start_thread() -> mpsc::Sender<Order> {

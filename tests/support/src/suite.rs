@@ -52,10 +52,7 @@ impl Case {
     /// It runs while no other test does, because it disturbs what they share.
     #[must_use]
     pub fn alone(self) -> Self {
-        Self {
-            alone: true,
-            ..self
-        }
+        Self { alone: true, ..self }
     }
 
     /// It may take that long, instead of five minutes.
@@ -84,10 +81,8 @@ pub fn run(cases: Vec<Case>) -> ExitCode {
     arguments.test_threads.get_or_insert(THREADS);
     let runtime = Runtime::new().expect("a runtime can be made");
     let shared = Arc::new(Shared::default());
-    let trials: Vec<Trial> = cases
-        .into_iter()
-        .map(|case| trial(case, runtime.handle(), &shared))
-        .collect();
+    let trials: Vec<Trial> =
+        cases.into_iter().map(|case| trial(case, runtime.handle(), &shared)).collect();
     if selects_any(&arguments, &trials) {
         let Some(env) = runtime.block_on(start_unless_interrupted()) else {
             return ExitCode::from(INTERRUPTED);
@@ -123,9 +118,7 @@ fn selects_any(arguments: &Arguments, trials: &[Trial]) -> bool {
 fn trial(case: Case, runtime: &Handle, shared: &Arc<Shared>) -> Trial {
     let runtime = runtime.clone();
     let shared = Arc::clone(shared);
-    Trial::test(case.name.clone(), move || {
-        runtime.block_on(run_case(case, &shared))
-    })
+    Trial::test(case.name.clone(), move || runtime.block_on(run_case(case, &shared)))
 }
 
 async fn run_case(case: Case, shared: &Shared) -> Result<(), Failed> {
@@ -136,10 +129,7 @@ async fn run_case(case: Case, shared: &Shared) -> Result<(), Failed> {
     } else {
         _reading = shared.turn.read().await;
     }
-    let env = shared
-        .env
-        .get()
-        .expect("it is started before the first test");
+    let env = shared.env.get().expect("it is started before the first test");
     let test = (case.run)(Arc::clone(env));
     // A task of its own, so that a panic ends this test and no other.
     let task = tokio::spawn(tokio::time::timeout(case.limit, test));

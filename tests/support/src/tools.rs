@@ -24,17 +24,10 @@ pub fn path(name: &str) -> PathBuf {
         .stderr(Stdio::inherit())
         .output()
         .unwrap_or_else(|error| panic!("{} does not start: {error}", installer.display()));
-    assert!(
-        output.status.success(),
-        "{} {name}: {}",
-        installer.display(),
-        output.status
-    );
+    assert!(output.status.success(), "{} {name}: {}", installer.display(), output.status);
     let text = String::from_utf8(output.stdout).expect("the installer prints a path in UTF-8");
-    let line = text
-        .lines()
-        .last()
-        .unwrap_or_else(|| panic!("the installer printed no path for {name}"));
+    let line =
+        text.lines().last().unwrap_or_else(|| panic!("the installer printed no path for {name}"));
     PathBuf::from(line)
 }
 

@@ -6,10 +6,7 @@ use reqwest::{Client, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
 
 fn client() -> Client {
-    Client::builder()
-        .no_proxy()
-        .build()
-        .expect("it can be made")
+    Client::builder().no_proxy().build().expect("it can be made")
 }
 
 async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
@@ -36,10 +33,7 @@ async fn rd_station_replaces_refresh_tokens_and_tells_reuse() {
     let seed = server.refresh_token();
 
     let (status, body) = answer(rd_station_request(&server, &seed)).await;
-    assert_eq!(
-        (status, &body["expires_in"]),
-        (StatusCode::OK, &json!(86_400))
-    );
+    assert_eq!((status, &body["expires_in"]), (StatusCode::OK, &json!(86_400)));
     assert_eq!(body["refresh_token"], server.refresh_token());
     let (status, body) = answer(rd_station_request(&server, &seed)).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
@@ -75,11 +69,7 @@ async fn itflex_takes_two_members_and_sets_two_cookies() {
     let server = Itflex::start().await;
     let seed = server.refresh_token();
     let body = json!({"grant_type": "refresh_token", "refresh_token": seed});
-    let answered = client()
-        .post(server.token_endpoint())
-        .json(&body)
-        .send()
-        .await;
+    let answered = client().post(server.token_endpoint()).json(&body).send().await;
     let answered = answered.expect("it answers");
 
     let cookies: Vec<String> = answered
@@ -102,35 +92,20 @@ async fn itflex_takes_two_members_and_sets_two_cookies() {
         ]
     );
     let get = || client().get(server.protected_url());
-    assert_eq!(
-        answer(get().bearer_auth(&access_token)).await.0,
-        StatusCode::OK
-    );
+    assert_eq!(answer(get().bearer_auth(&access_token)).await.0, StatusCode::OK);
     let cookie = format!("a=b; access-token={access_token}");
-    assert_eq!(
-        answer(get().header(header::COOKIE, cookie)).await.0,
-        StatusCode::OK
-    );
+    assert_eq!(answer(get().header(header::COOKIE, cookie)).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn itflex_refuses_all_else_without_an_oauth_code() {
     let server = Itflex::start().await;
     let seed = server.refresh_token();
-    let refusal = (
-        StatusCode::UNAUTHORIZED,
-        json!({"msg": "Valid authentication token required"}),
-    );
+    let refusal = (StatusCode::UNAUTHORIZED, json!({"msg": "Valid authentication token required"}));
     let more = json!({"grant_type": "refresh_token", "refresh_token": seed, "client_id": ""});
-    assert_eq!(
-        answer(client().post(server.token_endpoint()).json(&more)).await,
-        refusal
-    );
+    assert_eq!(answer(client().post(server.token_endpoint()).json(&more)).await, refusal);
     let form = [("grant_type", "refresh_token"), ("refresh_token", &*seed)];
-    assert_eq!(
-        answer(client().post(server.token_endpoint()).form(&form)).await,
-        refusal
-    );
+    assert_eq!(answer(client().post(server.token_endpoint()).form(&form)).await, refusal);
     assert_eq!(answer(client().get(server.protected_url())).await, refusal);
     assert_eq!(server.rotations(), 0);
 }
@@ -139,17 +114,10 @@ async fn itflex_refuses_all_else_without_an_oauth_code() {
 async fn itflex_gives_an_access_cookie_for_the_refresh_cookie() {
     let server = Itflex::start().await;
     let cookie = format!("refresh-token={}", server.refresh_token());
-    let request = client()
-        .get(server.protected_url())
-        .header(header::COOKIE, cookie);
+    let request = client().get(server.protected_url()).header(header::COOKIE, cookie);
     let answered = request.send().await.expect("it answers");
     assert_eq!(answered.status(), StatusCode::OK);
-    let given = answered.headers()[header::SET_COOKIE]
-        .to_str()
-        .expect("a cookie is text");
+    let given = answered.headers()[header::SET_COOKIE].to_str().expect("a cookie is text");
     let token = server.access_token().expect("one was issued");
-    assert_eq!(
-        given,
-        format!("access-token={token}; Max-Age=15; Path=/; HttpOnly; Secure")
-    );
+    assert_eq!(given, format!("access-token={token}; Max-Age=15; Path=/; HttpOnly; Secure"));
 }

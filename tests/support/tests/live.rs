@@ -35,40 +35,21 @@ async fn manifests_are_applied_and_refusals_told(env: Arc<Env>) {
     let manifest = format!(
         "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a, namespace: {namespace}}}}}"
     );
-    env.control_plane
-        .apply(&manifest)
-        .await
-        .expect("it is valid");
+    env.control_plane.apply(&manifest).await.expect("it is valid");
     let maps: Api<ConfigMap> = Api::namespaced(env.control_plane.client(), &namespace);
     maps.get("a").await.expect("it was applied");
 
-    let refusal = env
-        .control_plane
-        .apply("{apiVersion: v1, kind: Nonsense}")
-        .await;
-    assert!(
-        refusal
-            .expect_err("there is no such kind")
-            .contains("Nonsense")
-    );
+    let refusal = env.control_plane.apply("{apiVersion: v1, kind: Nonsense}").await;
+    assert!(refusal.expect_err("there is no such kind").contains("Nonsense"));
 }
 
 async fn the_operator_has_the_rights_of_the_chart_and_no_more(env: Arc<Env>) {
     let client = operator_client(&env).await;
     let secrets: Api<Secret> = Api::all(client.clone());
-    secrets
-        .list(&ListParams::default())
-        .await
-        .expect("the chart lets it list Secrets");
+    secrets.list(&ListParams::default()).await.expect("the chart lets it list Secrets");
     let maps: Api<ConfigMap> = Api::all(client);
-    let refusal = maps
-        .list(&ListParams::default())
-        .await
-        .expect_err("no rule allows it");
-    assert!(
-        refusal.to_string().contains(&env.operator.service_account),
-        "{refusal}"
-    );
+    let refusal = maps.list(&ListParams::default()).await.expect_err("no rule allows it");
+    assert!(refusal.to_string().contains(&env.operator.service_account), "{refusal}");
 }
 
 async fn metrics_count_requests(env: Arc<Env>) {
@@ -82,9 +63,7 @@ async fn data_outlives_a_restart_of_the_api_server(env: Arc<Env>) {
     let maps: Api<ConfigMap> = Api::namespaced(env.control_plane.client(), &namespace);
     let mut map = ConfigMap::default();
     map.metadata.name = Some("a".to_owned());
-    maps.create(&PostParams::default(), &map)
-        .await
-        .expect("it can be made");
+    maps.create(&PostParams::default(), &map).await.expect("it can be made");
 
     env.control_plane.restart_api_server().await;
 
@@ -92,10 +71,7 @@ async fn data_outlives_a_restart_of_the_api_server(env: Arc<Env>) {
     maps.get("a").await.expect("it is still there");
     // The token was signed by a key that outlives the restart too.
     let secrets: Api<Secret> = Api::all(operator_client(&env).await);
-    secrets
-        .list(&ListParams::default())
-        .await
-        .expect("the token is still accepted");
+    secrets.list(&ListParams::default()).await.expect("the token is still accepted");
 }
 
 async fn oidc_provider_rotates(env: Arc<Env>) {
@@ -115,17 +91,12 @@ async fn oidc_provider_rotates(env: Arc<Env>) {
     assert_ne!(body["refresh_token"], Value::Null);
     assert_ne!(body["refresh_token"], seed);
     assert_eq!(provider.inspect(&seed).await.consumed, Some(true));
-    assert_eq!(
-        provider.stats().await.refresh_exchanges,
-        before.refresh_exchanges + 1
-    );
+    assert_eq!(provider.stats().await.refresh_exchanges, before.refresh_exchanges + 1);
 }
 
 async fn keycloak_issues_client_credentials(env: Arc<Env>) {
     let keycloak = env.keycloak().await;
-    keycloak
-        .set_access_token_lifetime(Duration::from_secs(77))
-        .await;
+    keycloak.set_access_token_lifetime(Duration::from_secs(77)).await;
     let form = [
         ("grant_type", "client_credentials"),
         ("client_id", keycloak.client_id()),
@@ -135,32 +106,21 @@ async fn keycloak_issues_client_credentials(env: Arc<Env>) {
     let body = redeem(&keycloak.token_endpoint(), &form).await;
 
     assert_eq!(body["expires_in"], 77);
-    let token = body["access_token"]
-        .as_str()
-        .expect("it has an access token");
+    let token = body["access_token"].as_str().expect("it has an access token");
     assert!(keycloak.accepts(token).await);
     assert!(!keycloak.accepts("another").await);
 }
 
 async fn redeem(endpoint: &str, form: &[(&str, &str)]) -> Value {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("it can be made");
-    let answer = client
-        .post(endpoint)
-        .form(form)
-        .send()
-        .await
-        .expect("it answers");
+    let client = reqwest::Client::builder().no_proxy().build().expect("it can be made");
+    let answer = client.post(endpoint).form(form).send().await.expect("it answers");
     assert_eq!(answer.status(), 200);
     answer.json().await.expect("it answers JSON")
 }
 
 async fn operator_client(env: &Env) -> Client {
     let file = kube::config::Kubeconfig::read_from(&env.operator.kubeconfig).expect("it is there");
-    let config = Config::from_custom_kubeconfig(file, &Default::default())
-        .await
-        .expect("it is valid");
+    let config =
+        Config::from_custom_kubeconfig(file, &Default::default()).await.expect("it is valid");
     Client::try_from(config).expect("it makes a client")
 }

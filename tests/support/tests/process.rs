@@ -50,15 +50,11 @@ async fn a_process_is_frozen_and_goes_on() {
     let (process, _folder) = shell("echo up; read <> <(:)");
     written(&process, "up").await;
     process.pause();
-    wait::until("it stands still", SOON, || async {
-        (state(&process) == Some('T')).then_some(())
-    })
-    .await;
+    wait::until("it stands still", SOON, || async { (state(&process) == Some('T')).then_some(()) })
+        .await;
     process.resume();
-    wait::until("it goes on", SOON, || async {
-        (state(&process) != Some('T')).then_some(())
-    })
-    .await;
+    wait::until("it goes on", SOON, || async { (state(&process) != Some('T')).then_some(()) })
+        .await;
     process.pause();
     assert_eq!(process.kill().signal(), Some(9));
 }
@@ -75,10 +71,7 @@ async fn a_dropped_process_is_gone() {
 #[tokio::test]
 #[should_panic(expected = "until pigs fly (at tests/support/tests/process.rs:")]
 async fn waiting_in_vain_says_for_what_and_where() {
-    wait::until("pigs fly", Duration::from_millis(30), || async {
-        None::<()>
-    })
-    .await;
+    wait::until("pigs fly", Duration::from_millis(30), || async { None::<()> }).await;
 }
 
 #[tokio::test]

@@ -81,10 +81,7 @@ impl Ledger {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let live = self
-            .live
-            .values()
-            .filter(|lineage| !self.revoked.contains(&lineage.id));
+        let live = self.live.values().filter(|lineage| !self.revoked.contains(&lineage.id));
         Counts {
             live_refresh_tokens: live.count().try_into().expect("a count fits"),
             ..self.counts
@@ -97,10 +94,7 @@ impl Ledger {
 
     pub(super) fn seed(&mut self, grant: Grant) -> String {
         self.lineages += 1;
-        let lineage = Lineage {
-            id: self.lineages,
-            grant,
-        };
+        let lineage = Lineage { id: self.lineages, grant };
         self.mint_refresh_token(lineage)
     }
 
@@ -124,12 +118,8 @@ impl Ledger {
         });
         let access_token = self.mint(ACCESS_TOKEN_PREFIX);
         self.forget_expired();
-        self.access_tokens
-            .insert(access_token.clone(), Instant::now() + lifetime);
-        TokenSet {
-            access_token,
-            refresh_token: None,
-        }
+        self.access_tokens.insert(access_token.clone(), Instant::now() + lifetime);
+        TokenSet { access_token, refresh_token: None }
     }
 
     /// Spends a refresh token for a token set with its successor.
@@ -158,10 +148,7 @@ impl Ledger {
         self.counts.rotations += 1;
         let issued = self.issue(client_id, lifetime);
         let successor = self.mint_refresh_token(lineage);
-        Ok(TokenSet {
-            refresh_token: Some(successor),
-            ..issued
-        })
+        Ok(TokenSet { refresh_token: Some(successor), ..issued })
     }
 
     fn mint_refresh_token(&mut self, lineage: Lineage) -> String {

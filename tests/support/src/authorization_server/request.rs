@@ -62,11 +62,7 @@ fn authenticate(headers: &HeaderMap, fields: &HashMap<String, String>) -> Result
         (Some(basic), _, None) => decode_basic(basic).ok_or(Refusal::Client)?,
         _ => return Err(Refusal::Request),
     };
-    if secret == secret_of(&id) {
-        Ok(Client::Confidential(id))
-    } else {
-        Err(Refusal::Client)
-    }
+    if secret == secret_of(&id) { Ok(Client::Confidential(id)) } else { Err(Refusal::Client) }
 }
 
 /// Id and secret are form-encoded each before they are joined (RFC 6749 §2.3.1).
@@ -79,9 +75,7 @@ fn decode_basic(value: &str) -> Option<(String, String)> {
 
 fn form_decode(text: &str) -> String {
     // A name without a value, in the words of the parser.
-    form_urlencoded::parse(text.as_bytes())
-        .map(|(name, _)| name)
-        .collect()
+    form_urlencoded::parse(text.as_bytes()).map(|(name, _)| name).collect()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {

@@ -18,10 +18,7 @@ fn request(server: &AuthorizationServer) -> RequestBuilder {
 
 async fn answer(request: RequestBuilder) -> (u16, Value) {
     let answer = request.send().await.expect("it answers");
-    (
-        answer.status().as_u16(),
-        answer.json().await.expect("it answers JSON"),
-    )
+    (answer.status().as_u16(), answer.json().await.expect("it answers JSON"))
 }
 
 async fn refresh(server: &AuthorizationServer, token: &str) -> (u16, Value) {
@@ -36,10 +33,7 @@ async fn refresh(server: &AuthorizationServer, token: &str) -> (u16, Value) {
 }
 
 fn refresh_token(body: &Value) -> String {
-    body["refresh_token"]
-        .as_str()
-        .expect("it has a refresh token")
-        .to_owned()
+    body["refresh_token"].as_str().expect("it has a refresh token").to_owned()
 }
 
 #[tokio::test]
@@ -51,9 +45,7 @@ async fn a_refresh_token_works_once_and_its_successor_goes_on() {
     let (status, body) = refresh(&server, &first).await;
     assert_eq!(status, 200);
     assert_eq!(body["expires_in"], 3600);
-    let access_token = body["access_token"]
-        .as_str()
-        .expect("it has an access token");
+    let access_token = body["access_token"].as_str().expect("it has an access token");
     assert!(access_token.starts_with(ACCESS_TOKEN_PREFIX));
     assert!(server.accepts(access_token));
     let second = refresh_token(&body);
@@ -61,10 +53,7 @@ async fn a_refresh_token_works_once_and_its_successor_goes_on() {
     assert!(server.is_live(&second) && !server.is_live(&first));
     assert_eq!(refresh(&server, &second).await.0, 200);
     let counts = server.counts();
-    assert_eq!(
-        (counts.rotations, counts.reuses, counts.live_refresh_tokens),
-        (2, 0, 1)
-    );
+    assert_eq!((counts.rotations, counts.reuses, counts.live_refresh_tokens), (2, 0, 1));
 }
 
 #[tokio::test]
@@ -73,17 +62,11 @@ async fn presenting_a_used_refresh_token_ends_its_lineage_and_no_other() {
     let (first, other) = (server.seed(), server.seed());
     let second = refresh_token(&refresh(&server, &first).await.1);
 
-    assert_eq!(
-        refresh(&server, &first).await,
-        (400, json!({"error": "invalid_grant"}))
-    );
+    assert_eq!(refresh(&server, &first).await, (400, json!({"error": "invalid_grant"})));
     assert_eq!(refresh(&server, &second).await.0, 400);
     assert_eq!(refresh(&server, &other).await.0, 200);
     let counts = server.counts();
-    assert_eq!(
-        (counts.reuses, counts.refusals, counts.live_refresh_tokens),
-        (1, 2, 1)
-    );
+    assert_eq!((counts.reuses, counts.refusals, counts.live_refresh_tokens), (1, 2, 1));
 }
 
 #[tokio::test]
@@ -135,22 +118,13 @@ async fn access_tokens_expire_and_the_resource_says_so() {
     let server = start().await;
     server.set_access_token_lifetime(Duration::ZERO);
     let body = refresh(&server, &server.seed()).await.1;
-    let token = body["access_token"]
-        .as_str()
-        .expect("it has an access token");
-    let get = |token: &str| {
-        http_client::new()
-            .get(server.resource_url())
-            .bearer_auth(token)
-            .send()
-    };
+    let token = body["access_token"].as_str().expect("it has an access token");
+    let get = |token: &str| http_client::new().get(server.resource_url()).bearer_auth(token).send();
     assert_eq!(get(token).await.expect("it answers").status(), 401);
 
     server.set_access_token_lifetime(Duration::from_secs(60));
     let next = refresh_token(&body);
     let body = refresh(&server, &next).await.1;
-    let token = body["access_token"]
-        .as_str()
-        .expect("it has an access token");
+    let token = body["access_token"].as_str().expect("it has an access token");
     assert_eq!(get(token).await.expect("it answers").status(), 200);
 }

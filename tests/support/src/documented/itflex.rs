@@ -33,10 +33,8 @@ struct State {
 impl Itflex {
     /// Starts it; it replaces refresh tokens, and access tokens live 15 minutes.
     pub async fn start() -> Self {
-        let state = Arc::new(Mutex::new(State {
-            tokens: Tokens::new("itflex"),
-            lifetime: LIFETIME,
-        }));
+        let state =
+            Arc::new(Mutex::new(State { tokens: Tokens::new("itflex"), lifetime: LIFETIME }));
         let server = ScriptedServer::start().await;
         let answering = Arc::clone(&state);
         server.answer_with(move |request| lock(&answering).answer(request));
@@ -60,10 +58,7 @@ impl Itflex {
 
     /// The newest access token.
     pub fn access_token(&self) -> Option<String> {
-        lock(&self.state)
-            .tokens
-            .newest_access_token()
-            .map(str::to_owned)
+        lock(&self.state).tokens.newest_access_token().map(str::to_owned)
     }
 
     /// How long access tokens live from now on (whole seconds).
@@ -126,17 +121,13 @@ impl State {
             "expires_in": self.lifetime.as_secs(),
         });
         Answer::json(200, &body)
-            .header(
-                "Set-Cookie",
-                &cookie("refresh-token", &refresh_token, 2_592_000),
-            )
+            .header("Set-Cookie", &cookie("refresh-token", &refresh_token, 2_592_000))
             .header("Set-Cookie", &access_cookie(&access_token))
     }
 
     fn protected(&mut self, request: &RecordedRequest) -> Answer {
-        let bearer = request
-            .header("authorization")
-            .and_then(|value| value.strip_prefix("Bearer "));
+        let bearer =
+            request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let access_token = bearer.or_else(|| sent_cookie(request, "access-token"));
         let content = Answer::json(200, &json!([]));
         if access_token.is_some_and(|token| self.tokens.accepts(token)) {
@@ -164,9 +155,7 @@ fn presented_refresh_token(request: &RecordedRequest) -> Option<String> {
 fn sent_cookie<'a>(request: &'a RecordedRequest, name: &str) -> Option<&'a str> {
     let cookies = request.header("cookie")?.split("; ");
     let mut pairs = cookies.filter_map(|cookie| cookie.split_once('='));
-    pairs
-        .find(|(cookie, _)| *cookie == name)
-        .map(|(_, value)| value)
+    pairs.find(|(cookie, _)| *cookie == name).map(|(_, value)| value)
 }
 
 fn access_cookie(token: &str) -> String {

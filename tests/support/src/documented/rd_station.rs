@@ -85,10 +85,7 @@ impl RdStation {
 
     /// The newest access token.
     pub fn access_token(&self) -> Option<String> {
-        lock(&self.state)
-            .tokens
-            .newest_access_token()
-            .map(str::to_owned)
+        lock(&self.state).tokens.newest_access_token().map(str::to_owned)
     }
 
     /// What answers say of the refresh token from now on.

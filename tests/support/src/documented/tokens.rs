@@ -73,8 +73,7 @@ impl Tokens {
 
     pub(super) fn issue_access_token(&mut self, lifetime: Duration) -> String {
         let token = self.mint("access");
-        self.access_tokens
-            .insert(token.clone(), Instant::now() + lifetime);
+        self.access_tokens.insert(token.clone(), Instant::now() + lifetime);
         self.newest_access_token = Some(token.clone());
         token
     }

@@ -17,7 +17,7 @@ pub(super) async fn serve(mut stream: TcpStream, script: Arc<Script>) {
     let mut unread = Vec::new();
     loop {
         let answer = match read_request(&mut stream, &mut unread).await {
-            Ok(Some(request)) => script.answer(request),
+            Ok(Some(request)) => script.answer(request).await,
             Ok(None) => return,
             Err(error) => {
                 Answer::body(400, "text/plain", format!("{error}\n")).header("Connection", "close")
@@ -74,11 +74,7 @@ async fn read_request(
             break start + 4;
         }
         if !fill(stream, unread).await? {
-            return if unread.is_empty() {
-                Ok(None)
-            } else {
-                Err(invalid("a cut request"))
-            };
+            return if unread.is_empty() { Ok(None) } else { Err(invalid("a cut request")) };
         }
     };
     let head: Vec<u8> = unread.drain(..head_end).collect();
@@ -127,11 +123,7 @@ async fn take(stream: &mut TcpStream, unread: &mut Vec<u8>, length: usize) -> io
 }
 
 async fn fill_or_fail(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<()> {
-    if fill(stream, unread).await? {
-        Ok(())
-    } else {
-        Err(invalid("a cut request"))
-    }
+    if fill(stream, unread).await? { Ok(()) } else { Err(invalid("a cut request")) }
 }
 
 /// Reads some more; false at the end of the stream.
@@ -143,9 +135,7 @@ async fn fill(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<bool> 
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 fn invalid(message: &str) -> io::Error {

@@ -46,9 +46,7 @@ impl RecordedRequest {
 
     /// The path, without the query.
     pub fn path(&self) -> &str {
-        self.target
-            .split_once('?')
-            .map_or(self.target.as_str(), |(path, _)| path)
+        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
     }
 
     /// The first value of a header, whatever the case of its name.
@@ -70,16 +68,12 @@ impl RecordedRequest {
 
     /// The body as form fields, decoded, in the order sent.
     pub fn form(&self) -> Vec<(String, String)> {
-        url::form_urlencoded::parse(&self.body)
-            .into_owned()
-            .collect()
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
     }
 }
 
 fn parse_header(line: &str) -> Result<(String, String), String> {
-    let (name, value) = line
-        .split_once(':')
-        .ok_or_else(|| format!("not a header: {line}"))?;
+    let (name, value) = line.split_once(':').ok_or_else(|| format!("not a header: {line}"))?;
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
@@ -126,10 +120,7 @@ impl Answer {
     /// An answer with a body of that content type.
     pub fn body(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let answer = Self::status(status).header("Content-Type", content_type);
-        Self {
-            body: body.into(),
-            ..answer
-        }
+        Self { body: body.into(), ..answer }
     }
 
     /// An answer with a JSON body.
@@ -139,18 +130,12 @@ impl Answer {
 
     /// No answer: the connection is closed.
     pub fn close() -> Self {
-        Self {
-            kind: AnswerKind::CloseBeforeAnswer,
-            ..Self::status(200)
-        }
+        Self { kind: AnswerKind::CloseBeforeAnswer, ..Self::status(200) }
     }
 
     /// No answer: the connection stays open.
     pub fn hang() -> Self {
-        Self {
-            kind: AnswerKind::Hang,
-            ..Self::status(200)
-        }
+        Self { kind: AnswerKind::Hang, ..Self::status(200) }
     }
 
     /// With one more header.
@@ -169,10 +154,7 @@ impl Answer {
     /// Cut off after that many bytes of the whole answer, head included.
     #[must_use]
     pub fn cut_after(self, bytes: usize) -> Self {
-        Self {
-            kind: AnswerKind::CutAfter(bytes),
-            ..self
-        }
+        Self { kind: AnswerKind::CutAfter(bytes), ..self }
     }
 
     /// The answer as bytes.
@@ -193,8 +175,6 @@ impl Answer {
     }
 
     pub(super) fn has_header(&self, name: &str) -> bool {
-        self.headers
-            .iter()
-            .any(|(header, _)| header.eq_ignore_ascii_case(name))
+        self.headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name))
     }
 }

@@ -10,15 +10,10 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// Sends these bytes and reads until the server closes.
 async fn converse(server: &ScriptedServer, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(server.address())
-        .await
-        .expect("it accepts");
+    let mut stream = TcpStream::connect(server.address()).await.expect("it accepts");
     stream.write_all(bytes).await.expect("it reads");
     let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .await
-        .expect("it closes properly");
+    stream.read_to_string(&mut answer).await.expect("it closes properly");
     answer
 }
 
@@ -56,13 +51,8 @@ async fn one_connection_serves_many_requests_even_when_sent_at_once() {
     let one = b"GET /1 HTTP/1.1\r\n\r\n";
     let two =
         b"PUT /2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
-    let mut stream = TcpStream::connect(server.address())
-        .await
-        .expect("it accepts");
-    stream
-        .write_all(&[&one[..], &two[..], &one[..]].concat())
-        .await
-        .expect("it reads");
+    let mut stream = TcpStream::connect(server.address()).await.expect("it accepts");
+    stream.write_all(&[&one[..], &two[..], &one[..]].concat()).await.expect("it reads");
 
     let requests = server.wait_for_requests(3, SOON).await;
 
@@ -70,14 +60,9 @@ async fn one_connection_serves_many_requests_even_when_sent_at_once() {
     assert_eq!(requests[1].body, b"abcde");
     stream.shutdown().await.expect("it can be half closed");
     let mut answers = String::new();
-    stream
-        .read_to_string(&mut answers)
-        .await
-        .expect("it closes properly");
-    let statuses: Vec<&str> = answers
-        .split("\r\n")
-        .filter_map(|line| line.strip_prefix("HTTP/1.1 "))
-        .collect();
+    stream.read_to_string(&mut answers).await.expect("it closes properly");
+    let statuses: Vec<&str> =
+        answers.split("\r\n").filter_map(|line| line.strip_prefix("HTTP/1.1 ")).collect();
     assert_eq!(statuses, ["200 OK", "201 Created", "204 No Content"]);
 }
 

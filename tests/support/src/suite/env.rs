@@ -28,12 +28,7 @@ impl Env {
         let control_plane = ControlPlane::start().await;
         control_plane.create_namespace(OPERATOR_NAMESPACE).await;
         let operator = chart::install_operator_rights(&control_plane, OPERATOR_NAMESPACE).await;
-        Self {
-            control_plane,
-            operator,
-            keycloak: OnceCell::new(),
-            oidc_provider: OnceCell::new(),
-        }
+        Self { control_plane, operator, keycloak: OnceCell::new(), oidc_provider: OnceCell::new() }
     }
 
     /// The Keycloak of this binary, started when first asked for, which takes about a minute.

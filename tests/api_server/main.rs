@@ -1,0 +1,97 @@
+//! The operator against a real API server and etcd, with RBAC on, under the chart's own rights.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test that can't go on fails, and a table of cases is long"
+)]
+
+mod bad_answers;
+mod bad_endpoints;
+mod bad_sources;
+mod canary;
+mod chart;
+mod conflicts;
+mod crd;
+mod drift;
+mod gate;
+mod leader;
+mod main_job;
+mod policy;
+mod restart;
+mod rotation;
+mod stage;
+mod undecodable;
+mod writes;
+
+use std::process::ExitCode;
+
+use oauth_keeper_test_support::{suite, tests};
+
+fn main() -> ExitCode {
+    // The longest first, so that no core waits for them at the end.
+    suite::run(tests![
+        bad_answers::a_server_that_never_answers_is_given_up_after_half_a_minute,
+        bad_answers::each_bad_answer_has_its_reason_and_its_patience,
+        bad_answers::strange_lifetimes_are_read_or_named,
+        bad_answers::client_credentials_that_fail_lose_nothing,
+        leader::a_leader_that_was_frozen_past_its_lease_ends,
+        leader::a_killed_leader_is_followed_when_its_lease_has_run_out,
+        leader::one_of_two_works_and_hands_over_at_its_end,
+        leader::an_operator_without_the_lease_is_refused_nothing_else,
+        chart::its_renderings_are_taken,
+        chart::the_operator_may_do_this_and_no_more,
+        chart::limited_to_namespaces_it_may_do_nothing_elsewhere,
+        canary::no_secret_shows_anywhere,
+        bad_endpoints::an_endpoint_that_is_down_is_tried_again_later,
+        bad_endpoints::metadata_services_are_never_called,
+        bad_endpoints::without_flags_neither_http_nor_loopback_is_called,
+        bad_sources::a_bad_key_is_named_and_nothing_is_sent,
+        bad_sources::a_missing_source_is_named_and_waited_for,
+        bad_sources::a_spoiled_state_is_left_alone,
+        conflicts::a_secret_of_somebody_else_is_never_touched,
+        conflicts::the_older_of_two_credentials_has_the_target,
+        conflicts::a_state_of_somebody_else_is_never_touched,
+        restart::a_restart_renews_and_writes_nothing_that_is_in_order,
+        restart::an_unrelated_edit_of_the_source_costs_nothing_after_a_restart,
+        restart::a_token_that_came_due_meanwhile_is_renewed,
+        restart::an_edit_made_meanwhile_is_acted_on,
+        restart::sigterm_waits_for_the_commit,
+        restart::a_journaled_answer_is_committed_by_the_next_process,
+        restart::an_exchange_cut_by_a_kill_is_made_again,
+        restart::a_claim_of_another_pod_is_respected_until_its_exchange_must_be_over,
+        rotation::the_claim_is_written_before_the_request_goes_out,
+        rotation::the_commit_comes_before_the_target,
+        rotation::an_edit_of_the_state_meanwhile_does_not_cost_the_token,
+        rotation::a_state_deleted_meanwhile_is_made_anew,
+        rotation::without_a_claim_nothing_is_sent,
+        rotation::a_refused_target_does_not_cost_the_token,
+        main_job::a_refresh_token_becomes_a_target,
+        main_job::client_credentials_keep_no_state,
+        main_job::tokens_are_renewed_before_they_expire,
+        main_job::the_next_renewal_follows_from_expires_in,
+        main_job::a_suspended_credential_is_left_alone,
+        main_job::events_tell_transitions_only,
+        main_job::nothing_is_written_without_a_change,
+        writes::a_renewal_costs_two_writes_or_four,
+        drift::a_spoiled_target_is_rendered_from_the_state,
+        drift::without_a_state_a_spoiled_target_costs_one_request,
+        drift::an_edited_template_is_rendered_and_its_remains_removed,
+        drift::a_renamed_target_is_made_from_the_state,
+        drift::an_edit_of_the_request_acts_at_once,
+        drift::a_new_seed_in_the_source_acts_at_once,
+        drift::an_edit_of_the_source_that_changes_nothing_makes_no_request,
+        crd::right_specs_are_taken,
+        crd::wrong_specs_are_refused_with_words_to_act_on,
+        crd::misspelt_fields_are_refused_by_kubectl,
+        crd::nothing_is_filled_in,
+        crd::the_grant_can_be_changed_by_apply,
+        crd::kubectl_shows_what_matters;
+        alone:
+        rotation::a_crash_of_the_api_server_does_not_cost_the_token,
+        undecodable::an_unreadable_object_says_so_and_harms_no_other,
+    ])
+}

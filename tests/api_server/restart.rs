@@ -1,0 +1,278 @@
+//! The operator comes and goes; tokens don't notice.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use oauth_keeper_test_support::http_server::Answer;
+use oauth_keeper_test_support::operator::{Operator, OperatorOptions};
+use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::wait;
+use serde_json::{Value, json};
+
+use crate::gate::{Gate, field, rotated};
+use crate::policy::Freeze;
+use crate::stage::{
+    HOUR, Neighbour, SOON, Stage, Watched, eager, quick, server, source_of, spec, started,
+    state_of, with,
+};
+
+/// The same pod's containers, one after the other, share its UID.
+const POD: &str = "pod-1";
+/// How long a claim of another pod is respected.
+const CLAIM: Duration = Duration::from_secs(120);
+
+/// Waits until the operator has looked at that many credentials and found nothing wrong.
+async fn finds_fresh(operator: &Operator, count: usize) {
+    let line = format!("oauth_keeper_credentials{{reason=\"Fresh\"}} {count}");
+    wait::until_ok("all credentials were looked at", SOON, || async {
+        let metrics = operator.metrics().await;
+        if metrics.lines().any(|seen| seen == line) { Ok(()) } else { Err(metrics) }
+    })
+    .await;
+}
+
+async fn logged(operator: &Operator, words: &str) {
+    wait::until_ok("it is logged", SOON, || async {
+        let log = operator.log();
+        if log.contains(words) { Ok(()) } else { Err(log) }
+    })
+    .await;
+}
+
+pub async fn a_restart_renews_and_writes_nothing_that_is_in_order(env: Arc<Env>) {
+    let stage = Stage::new(env, "restart").await;
+    let server = server(HOUR).await;
+    let operator = stage.operator().await;
+    stage.refreshing("r", &server, eager(spec("r", &server.token_endpoint()))).await;
+    stage.asking("a", &server, eager(spec("a", &server.token_endpoint()))).await;
+    stage.ready("r").await;
+    stage.ready("a").await;
+    assert!(operator.stop().await.success());
+    let before = stage.versions().await;
+
+    for _ in 0..2 {
+        let operator = stage.operator().await;
+        finds_fresh(&operator, 2).await;
+        // What a pass sets in motion, the end waits for.
+        assert!(operator.stop().await.success());
+    }
+
+    assert_eq!(stage.versions().await, before);
+    assert_eq!(server.counts().requests, 2);
+}
+
+pub async fn an_unrelated_edit_of_the_source_costs_nothing_after_a_restart(env: Arc<Env>) {
+    let stage = Stage::new(env, "restart").await;
+    let server = server(HOUR).await;
+    let operator = stage.operator().await;
+    let neighbour = Neighbour::on(&stage).await;
+    for name in ["r", "a"] {
+        let spec = eager(spec(name, &server.token_endpoint()));
+        match name {
+            "r" => drop(stage.refreshing(name, &server, spec).await),
+            _ => stage.asking(name, &server, spec).await,
+        }
+        stage.ready(name).await;
+        let label = json!({"metadata": {"labels": {"unrelated": "x"}}});
+        stage.edit_secret(&source_of(name), &label).await;
+    }
+    neighbour.renewed_twice(&stage).await;
+    operator.stop().await;
+
+    let _operator = stage.operator().await;
+    neighbour.renewed_twice(&stage).await;
+    let requests = server.counts().requests;
+    assert_eq!(requests, 2, "the client and the seed are the same");
+}
+
+pub async fn a_token_that_came_due_meanwhile_is_renewed(env: Arc<Env>) {
+    let stage = Stage::new(env, "restart").await;
+    let (short, long) = (server(Duration::from_secs(6)).await, server(HOUR).await);
+    let operator = stage.operator().await;
+    stage.refreshing("due", &short, quick(spec("due", &short.token_endpoint()))).await;
+    stage.refreshing("idle", &long, quick(spec("idle", &long.token_endpoint()))).await;
+    stage.ready("due").await;
+    stage.ready("idle").await;
+    operator.stop().await;
+    let status = stage.status("due").await;
+    let revision = status["target"]["revision"].as_i64().expect("it was ready");
+    let due = status["nextRenewalTime"].as_str().and_then(|time| time.parse::<Timestamp>().ok());
+    let due = due.expect("it is planned");
+    wait::until("the renewal is due", SOON, || async { (Timestamp::now() > due).then_some(()) })
+        .await;
+
+    let _operator = stage.operator().await;
+
+    stage.revision("due", revision + 1).await;
+    stage.ready("due").await;
+    assert_eq!(stage.status("idle").await["target"]["revision"], 1);
+    assert_eq!((short.counts().reuses, long.counts().requests), (0, 1));
+}
+
+pub async fn an_edit_made_meanwhile_is_acted_on(env: Arc<Env>) {
+    let stage = Stage::new(env, "restart").await;
+    let server = server(HOUR).await;
+    let operator = stage.operator().await;
+    let spec = eager(spec("c", &server.token_endpoint()));
+    stage.refreshing("c", &server, spec.clone()).await;
+    stage.ready("c").await;
+    operator.stop().await;
+    stage.credential("c", with(spec, json!({"target": {"labels": {"team": "a"}}}))).await;
+    let spoil = json!({"stringData": {"access_token": "spoiled"}});
+    stage.edit_secret("c-target", &spoil).await;
+
+    let _operator = stage.operator().await;
+
+    stage.ready("c").await;
+    let token = stage.state_record("c").await["accessToken"].clone();
+    stage.target_holds("c", "access_token", token.as_str().expect("it is a text")).await;
+    let labels = stage.secret("c-target").await.metadata.labels.unwrap_or_default();
+    assert_eq!(labels["team"], "a");
+    assert_eq!(server.counts().requests, 1);
+}
+
+/// A credential that redeems `refresh-1` while the server thinks.
+async fn amid_the_second_exchange(
+    stage: &Stage,
+    gate: &mut Gate,
+    options: OperatorOptions,
+) -> Watched {
+    let operator = started(options).await;
+    let keys = [("client_id", "i"), ("client_secret", "s"), ("refresh_token", "refresh-0")];
+    stage.source("c-source", &keys).await;
+    let spec = eager(spec("c", &gate.endpoint()));
+    stage.credential("c", spec.clone()).await;
+    gate.arrival().await;
+    gate.answer(rotated("access-1", "refresh-1", HOUR));
+    stage.ready("c").await;
+    stage.credential("c", with(spec, json!({"scopes": ["more"]}))).await;
+    let request = gate.arrival().await;
+    assert_eq!(field(&request, "refresh_token").as_deref(), Some("refresh-1"));
+    operator
+}
+
+fn refresh_token(record: &Value) -> &str {
+    record["refreshToken"].as_str().unwrap_or_default()
+}
+
+pub async fn sigterm_waits_for_the_commit(env: Arc<Env>) {
+    let stage = Stage::new(env, "restart").await;
+    let mut gate = Gate::start().await;
+    let operator = amid_the_second_exchange(&stage, &mut gate, stage.options()).await;
+
+    operator.terminate();
+    logged(&operator, "stopping").await;
+    // Still alive, and its probes are answered.
+    let (status, _) = operator.admin_get("/livez").await.expect("it still answers");
+    assert_eq!(status, 200);
+    assert_eq!(operator.try_exit(), None);
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+
+    assert!(operator.exit(SOON).await.success());
+    assert_eq!(refresh_token(&stage.state_record("c").await), "refresh-2");
+    let state = stage.secret(&state_of("c")).await.data.unwrap_or_default();
+    assert!(!state.contains_key("claim"));
+    assert_eq!(gate.more_arrivals(), 0);
+
+    let _operator = stage.operator().await;
+    stage.revision("c", 2).await;
+    stage.ready("c").await;
+    stage.target_holds("c", "access_token", "access-2").await;
+    assert_eq!(gate.more_arrivals(), 0);
+}
+
+pub async fn a_journaled_answer_is_committed_by_the_next_process(env: Arc<Env>) {
+    let stage = Stage::new(env, "restart").await;
+    let mut gate = Gate::start().await;
+    let folder = Folder::new(&stage.namespace);
+    let options = with_journal(&stage, &folder.0);
+    let operator = amid_the_second_exchange(&stage, &mut gate, options.clone()).await;
+    let freeze = Freeze::of(&stage, &state_of("c")).await;
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+    logged(&operator, "not committed yet").await;
+    operator.kill();
+    assert_eq!(refresh_token(&stage.state_record("c").await), "refresh-1");
+    freeze.lift(&stage).await;
+
+    let _operator = started(options).await;
+
+    stage.revision("c", 2).await;
+    stage.ready("c").await;
+    assert_eq!(refresh_token(&stage.state_record("c").await), "refresh-2");
+    stage.target_holds("c", "access_token", "access-2").await;
+    assert_eq!(gate.more_arrivals(), 0, "nothing was asked again");
+    wait::until("the journal is empty", SOON, || async {
+        let mut files = std::fs::read_dir(&folder.0).expect("it can be read");
+        files.next().is_none().then_some(())
+    })
+    .await;
+}
+
+/// A folder for a journal, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("{name}-{}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn with_journal(stage: &Stage, folder: &Path) -> OperatorOptions {
+    let options = stage.options().arg("--log-level=debug").env("POD_UID", "the-same-pod");
+    options.arg("--journal-dir").arg(&folder.display().to_string())
+}
+
+pub async fn an_exchange_cut_by_a_kill_is_made_again(env: Arc<Env>) {
+    let stage = Stage::new(env, "restart").await;
+    let mut gate = Gate::start().await;
+    let folder = Folder::new(&stage.namespace);
+    let options = with_journal(&stage, &folder.0);
+    let operator = amid_the_second_exchange(&stage, &mut gate, options.clone()).await;
+    operator.kill();
+    gate.answer(Answer::close());
+
+    let _operator = started(options).await;
+
+    // The claim was made by this pod, whose earlier process is dead: nobody need wait for it.
+    let request = gate.arrival().await;
+    assert_eq!(field(&request, "refresh_token").as_deref(), Some("refresh-1"));
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+    stage.revision("c", 2).await;
+    stage.ready("c").await;
+    assert_eq!(refresh_token(&stage.state_record("c").await), "refresh-2");
+}
+
+pub async fn a_claim_of_another_pod_is_respected_until_its_exchange_must_be_over(env: Arc<Env>) {
+    let stage = Stage::new(env, "restart").await;
+    let mut gate = Gate::start().await;
+    let options = stage.options().env("POD_UID", POD);
+    let operator = amid_the_second_exchange(&stage, &mut gate, options).await;
+    operator.kill();
+    gate.answer(Answer::close());
+    // As if most of the time had passed.
+    let state = stage.secret(&state_of("c")).await.data.unwrap_or_default();
+    let claim: Value = serde_json::from_slice(&state["claim"].0).expect("the claim is JSON");
+    let started_at = Timestamp::now() - CLAIM + Duration::from_secs(15);
+    let claim = with(claim, json!({"startedAt": started_at.to_string()})).to_string();
+    stage.edit_secret(&state_of("c"), &json!({"stringData": {"claim": claim}})).await;
+
+    let _operator = started(stage.options().env("POD_UID", "pod-2")).await;
+
+    let request = gate.arrival().await;
+    assert!(Timestamp::now() >= started_at + CLAIM, "too soon");
+    assert_eq!(field(&request, "refresh_token").as_deref(), Some("refresh-1"));
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+    stage.revision("c", 2).await;
+    stage.ready("c").await;
+}

@@ -1,0 +1,220 @@
+//! A rotated refresh token is never lost: claim, redeem, commit, and only then the rest.
+
+use std::sync::{Arc, Mutex};
+
+use oauth_keeper_test_support::http_server::ScriptedServer;
+use oauth_keeper_test_support::operator::Operator;
+use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::{credentials, wait};
+use serde_json::{Value, json};
+
+use crate::gate::{Gate, field, rotated};
+use crate::policy::{self, Freeze};
+use crate::stage::{HOUR, Neighbour, SOON, Stage, eager, spec, state_of, target_of, with};
+
+const SEED: [(&str, &str); 3] =
+    [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh-0")];
+
+/// A credential that has redeemed its seed for `access-1` and `refresh-1`.
+async fn after_the_first_exchange(stage: &Stage, gate: &mut Gate) {
+    stage.source("c-source", &SEED).await;
+    stage.credential("c", eager(spec("c", &gate.endpoint()))).await;
+    gate.arrival().await;
+    gate.answer(rotated("access-1", "refresh-1", HOUR));
+    stage.ready("c").await;
+}
+
+/// Has it redeem `refresh-1`; comes back while the server thinks.
+async fn second_exchange(stage: &Stage, gate: &mut Gate) {
+    let scopes = json!({"scopes": ["more"]});
+    stage.credential("c", with(eager(spec("c", &gate.endpoint())), scopes)).await;
+    let request = gate.arrival().await;
+    assert_eq!(field(&request, "refresh_token").as_deref(), Some("refresh-1"));
+}
+
+/// Waits until the state holds that refresh token, and nobody's claim.
+async fn committed(stage: &Stage, refresh_token: &str) {
+    wait::until_ok("the new token is committed", SOON, || async {
+        let secret = stage.secrets().get_opt(&state_of("c")).await;
+        let data = secret.ok().flatten().and_then(|secret| secret.data).unwrap_or_default();
+        let value =
+            |key: &str| data.get(key).map(|value| serde_json::from_slice::<Value>(&value.0));
+        let record = value("record").and_then(Result::ok).unwrap_or_default();
+        match (record["refreshToken"].as_str(), value("claim")) {
+            (Some(token), None) if token == refresh_token => Ok(()),
+            (token, claim) => Err(format!("{token:?}, claim: {}", claim.is_some())),
+        }
+    })
+    .await;
+}
+
+async fn tries_to_commit(operator: &Operator) {
+    wait::until("a commit has failed", SOON, || async {
+        let events = operator.log_events();
+        let mut messages = events.iter().filter_map(|event| event["message"].as_str());
+        messages.any(|message| message.contains("not committed yet")).then_some(())
+    })
+    .await;
+}
+
+pub async fn the_claim_is_written_before_the_request_goes_out(env: Arc<Env>) {
+    let stage = Stage::new(env, "rotation").await;
+    let server = ScriptedServer::start().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    server.answer_when({
+        let (client, namespace) = (stage.client.clone(), stage.namespace.clone());
+        let seen = Arc::clone(&seen);
+        move |_| {
+            let (client, namespace, seen) = (client.clone(), namespace.clone(), Arc::clone(&seen));
+            // Read before anything is answered.
+            async move {
+                let state = credentials::target(&client, &namespace, "c-oauth-state").await;
+                let mut seen = seen.lock().expect("nothing panics here");
+                seen.push(state);
+                rotated("access", &format!("refresh-{}", seen.len()), HOUR)
+            }
+        }
+    });
+    let _operator = stage.operator().await;
+    stage.source("c-source", &SEED).await;
+    let first = eager(spec("c", &server.url("/token")));
+    stage.credential("c", first.clone()).await;
+    stage.ready("c").await;
+    stage.credential("c", with(first, json!({"scopes": ["more"]}))).await;
+    stage.revision("c", 2).await;
+
+    let seen = seen.lock().expect("nothing panics here").clone();
+    assert_eq!(seen.len(), 2);
+    for (state, newest) in seen.iter().zip([None, Some("refresh-1")]) {
+        let claim: Value = serde_json::from_str(&state["claim"]).expect("the claim is JSON");
+        for field in ["exchange", "token", "startedAt"] {
+            assert!(claim[field].is_string(), "{field} in {claim}");
+        }
+        assert!(claim["holder"]["incarnation"].is_string(), "{claim}");
+        assert!(!state["claim"].contains("refresh-"), "{claim} holds a token");
+        let record: Option<Value> =
+            state.get("record").map(|record| serde_json::from_str(record).expect("JSON"));
+        assert_eq!(record.as_ref().and_then(|record| record["refreshToken"].as_str()), newest);
+    }
+    committed(&stage, "refresh-2").await;
+}
+
+pub async fn the_commit_comes_before_the_target(env: Arc<Env>) {
+    let stage = Stage::new(env, "rotation").await;
+    let mut gate = Gate::start().await;
+    let _operator = stage.operator().await;
+    after_the_first_exchange(&stage, &mut gate).await;
+    second_exchange(&stage, &mut gate).await;
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+    stage.revision("c", 2).await;
+
+    let version = async |name: String| {
+        let version = stage.secret(&name).await.metadata.resource_version;
+        version.and_then(|version| version.parse::<u64>().ok()).expect("it is a number here")
+    };
+    assert!(version(state_of("c")).await < version(target_of("c")).await);
+}
+
+pub async fn an_edit_of_the_state_meanwhile_does_not_cost_the_token(env: Arc<Env>) {
+    let stage = Stage::new(env, "rotation").await;
+    let mut gate = Gate::start().await;
+    let _operator = stage.operator().await;
+    after_the_first_exchange(&stage, &mut gate).await;
+    second_exchange(&stage, &mut gate).await;
+
+    let label = json!({"metadata": {"labels": {"backup": "yes"}}});
+    stage.edit_secret(&state_of("c"), &label).await;
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+
+    committed(&stage, "refresh-2").await;
+    let labels = stage.secret(&state_of("c")).await.metadata.labels;
+    assert_eq!(labels.unwrap_or_default()["backup"], "yes");
+    stage.revision("c", 2).await;
+    stage.target_holds("c", "access_token", "access-2").await;
+    assert_eq!(gate.more_arrivals(), 0);
+}
+
+pub async fn a_state_deleted_meanwhile_is_made_anew(env: Arc<Env>) {
+    let stage = Stage::new(env, "rotation").await;
+    let mut gate = Gate::start().await;
+    let _operator = stage.operator().await;
+    after_the_first_exchange(&stage, &mut gate).await;
+    let before = stage.secret(&state_of("c")).await;
+    second_exchange(&stage, &mut gate).await;
+
+    stage.delete_secret(&state_of("c")).await;
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+
+    committed(&stage, "refresh-2").await;
+    let after = stage.secret(&state_of("c")).await;
+    assert_eq!(after.type_, before.type_);
+    assert_eq!(after.metadata.owner_references, before.metadata.owner_references);
+    stage.revision("c", 2).await;
+    stage.ready("c").await;
+    stage.target_holds("c", "access_token", "access-2").await;
+    assert_eq!(gate.more_arrivals(), 0);
+}
+
+pub async fn without_a_claim_nothing_is_sent(env: Arc<Env>) {
+    let stage = Stage::new(env, "rotation").await;
+    let mut gate = Gate::start().await;
+    let _operator = stage.operator().await;
+    let neighbour = Neighbour::on(&stage).await;
+    let freeze = Freeze::of(&stage, &state_of("c")).await;
+    stage.source("c-source", &SEED).await;
+    stage.credential("c", eager(spec("c", &gate.endpoint()))).await;
+
+    let message = stage.condition("c", "Ready", "False", "StateNotWritable").await;
+    assert!(message.contains("c-oauth-state") && message.contains(policy::MESSAGE), "{message}");
+    neighbour.renewed_twice(&stage).await;
+    assert_eq!(gate.more_arrivals(), 0);
+
+    freeze.lift(&stage).await;
+    gate.arrival().await;
+    gate.answer(rotated("access-1", "refresh-1", HOUR));
+    stage.ready("c").await;
+}
+
+pub async fn a_refused_target_does_not_cost_the_token(env: Arc<Env>) {
+    let stage = Stage::new(env, "rotation").await;
+    let mut gate = Gate::start().await;
+    let _operator = stage.operator().await;
+    let neighbour = Neighbour::on(&stage).await;
+    after_the_first_exchange(&stage, &mut gate).await;
+    second_exchange(&stage, &mut gate).await;
+    let freeze = Freeze::of(&stage, &target_of("c")).await;
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+
+    committed(&stage, "refresh-2").await;
+    let status = stage
+        .status_that("c", "says that its target can't be written", |status| {
+            status["failure"]["reason"] == "TargetNotWritable"
+        })
+        .await;
+    let message = credentials::condition(&status, "Ready")["message"].to_string();
+    assert!(message.contains("c-target") && message.contains(policy::MESSAGE), "{message}");
+    neighbour.renewed_twice(&stage).await;
+
+    freeze.lift(&stage).await;
+    stage.ready("c").await;
+    stage.target_holds("c", "access_token", "access-2").await;
+    assert_eq!(gate.more_arrivals(), 0, "it is rendered from the state");
+}
+
+pub async fn a_crash_of_the_api_server_does_not_cost_the_token(env: Arc<Env>) {
+    let stage = Stage::new(env, "rotation").await;
+    let mut gate = Gate::start().await;
+    let operator = stage.operator().await;
+    after_the_first_exchange(&stage, &mut gate).await;
+    second_exchange(&stage, &mut gate).await;
+
+    stage.env.control_plane.kill_api_server().await;
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+    tries_to_commit(&operator).await;
+    stage.env.control_plane.start_api_server().await;
+
+    committed(&stage, "refresh-2").await;
+    stage.revision("c", 2).await;
+    stage.ready("c").await;
+    assert_eq!(gate.more_arrivals(), 0);
+}
