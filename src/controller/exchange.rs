@@ -19,15 +19,21 @@ use crate::lifecycle::schedule::{plus, to_second};
 
 use self::attempt::{End, Exchange, Trace};
 use super::context::Context;
+use super::index::Name;
 
 /// After an exchange that did not bring a token, so that an observation that lags behind makes no hot loop.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Starts an exchange in the background. The credential is looked at again when it ends, however it ends.
-pub fn start(context: &Arc<Context>, credential: Arc<OAuthCredential>, why: Why) {
-    let uid = credential.metadata.uid.clone().unwrap_or_default();
-    context.notes.update(&uid, |note| note.in_flight = true);
-    let guard = Ending { context: Arc::clone(context), credential: Arc::clone(&credential) };
+/// Starts an exchange in the background. The credential is looked at again when it ends, however it ends. False when
+/// one of a credential of the same name is still under way.
+pub fn start(context: &Arc<Context>, credential: Arc<OAuthCredential>, why: Why) -> bool {
+    let meta = &credential.metadata;
+    let uid = meta.uid.clone().unwrap_or_default();
+    let name = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
+    if !context.notes.begin(name.clone(), &uid) {
+        return false;
+    }
+    let guard = Ending { context: Arc::clone(context), name, uid };
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
         let host = host(&credential);
@@ -39,6 +45,7 @@ pub fn start(context: &Arc<Context>, credential: Arc<OAuthCredential>, why: Why)
         drop(slot);
         drop(guard);
     });
+    true
 }
 
 /// Whom the credential's requests go to.
@@ -50,18 +57,15 @@ fn host(credential: &OAuthCredential) -> String {
 /// Clears the mark of an exchange, also when it panicked.
 struct Ending {
     context: Arc<Context>,
-    credential: Arc<OAuthCredential>,
+    name: Name,
+    uid: String,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let meta = &self.credential.metadata;
-        let uid = meta.uid.as_deref().unwrap_or_default();
-        self.context.notes.update(uid, |note| note.in_flight = false);
-        self.context.wake(
-            meta.namespace.as_deref().unwrap_or_default(),
-            meta.name.as_deref().unwrap_or_default(),
-        );
+        self.context.notes.end(&self.name, &self.uid);
+        let (namespace, name) = &self.name;
+        self.context.wake(namespace, name);
     }
 }
 

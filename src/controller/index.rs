@@ -41,7 +41,7 @@ pub struct Sight {
     pub state: Option<Arc<SecretFacts>>,
     /// The target.
     pub target: Option<Arc<SecretFacts>>,
-    /// An older credential with the same target.
+    /// Another credential that had the same target first.
     pub rival: Option<String>,
 }
 
@@ -54,6 +54,8 @@ struct Namespace {
     secrets: HashMap<String, Entry>,
     credentials: HashMap<String, (References, u64)>,
     by_secret: HashMap<String, Vec<String>>,
+    /// Versions at which Secrets that credentials name were deleted: an older sighting is an echo.
+    deleted: HashMap<String, u64>,
     /// Counts the lists of Secrets and of credentials; what a list did not show is gone.
     epochs: (u64, u64),
 }
@@ -85,6 +87,10 @@ impl Index {
                 return Vec::new();
             }
         }
+        if scope.deleted.get(name).is_some_and(|deleted| *deleted > number) {
+            return Vec::new();
+        }
+        scope.deleted.remove(name);
         let facts = Arc::new(facts(meta));
         scope.secrets.insert(name.to_owned(), Entry { facts, number, epoch });
         scope.concerned(namespace, name)
@@ -104,6 +110,9 @@ impl Index {
             return Vec::new();
         }
         scope.secrets.remove(name);
+        if scope.by_secret.contains_key(name) {
+            scope.deleted.insert(name.to_owned(), version_number(meta));
+        }
         scope.concerned(namespace, name)
     }
 
@@ -239,6 +248,7 @@ impl Namespace {
                 names.retain(|other| other != name);
                 if names.is_empty() {
                     self.by_secret.remove(secret);
+                    self.deleted.remove(secret);
                 }
             }
         }
@@ -328,6 +338,8 @@ mod tests {
         assert_eq!(index.saw_secret(&secret("other", "6")), []);
         assert_eq!(index.lost_secret(&secret("t", "7")), [name("c")]);
         assert!(index.sight("n", "c").target.is_none());
+        assert_eq!(index.saw_secret(&secret("t", "6")), [], "an echo from before the deletion");
+        assert_eq!(index.saw_secret(&secret("t", "8")), [name("c")]);
     }
 
     #[test]

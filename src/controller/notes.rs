@@ -1,7 +1,7 @@
 //! What the process remembers of each credential between passes. All of it can be lost: it is read again from the
 //! status and the Secrets, at the price of a look more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use crate::api::credential::OAuthCredentialStatus;
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::Failure;
+
+use super::index::Name;
 
 /// Notes of one credential.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +39,12 @@ pub struct Note {
 
 /// Notes by UID.
 #[derive(Debug, Default)]
-pub struct Notes(Mutex<HashMap<String, Note>>);
+pub struct Notes {
+    by_uid: Mutex<HashMap<String, Note>>,
+    /// Credentials with an exchange under way, by name: one that was made anew must not spend the token of its
+    /// predecessor while that is being spent.
+    under_way: Mutex<HashSet<Name>>,
+}
 
 impl Notes {
     /// The note of a credential; at first sight with the failure that an earlier process left in the status.
@@ -65,6 +72,21 @@ impl Notes {
         self.lock().entry(uid.to_owned()).or_default().unreadable = Some(message.to_owned());
     }
 
+    /// Marks an exchange as under way; false when there is one under this name already.
+    pub fn begin(&self, name: Name, uid: &str) -> bool {
+        let begun = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        if begun {
+            self.update(uid, |note| note.in_flight = true);
+        }
+        begun
+    }
+
+    /// Takes the mark away.
+    pub fn end(&self, name: &Name, uid: &str) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.update(uid, |note| note.in_flight = false);
+    }
+
     /// Changes a note.
     pub fn update(&self, uid: &str, change: impl FnOnce(&mut Note)) {
         if let Some(note) = self.lock().get_mut(uid) {
@@ -78,6 +100,6 @@ impl Notes {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Note>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -63,7 +63,9 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
         }
         if let Action::Exchange(why) = plan.action {
             tracing::debug!(namespace = credential.namespace(), credential = credential.name_any(), %why, "exchange begins");
-            exchange::start(&context, Arc::clone(&credential), why);
+            if !exchange::start(&context, Arc::clone(&credential), why) {
+                return Ok(Requeue::requeue(SAY_PENDING_AFTER));
+            }
             let nothing_said =
                 credential.status.as_ref().is_none_or(|status| status.conditions.is_empty());
             return Ok(if nothing_said {
