@@ -16,7 +16,8 @@ demo: ## Show the operator at work on a real API server (ARGS=--once: without a 
 test: unit api-server providers chart image ## Run all tests
 
 unit: ## Tests that need no server
-	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture --test oauth_http
+	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture \
+		--test oauth_http --test process --test documented
 
 api-server: ## Tests on a real kube-apiserver and etcd
 	tests/tools/install control-plane >/dev/null
@@ -28,6 +29,7 @@ providers: ## Tests against authorization servers: the documented ones, Keycloak
 	tests/tools/install helm >/dev/null
 	tests/tools/install oidc-provider >/dev/null
 	tests/tools/install keycloak >/dev/null
+	$(CARGO) test --locked --workspace --test live
 	$(CARGO) test --locked --test providers
 
 chart: ## Render and check the chart
