@@ -10,7 +10,7 @@ use oauth_keeper_test_support::suite::Env;
 use serde_json::{Value, json};
 
 use self::table::Row;
-use crate::stage::{Neighbour, Stage, client_credentials, eager, source_of, spec, with};
+use crate::stage::{Neighbour, SOON, Stage, client_credentials, eager, source_of, spec, with};
 
 /// Each credential has a path of its own on one server, by which its requests are counted.
 async fn scripted(answers: Vec<(&'static str, Answer)>) -> ScriptedServer {
@@ -98,6 +98,22 @@ pub async fn a_server_that_never_answers_is_given_up_after_half_a_minute(env: Ar
     assert_eq!(message, "no answer within 30 seconds");
     neighbour.renewed_twice(&stage).await;
     assert!(requests(&server, "hang") <= 2);
+}
+
+pub async fn a_host_that_hangs_does_not_hold_up_others(env: Arc<Env>) {
+    let stage = Stage::new(env, "answers").await;
+    let names: Vec<String> = (0..40).map(|number| format!("hang-{number}")).collect();
+    let server = ScriptedServer::start().await;
+    server.always(Answer::hang());
+    let _operator = stage.operator().await;
+    // The same host under another name, so that it counts as another.
+    let elsewhere = Neighbour::at(&stage, "localhost").await;
+    for name in &names {
+        offer(&stage, name, &server, json!({})).await;
+    }
+    server.wait_for_requests(1, SOON).await;
+    elsewhere.renewed_twice(&stage).await;
+    assert!(server.requests().len() < names.len(), "they are not all let go at once");
 }
 
 pub async fn strange_lifetimes_are_read_or_named(env: Arc<Env>) {

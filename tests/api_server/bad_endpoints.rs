@@ -85,14 +85,20 @@ pub async fn an_endpoint_that_is_down_is_tried_again_later(env: Arc<Env>) {
     let neighbour = Neighbour::on(&stage).await;
     // Nobody listens at port 1; and no query goes out for a name with so long a label.
     let unknown = format!("https://{}.example/token", "x".repeat(64));
-    let rows = [("down", "http://127.0.0.1:1/token"), ("unknown", unknown.as_str())];
+    let plain = ScriptedServer::start().await;
+    let no_tls = format!("https://{}/token", plain.address());
+    let rows = [
+        ("down", "http://127.0.0.1:1/token"),
+        ("unknown", unknown.as_str()),
+        ("no-tls", no_tls.as_str()),
+    ];
     for (name, endpoint) in rows {
         offer(&stage, name, endpoint).await;
         let asking = format!("{name}-asking");
         stage.source(&source_of(&asking), &KEYS).await;
         stage.credential(&asking, client_credentials(eager(spec(&asking, endpoint)))).await;
     }
-    for name in ["down", "down-asking", "unknown", "unknown-asking"] {
+    for name in ["down", "down-asking", "unknown", "unknown-asking", "no-tls", "no-tls-asking"] {
         for type_ in ["Ready", "Reconciling"] {
             let status = if type_ == "Ready" { "False" } else { "True" };
             let message = stage.condition(name, type_, status, "EndpointUnreachable").await;

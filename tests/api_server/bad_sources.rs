@@ -9,102 +9,53 @@ use crate::stage::{
     HOUR, Neighbour, Stage, client_credentials, eager, server, source_of, spec, with,
 };
 
-type Keys = Vec<(&'static str, Vec<u8>)>;
-
-/// What a source holds, what of the spec is changed, and what the condition says of it.
+/// What a source holds, what of the spec is changed, and what the condition says of which key.
 struct Row {
     name: &'static str,
-    keys: Keys,
+    keys: Vec<(&'static str, Vec<u8>)>,
     change: Value,
-    message: &'static str,
+    culprit: &'static str,
+    words: &'static str,
 }
 
-fn rows() -> Vec<Row> {
-    let row = |name, keys: &[(&'static str, &[u8])], message| Row {
-        name,
-        keys: keys.iter().map(|(key, value)| (*key, value.to_vec())).collect(),
-        change: json!({}),
-        message,
-    };
-    let changed = |row: Row, change| Row { change, ..row };
-    let (id, secret) = (("client_id", b"i".as_slice()), ("client_secret", b"s".as_slice()));
-    vec![
-        row("nothing", &[], "key refresh_token of the source Secret nothing-source is missing"),
-        row(
-            "no-seed",
-            &[id, secret],
-            "key refresh_token of the source Secret no-seed-source is missing",
-        ),
-        row(
-            "no-id",
-            &[secret, ("refresh_token", b"r")],
-            "key client_id of the source Secret no-id-source is missing",
-        ),
-        changed(
-            row(
-                "no-secret",
-                &[id],
-                "key client_secret of the source Secret no-secret-source is missing",
-            ),
-            json!({"grant": {"clientCredentials": {}}}),
-        ),
-        changed(
-            row(
-                "basic",
-                &[id, ("refresh_token", b"r")],
-                "key client_secret of the source Secret basic-source is missing",
-            ),
-            json!({"provider": {"clientAuthentication": {"method": "ClientSecretBasic"}}}),
-        ),
-        changed(
-            row(
-                "renamed",
-                &[id, secret, ("refresh_token", b"r")],
-                "key RT of the source Secret renamed-source is missing",
-            ),
-            json!({"source": {"keys": {"refreshToken": "RT"}}}),
-        ),
-        row(
-            "empty",
-            &[id, secret, ("refresh_token", b"")],
-            "key refresh_token of the source Secret empty-source is empty",
-        ),
-        row(
-            "newline",
-            &[id, secret, ("refresh_token", b"\n")],
-            "key refresh_token of the source Secret newline-source is empty",
-        ),
-        row(
-            "garbage",
-            &[id, secret, ("refresh_token", b"\xff\xfe\x00\x01")],
-            "key refresh_token of the source Secret garbage-source is no text (not UTF-8)",
-        ),
-        row(
-            "garbled-id",
-            &[("client_id", b"\xc3\x28"), secret, ("refresh_token", b"r")],
-            "key client_id of the source Secret garbled-id-source is no text (not UTF-8)",
-        ),
-        row(
-            "nul",
-            &[id, ("client_secret", b"a\0b"), ("refresh_token", b"r")],
-            "key client_secret of the source Secret nul-source holds control characters",
-        ),
-        row(
-            "two-lines",
-            &[id, secret, ("refresh_token", b"a\r\nX-Header: b")],
-            "key refresh_token of the source Secret two-lines-source holds control characters",
-        ),
-        row(
-            "umlaut",
-            &[id, secret, ("refresh_token", "tök".as_bytes())],
-            "key refresh_token of the source Secret umlaut-source is no token",
-        ),
-        row(
-            "large",
-            &[("client_secret", b"\xf5"), id, ("refresh_token", &[b'x'; 900_000])],
-            "key client_secret of the source Secret large-source is no text",
-        ),
-    ]
+/// Sources that hold some keys only.
+fn incomplete() -> impl Iterator<Item = Row> {
+    let (id, secret, token) = ("client_id", "client_secret", "refresh_token");
+    let basic = json!({"provider": {"clientAuthentication": {"method": "ClientSecretBasic"}}});
+    let renamed = json!({"source": {"keys": {"refreshToken": "RT"}}});
+    let asking = json!({"grant": {"clientCredentials": {}}});
+    let rows = [
+        ("nothing", vec![], json!({}), token),
+        ("no-token", vec![id, secret], json!({}), token),
+        ("no-id", vec![secret, token], json!({}), id),
+        ("no-secret", vec![id], asking, secret),
+        ("basic", vec![id, token], basic, secret),
+        ("renamed", vec![id, secret, token], renamed, "RT"),
+    ];
+    rows.into_iter().map(|(name, keys, change, culprit)| {
+        let keys = keys.into_iter().map(|key| (key, b"value".to_vec())).collect();
+        Row { name, keys, change, culprit, words: "is missing" }
+    })
+}
+
+/// Sources that hold all keys, one of them with a value that is none.
+fn garbled() -> impl Iterator<Item = Row> {
+    let (id, secret, token) = ("client_id", "client_secret", "refresh_token");
+    let rows: [(_, _, &[u8], _); 8] = [
+        ("empty", token, b"", "is empty"),
+        ("newline", token, b"\n", "is empty"),
+        ("garbage", token, b"\xff\xfe\x00\x01", "is no text (not UTF-8)"),
+        ("garbled-id", id, b"\xc3\x28", "is no text (not UTF-8)"),
+        ("large", secret, &[0xf5; 9_000], "is no text (not UTF-8)"),
+        ("nul", secret, b"a\0b", "holds control characters"),
+        ("two-lines", token, b"a\r\nX-Header: b", "holds control characters"),
+        ("umlaut", token, "tök".as_bytes(), "is no token: it may hold printable ASCII only"),
+    ];
+    rows.into_iter().map(move |(name, culprit, value, words)| {
+        let value_of = |key| if key == culprit { value.to_vec() } else { b"value".to_vec() };
+        let keys = [id, secret, token].map(|key| (key, value_of(key))).into();
+        Row { name, keys, change: json!({}), culprit, words }
+    })
 }
 
 pub async fn a_bad_key_is_named_and_nothing_is_sent(env: Arc<Env>) {
@@ -112,32 +63,32 @@ pub async fn a_bad_key_is_named_and_nothing_is_sent(env: Arc<Env>) {
     let server = server(HOUR).await;
     let operator = stage.operator().await;
     let neighbour = Neighbour::on(&stage).await;
-    for Row { name, keys, change, .. } in rows() {
-        stage.source(&source_of(name), &keys).await;
-        stage.credential(name, with(eager(spec(name, &server.token_endpoint())), change)).await;
+    let rows: Vec<Row> = incomplete().chain(garbled()).collect();
+    for Row { name, keys, change, .. } in &rows {
+        stage.source(&source_of(name), keys).await;
+        let spec = with(eager(spec(name, &server.token_endpoint())), change.clone());
+        stage.credential(name, spec).await;
     }
-    for Row { name, message, .. } in rows() {
+    for Row { name, culprit, words, .. } in &rows {
+        let words = format!("key {culprit} of the source Secret {name}-source {words}");
         for (type_, status) in [("Ready", "False"), ("Stalled", "True")] {
             let said = stage.condition(name, type_, status, "SourceInvalid").await;
-            assert!(said.starts_with(message), "{name}: {said}");
+            assert!(said.starts_with(&words), "{name}: {said}");
         }
     }
-    let before = stage.versions().await;
+    let mut before = stage.versions().await;
+    before.retain(|name, _| !name.starts_with("neighbour"));
     neighbour.renewed_twice(&stage).await;
-    let mut after = stage.versions().await;
-    after.retain(|name, _| before.contains_key(name) && !name.starts_with("neighbour"));
-    assert!(
-        after.iter().all(|(name, version)| before[name] == *version),
-        "written again and again"
-    );
+    let after = stage.versions().await;
+    for (name, version) in before {
+        assert_eq!(after[&name], version, "{name} is written again and again");
+    }
     assert_eq!(server.counts().requests, 0);
     assert_eq!(operator.try_exit(), None);
 
     // A repair is noticed at once.
-    let seed = server.seed();
-    let secret = server.client_secret("garbage");
-    let keys = [("client_id", "garbage"), ("client_secret", &secret), ("refresh_token", &seed)];
-    stage.source("garbage-source", &keys).await;
+    let spec = eager(spec("garbage", &server.token_endpoint()));
+    stage.refreshing("garbage", &server, spec).await;
     stage.ready("garbage").await;
 }
 

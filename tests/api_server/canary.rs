@@ -11,10 +11,9 @@ use oauth_keeper_test_support::http_server::{Answer, RecordedRequest, ScriptedSe
 use oauth_keeper_test_support::suite::Env;
 use serde_json::json;
 
+use crate::folder::Folder;
 use crate::policy::Freeze;
-use crate::stage::{
-    Stage, client_credentials, eager, quick, source_of, spec, started, target_of, with,
-};
+use crate::stage::{Stage, eager, quick, source_of, spec, started, target_of, with};
 
 /// Is in every secret value of this test, and in no name.
 const CANARY: &str = "Canary+Value";
@@ -22,13 +21,11 @@ const CANARY: &str = "Canary+Value";
 /// How it would look in each of the ways in which bytes get into a log.
 fn disguises() -> Vec<(String, &'static str)> {
     let bytes: Vec<String> = CANARY.bytes().map(|byte| byte.to_string()).collect();
-    let hex = hex::encode(CANARY);
-    let form: String = url_encoded(CANARY);
     let mut disguises = vec![
         (CANARY.to_owned(), "plain"),
-        (form, "form encoded"),
+        (CANARY.replace('+', "%2B"), "form encoded"),
         (bytes.join(", "), "as a list of bytes"),
-        (hex, "hexadecimal"),
+        (hex::encode(CANARY), "hexadecimal"),
     ];
     for shift in 0..3 {
         let encoded = BASE64.encode([&vec![b'x'; shift][..], CANARY.as_bytes()].concat());
@@ -37,10 +34,6 @@ fn disguises() -> Vec<(String, &'static str)> {
         disguises.push((inner, "base64"));
     }
     disguises
-}
-
-fn url_encoded(text: &str) -> String {
-    text.replace('+', "%2B")
 }
 
 fn assert_clean(what: &str, text: &str) {
@@ -94,42 +87,25 @@ async fn offer(stage: &Stage, name: &str, endpoint: &str) {
     stage.credential(name, quick(spec(name, endpoint))).await;
 }
 
-pub async fn no_secret_shows_anywhere(env: Arc<Env>) {
-    let stage = Stage::new(env, "secrecy").await;
-    let server = ScriptedServer::start().await;
-    let count = AtomicU64::new(0);
-    server.answer_with(move |request| answer(request, count.fetch_add(1, Ordering::Relaxed)));
-    let journal = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
-        "{}-{}",
-        stage.namespace,
-        std::process::id()
-    ));
-    let options = stage
-        .options()
-        .arg("--log-level=trace")
-        .arg("--journal-dir")
-        .arg(&journal.display().to_string());
-    let operator = started(options).await;
-
-    // Successes: renewals with rotation, both client authentications, both encodings.
-    offer(&stage, "renewed", &server.url("/3")).await;
-    let changes = [
-        ("basic", json!({"provider": {"clientAuthentication": {"method": "ClientSecretBasic"}}})),
+/// Renewals with rotation, both ways to authenticate with a secret, both encodings, both grants.
+async fn successes(stage: &Stage, server: &ScriptedServer) {
+    offer(stage, "renewed", &server.url("/3")).await;
+    let basic = json!({"provider": {"clientAuthentication": {"method": "ClientSecretBasic"}}});
+    for (name, change) in [
+        ("basic", basic),
         ("json", json!({"provider": {"request": {"encoding": "Json"}}})),
-    ];
-    for (name, change) in changes {
-        offer(&stage, name, &server.url("/3600")).await;
+        ("asking", json!({"grant": {"clientCredentials": {}}})),
+    ] {
+        offer(stage, name, &server.url("/3600")).await;
         stage.credential(name, with(eager(spec(name, &server.url("/3600"))), change)).await;
     }
-    offer(&stage, "asking", &server.url("/3600")).await;
-    stage
-        .credential("asking", client_credentials(eager(spec("asking", &server.url("/3600")))))
-        .await;
     for name in ["renewed", "basic", "json", "asking"] {
         stage.ready(name).await;
     }
-    // Failures of the server.
-    let failures = [
+}
+
+async fn failures_of_the_server(stage: &Stage, server: &ScriptedServer) {
+    for (name, reason) in [
         ("html", "ResponseInvalid"),
         ("500", "ServerError"),
         ("strange", "RequestRejected"),
@@ -138,33 +114,49 @@ pub async fn no_secret_shows_anywhere(env: Arc<Env>) {
         ("redirect", "ResponseInvalid"),
         ("cut", "ExchangeOutcomeUnknown"),
         ("lifetime", "LifetimeUnknown"),
-    ];
-    for (name, reason) in failures {
-        offer(&stage, name, &server.url(&format!("/{name}"))).await;
+    ] {
+        offer(stage, name, &server.url(&format!("/{name}"))).await;
         stage.condition(name, "Ready", "False", reason).await;
     }
-    // Failures of the Secrets.
-    stage.source("garbled-source", &[("refresh_token", format!("{CANARY}\0").as_bytes())]).await;
+}
+
+async fn failures_of_secrets(stage: &Stage, server: &ScriptedServer) {
+    let more = |name: &str| {
+        let spec = eager(spec(name, &server.url("/3600")));
+        with(spec, json!({"scopes": ["more"]}))
+    };
+    let garbled = [("refresh_token", format!("{CANARY}\0"))];
+    stage.source("garbled-source", &garbled).await;
     stage.credential("garbled", spec("garbled", &server.url("/3600"))).await;
     stage.condition("garbled", "Stalled", "True", "SourceInvalid").await;
-    let spoil = json!({"stringData": {"record": format!("{{\"version\": \"{CANARY}\"}}")}});
-    stage.edit_secret("basic-oauth-state", &spoil).await;
-    stage
-        .credential(
-            "basic",
-            with(eager(spec("basic", &server.url("/3600"))), json!({"scopes": ["s"]})),
-        )
-        .await;
+
+    let record = format!("{{\"version\": \"{CANARY}\"}}");
+    stage.edit_secret("basic-oauth-state", &json!({"stringData": {"record": record}})).await;
+    stage.credential("basic", more("basic")).await;
     stage.condition("basic", "Stalled", "True", "StateInvalid").await;
-    let freeze = Freeze::of(&stage, &target_of("json")).await;
-    let json_again = json!({"provider": {"request": {"encoding": "Json"}}, "scopes": ["s"]});
-    stage.credential("json", with(eager(spec("json", &server.url("/3600"))), json_again)).await;
+
+    let freeze = Freeze::of(stage, &target_of("json")).await;
+    stage.credential("json", more("json")).await;
     stage
         .status_that("json", "can't write its target", |status| {
             status["failure"]["reason"] == "TargetNotWritable"
         })
         .await;
-    freeze.lift(&stage).await;
+    freeze.lift(stage).await;
+}
+
+pub async fn no_secret_shows_anywhere(env: Arc<Env>) {
+    let stage = Stage::new(env, "secrecy").await;
+    let server = ScriptedServer::start().await;
+    let count = AtomicU64::new(0);
+    server.answer_with(move |request| answer(request, count.fetch_add(1, Ordering::Relaxed)));
+    let journal = Folder::new(&stage.namespace);
+    let options = stage.options().arg("--log-level=trace");
+    let operator = started(options.arg("--journal-dir").arg(&journal.text())).await;
+
+    successes(&stage, &server).await;
+    failures_of_the_server(&stage, &server).await;
+    failures_of_secrets(&stage, &server).await;
     stage.revision("renewed", 3).await;
     let metrics = operator.metrics().await;
     assert!(operator.stop().await.success());
@@ -177,5 +169,4 @@ pub async fn no_secret_shows_anywhere(env: Arc<Env>) {
     assert_clean("the metrics", &metrics);
     let visible = credentials::visible(&stage.client, &stage.namespace).await;
     assert_clean("what the API server shows without Secrets", &visible);
-    let _ = std::fs::remove_dir_all(journal);
 }

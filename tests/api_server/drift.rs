@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
 
 use crate::stage::{HOUR, Neighbour, SOON, Stage, eager, server, source_of, spec, target_of, with};
+use crate::story::SEED;
 
 /// Annotations and labels of a target, as they matter here.
 async fn marks(stage: &Stage, name: &str) -> Value {
@@ -220,4 +222,29 @@ pub async fn an_edit_of_the_source_that_changes_nothing_makes_no_request(env: Ar
     let secret = json!({"stringData": {"client_secret": server.client_secret("a")}});
     stage.edit_secret(&source_of("a"), &secret).await;
     stage.ready("a").await;
+}
+
+/// Edits that come quickly are taken together: a token request is a strain on the provider.
+pub async fn edits_in_a_row_keep_the_least_interval(env: Arc<Env>) {
+    let stage = Stage::new(env, "interval").await;
+    let server = ScriptedServer::start().await;
+    server.always(Answer::json(200, &json!({"access_token": "a", "expires_in": 3600})));
+    let _operator = stage.operator().await;
+    stage.source("c-source", &SEED).await;
+    let spec = with(spec("c", &server.url("/token")), json!({"renewal": {"minInterval": "4s"}}));
+    stage.credential("c", spec.clone()).await;
+    stage.ready("c").await;
+    for scope in ["a", "b", "c", "d"] {
+        stage.credential("c", with(spec.clone(), json!({"scopes": [scope]}))).await;
+    }
+
+    stage.revision("c", 2).await;
+    stage.ready("c").await;
+
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests[1].text().ends_with("scope=d"), "{}", requests[1].text());
+    // Times are kept to the second.
+    let apart = requests[1].at.duration_since(requests[0].at);
+    assert!(apart.as_secs() >= 3, "{apart:?}");
 }

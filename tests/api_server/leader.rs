@@ -10,7 +10,9 @@ use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::json;
 
+use crate::gate::{Gate, rotated};
 use crate::stage::{HOUR, SOON, Stage, Watched, eager, quick, server, spec, started, with};
+use crate::story::{committed, first_exchange, logged, second_exchange};
 
 /// How long a lease lasts after the last renewal, as others see it.
 const LEASE: Duration = Duration::from_secs(15);
@@ -155,6 +157,29 @@ pub async fn a_leader_that_was_frozen_past_its_lease_ends(env: Arc<Env>) {
     assert!(counts.issued > issued);
     // Whatever was issued was committed: nobody else asked.
     assert_eq!(revisions.map(|(a, b)| a + b), Some(counts.issued));
+}
+
+/// Alone, for the API server stands still.
+pub async fn a_leader_that_cannot_renew_ends_when_all_is_committed(env: Arc<Env>) {
+    let pair = Pair::new(env, HOUR).await;
+    let mut gate = Gate::start().await;
+    let operator = pair.operator("one").await;
+    comes_to_lead(&operator, SOON).await;
+    first_exchange(&pair.stage, &mut gate).await;
+    second_exchange(&pair.stage, &mut gate).await;
+
+    let control_plane = &pair.stage.env.control_plane;
+    control_plane.pause_api_server().await;
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+    logged(&operator, "no more token requests").await;
+    assert_eq!(operator.try_exit(), None, "it has something to keep");
+    control_plane.resume_api_server().await;
+
+    let status = operator.exit(SOON).await;
+    assert!(!status.success(), "{status}");
+    assert!(operator.log().contains("the lease was lost"), "{}", operator.log());
+    committed(&pair.stage, "refresh-2").await;
+    assert_eq!(gate.more_arrivals(), 0);
 }
 
 pub async fn an_operator_without_the_lease_is_refused_nothing_else(env: Arc<Env>) {

@@ -17,13 +17,17 @@ mod chart;
 mod conflicts;
 mod crd;
 mod drift;
+mod folder;
 mod gate;
 mod leader;
+mod lost_state;
 mod main_job;
 mod policy;
+mod program;
 mod restart;
 mod rotation;
 mod stage;
+mod story;
 mod undecodable;
 mod writes;
 
@@ -31,10 +35,12 @@ use std::process::ExitCode;
 
 use oauth_keeper_test_support::{suite, tests};
 
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn main() -> ExitCode {
     // The longest first, so that no core waits for them at the end.
     suite::run(tests![
         bad_answers::a_server_that_never_answers_is_given_up_after_half_a_minute,
+        bad_answers::a_host_that_hangs_does_not_hold_up_others,
         bad_answers::each_bad_answer_has_its_reason_and_its_patience,
         bad_answers::strange_lifetimes_are_read_or_named,
         bad_answers::client_credentials_that_fail_lose_nothing,
@@ -67,8 +73,15 @@ fn main() -> ExitCode {
         rotation::the_commit_comes_before_the_target,
         rotation::an_edit_of_the_state_meanwhile_does_not_cost_the_token,
         rotation::a_state_deleted_meanwhile_is_made_anew,
+        rotation::a_credential_made_anew_waits_for_the_exchange_of_its_predecessor,
         rotation::without_a_claim_nothing_is_sent,
         rotation::a_refused_target_does_not_cost_the_token,
+        program::the_namespaces_given_are_watched_and_no_other,
+        program::without_rights_it_is_alive_and_not_ready,
+        program::metrics_tell_what_happened,
+        program::proxies_of_the_environment_are_not_used,
+        program::wrong_flags_are_told,
+        program::logs_are_for_machines_or_for_people,
         main_job::a_refresh_token_becomes_a_target,
         main_job::client_credentials_keep_no_state,
         main_job::tokens_are_renewed_before_they_expire,
@@ -77,6 +90,9 @@ fn main() -> ExitCode {
         main_job::events_tell_transitions_only,
         main_job::nothing_is_written_without_a_change,
         writes::a_renewal_costs_two_writes_or_four,
+        lost_state::with_a_rotated_token_a_human_must_sign_in,
+        lost_state::with_a_token_that_is_not_rotated_it_is_made_anew,
+        drift::edits_in_a_row_keep_the_least_interval,
         drift::a_spoiled_target_is_rendered_from_the_state,
         drift::without_a_state_a_spoiled_target_costs_one_request,
         drift::an_edited_template_is_rendered_and_its_remains_removed,
@@ -92,6 +108,8 @@ fn main() -> ExitCode {
         crd::kubectl_shows_what_matters;
         alone:
         rotation::a_crash_of_the_api_server_does_not_cost_the_token,
+        leader::a_leader_that_cannot_renew_ends_when_all_is_committed,
+        program::without_a_namespace_all_are_watched,
         undecodable::an_unreadable_object_says_so_and_harms_no_other,
     ])
 }

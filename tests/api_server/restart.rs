@@ -1,6 +1,7 @@
 //! The operator comes and goes; tokens don't notice.
 
-use std::path::{Path, PathBuf};
+use std::fs::DirEntry;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
 
+use crate::folder::Folder;
 use crate::gate::{Gate, field, rotated};
 use crate::policy::Freeze;
 use crate::stage::{
     HOUR, Neighbour, SOON, Stage, Watched, eager, quick, server, source_of, spec, started,
     state_of, with,
 };
+use crate::story::{NOT_COMMITTED, first_exchange, logged, second_exchange};
 
 /// The same pod's containers, one after the other, share its UID.
 const POD: &str = "pod-1";
@@ -29,14 +32,6 @@ async fn finds_fresh(operator: &Operator, count: usize) {
     wait::until_ok("all credentials were looked at", SOON, || async {
         let metrics = operator.metrics().await;
         if metrics.lines().any(|seen| seen == line) { Ok(()) } else { Err(metrics) }
-    })
-    .await;
-}
-
-async fn logged(operator: &Operator, words: &str) {
-    wait::until_ok("it is logged", SOON, || async {
-        let log = operator.log();
-        if log.contains(words) { Ok(()) } else { Err(log) }
     })
     .await;
 }
@@ -133,23 +128,11 @@ pub async fn an_edit_made_meanwhile_is_acted_on(env: Arc<Env>) {
     assert_eq!(server.counts().requests, 1);
 }
 
-/// A credential that redeems `refresh-1` while the server thinks.
-async fn amid_the_second_exchange(
-    stage: &Stage,
-    gate: &mut Gate,
-    options: OperatorOptions,
-) -> Watched {
+/// Has the credential `c` redeem `refresh-1`; comes back while the server thinks.
+async fn amid_an_exchange(stage: &Stage, gate: &mut Gate, options: OperatorOptions) -> Watched {
     let operator = started(options).await;
-    let keys = [("client_id", "i"), ("client_secret", "s"), ("refresh_token", "refresh-0")];
-    stage.source("c-source", &keys).await;
-    let spec = eager(spec("c", &gate.endpoint()));
-    stage.credential("c", spec.clone()).await;
-    gate.arrival().await;
-    gate.answer(rotated("access-1", "refresh-1", HOUR));
-    stage.ready("c").await;
-    stage.credential("c", with(spec, json!({"scopes": ["more"]}))).await;
-    let request = gate.arrival().await;
-    assert_eq!(field(&request, "refresh_token").as_deref(), Some("refresh-1"));
+    first_exchange(stage, gate).await;
+    second_exchange(stage, gate).await;
     operator
 }
 
@@ -160,7 +143,7 @@ fn refresh_token(record: &Value) -> &str {
 pub async fn sigterm_waits_for_the_commit(env: Arc<Env>) {
     let stage = Stage::new(env, "restart").await;
     let mut gate = Gate::start().await;
-    let operator = amid_the_second_exchange(&stage, &mut gate, stage.options()).await;
+    let operator = amid_an_exchange(&stage, &mut gate, stage.options()).await;
 
     operator.terminate();
     logged(&operator, "stopping").await;
@@ -187,11 +170,15 @@ pub async fn a_journaled_answer_is_committed_by_the_next_process(env: Arc<Env>) 
     let stage = Stage::new(env, "restart").await;
     let mut gate = Gate::start().await;
     let folder = Folder::new(&stage.namespace);
-    let options = with_journal(&stage, &folder.0);
-    let operator = amid_the_second_exchange(&stage, &mut gate, options.clone()).await;
+    let options = with_journal(&stage, &folder);
+    let operator = amid_an_exchange(&stage, &mut gate, options.clone()).await;
     let freeze = Freeze::of(&stage, &state_of("c")).await;
     gate.answer(rotated("access-2", "refresh-2", HOUR));
-    logged(&operator, "not committed yet").await;
+    logged(&operator, NOT_COMMITTED).await;
+    for file in files_of(&folder) {
+        let meta = file.metadata().expect("it can be looked at");
+        assert_eq!(meta.permissions().mode() & 0o077, 0, "others may not read {file:?}");
+    }
     operator.kill();
     assert_eq!(refresh_token(&stage.state_record("c").await), "refresh-1");
     freeze.lift(&stage).await;
@@ -204,41 +191,26 @@ pub async fn a_journaled_answer_is_committed_by_the_next_process(env: Arc<Env>) 
     stage.target_holds("c", "access_token", "access-2").await;
     assert_eq!(gate.more_arrivals(), 0, "nothing was asked again");
     wait::until("the journal is empty", SOON, || async {
-        let mut files = std::fs::read_dir(&folder.0).expect("it can be read");
-        files.next().is_none().then_some(())
+        files_of(&folder).is_empty().then_some(())
     })
     .await;
 }
 
-/// A folder for a journal, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("{name}-{}", std::process::id());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&folder).expect("a folder can be made");
-        Self(folder)
-    }
+fn files_of(folder: &Folder) -> Vec<DirEntry> {
+    let entries = std::fs::read_dir(folder.text()).expect("the folder can be read");
+    entries.map(|entry| entry.expect("the folder can be read")).collect()
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn with_journal(stage: &Stage, folder: &Path) -> OperatorOptions {
-    let options = stage.options().arg("--log-level=debug").env("POD_UID", "the-same-pod");
-    options.arg("--journal-dir").arg(&folder.display().to_string())
+fn with_journal(stage: &Stage, folder: &Folder) -> OperatorOptions {
+    stage.options().env("POD_UID", POD).arg("--journal-dir").arg(&folder.text())
 }
 
 pub async fn an_exchange_cut_by_a_kill_is_made_again(env: Arc<Env>) {
     let stage = Stage::new(env, "restart").await;
     let mut gate = Gate::start().await;
     let folder = Folder::new(&stage.namespace);
-    let options = with_journal(&stage, &folder.0);
-    let operator = amid_the_second_exchange(&stage, &mut gate, options.clone()).await;
+    let options = with_journal(&stage, &folder);
+    let operator = amid_an_exchange(&stage, &mut gate, options.clone()).await;
     operator.kill();
     gate.answer(Answer::close());
 
@@ -257,7 +229,7 @@ pub async fn a_claim_of_another_pod_is_respected_until_its_exchange_must_be_over
     let stage = Stage::new(env, "restart").await;
     let mut gate = Gate::start().await;
     let options = stage.options().env("POD_UID", POD);
-    let operator = amid_the_second_exchange(&stage, &mut gate, options).await;
+    let operator = amid_an_exchange(&stage, &mut gate, options).await;
     operator.kill();
     gate.answer(Answer::close());
     // As if most of the time had passed.

@@ -2,60 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
+use kube::api::DeleteParams;
+use oauth_keeper_test_support::credentials;
 use oauth_keeper_test_support::http_server::ScriptedServer;
-use oauth_keeper_test_support::operator::Operator;
 use oauth_keeper_test_support::suite::Env;
-use oauth_keeper_test_support::{credentials, wait};
 use serde_json::{Value, json};
 
 use crate::gate::{Gate, field, rotated};
 use crate::policy::{self, Freeze};
-use crate::stage::{HOUR, Neighbour, SOON, Stage, eager, spec, state_of, target_of, with};
-
-const SEED: [(&str, &str); 3] =
-    [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh-0")];
-
-/// A credential that has redeemed its seed for `access-1` and `refresh-1`.
-async fn after_the_first_exchange(stage: &Stage, gate: &mut Gate) {
-    stage.source("c-source", &SEED).await;
-    stage.credential("c", eager(spec("c", &gate.endpoint()))).await;
-    gate.arrival().await;
-    gate.answer(rotated("access-1", "refresh-1", HOUR));
-    stage.ready("c").await;
-}
-
-/// Has it redeem `refresh-1`; comes back while the server thinks.
-async fn second_exchange(stage: &Stage, gate: &mut Gate) {
-    let scopes = json!({"scopes": ["more"]});
-    stage.credential("c", with(eager(spec("c", &gate.endpoint())), scopes)).await;
-    let request = gate.arrival().await;
-    assert_eq!(field(&request, "refresh_token").as_deref(), Some("refresh-1"));
-}
-
-/// Waits until the state holds that refresh token, and nobody's claim.
-async fn committed(stage: &Stage, refresh_token: &str) {
-    wait::until_ok("the new token is committed", SOON, || async {
-        let secret = stage.secrets().get_opt(&state_of("c")).await;
-        let data = secret.ok().flatten().and_then(|secret| secret.data).unwrap_or_default();
-        let value =
-            |key: &str| data.get(key).map(|value| serde_json::from_slice::<Value>(&value.0));
-        let record = value("record").and_then(Result::ok).unwrap_or_default();
-        match (record["refreshToken"].as_str(), value("claim")) {
-            (Some(token), None) if token == refresh_token => Ok(()),
-            (token, claim) => Err(format!("{token:?}, claim: {}", claim.is_some())),
-        }
-    })
-    .await;
-}
-
-async fn tries_to_commit(operator: &Operator) {
-    wait::until("a commit has failed", SOON, || async {
-        let events = operator.log_events();
-        let mut messages = events.iter().filter_map(|event| event["message"].as_str());
-        messages.any(|message| message.contains("not committed yet")).then_some(())
-    })
-    .await;
-}
+use crate::stage::{HOUR, Neighbour, Stage, eager, spec, state_of, target_of, with};
+use crate::story::{NOT_COMMITTED, SEED, committed, first_exchange, logged, second_exchange};
 
 pub async fn the_claim_is_written_before_the_request_goes_out(env: Arc<Env>) {
     let stage = Stage::new(env, "rotation").await;
@@ -103,7 +59,7 @@ pub async fn the_commit_comes_before_the_target(env: Arc<Env>) {
     let stage = Stage::new(env, "rotation").await;
     let mut gate = Gate::start().await;
     let _operator = stage.operator().await;
-    after_the_first_exchange(&stage, &mut gate).await;
+    first_exchange(&stage, &mut gate).await;
     second_exchange(&stage, &mut gate).await;
     gate.answer(rotated("access-2", "refresh-2", HOUR));
     stage.revision("c", 2).await;
@@ -119,7 +75,7 @@ pub async fn an_edit_of_the_state_meanwhile_does_not_cost_the_token(env: Arc<Env
     let stage = Stage::new(env, "rotation").await;
     let mut gate = Gate::start().await;
     let _operator = stage.operator().await;
-    after_the_first_exchange(&stage, &mut gate).await;
+    first_exchange(&stage, &mut gate).await;
     second_exchange(&stage, &mut gate).await;
 
     let label = json!({"metadata": {"labels": {"backup": "yes"}}});
@@ -138,7 +94,7 @@ pub async fn a_state_deleted_meanwhile_is_made_anew(env: Arc<Env>) {
     let stage = Stage::new(env, "rotation").await;
     let mut gate = Gate::start().await;
     let _operator = stage.operator().await;
-    after_the_first_exchange(&stage, &mut gate).await;
+    first_exchange(&stage, &mut gate).await;
     let before = stage.secret(&state_of("c")).await;
     second_exchange(&stage, &mut gate).await;
 
@@ -180,7 +136,7 @@ pub async fn a_refused_target_does_not_cost_the_token(env: Arc<Env>) {
     let mut gate = Gate::start().await;
     let _operator = stage.operator().await;
     let neighbour = Neighbour::on(&stage).await;
-    after_the_first_exchange(&stage, &mut gate).await;
+    first_exchange(&stage, &mut gate).await;
     second_exchange(&stage, &mut gate).await;
     let freeze = Freeze::of(&stage, &target_of("c")).await;
     gate.answer(rotated("access-2", "refresh-2", HOUR));
@@ -205,16 +161,44 @@ pub async fn a_crash_of_the_api_server_does_not_cost_the_token(env: Arc<Env>) {
     let stage = Stage::new(env, "rotation").await;
     let mut gate = Gate::start().await;
     let operator = stage.operator().await;
-    after_the_first_exchange(&stage, &mut gate).await;
+    first_exchange(&stage, &mut gate).await;
     second_exchange(&stage, &mut gate).await;
 
     stage.env.control_plane.kill_api_server().await;
     gate.answer(rotated("access-2", "refresh-2", HOUR));
-    tries_to_commit(&operator).await;
+    logged(&operator, NOT_COMMITTED).await;
     stage.env.control_plane.start_api_server().await;
 
     committed(&stage, "refresh-2").await;
     stage.revision("c", 2).await;
     stage.ready("c").await;
     assert_eq!(gate.more_arrivals(), 0);
+}
+
+pub async fn a_credential_made_anew_waits_for_the_exchange_of_its_predecessor(env: Arc<Env>) {
+    let stage = Stage::new(env, "rotation").await;
+    let mut gate = Gate::start().await;
+    let _operator = stage.operator().await;
+    let neighbour = Neighbour::on(&stage).await;
+    first_exchange(&stage, &mut gate).await;
+    second_exchange(&stage, &mut gate).await;
+
+    let gone = stage.credentials().delete("c", &DeleteParams::default()).await;
+    gone.expect("it can be deleted");
+    let scopes = json!({"scopes": ["other"]});
+    stage.credential("c", with(eager(spec("c", &gate.endpoint())), scopes)).await;
+    neighbour.renewed_twice(&stage).await;
+    assert_eq!(gate.more_arrivals(), 0, "the token is being spent");
+
+    gate.answer(rotated("access-2", "refresh-2", HOUR));
+    let request = gate.arrival().await;
+    assert_eq!(field(&request, "refresh_token").as_deref(), Some("refresh-2"));
+    gate.answer(rotated("access-3", "refresh-3", HOUR));
+    committed(&stage, "refresh-3").await;
+    stage.ready("c").await;
+    let uid = stage.credentials().get("c").await.expect("it exists").metadata.uid;
+    for name in [state_of("c"), target_of("c")] {
+        let owners = stage.secret(&name).await.metadata.owner_references.unwrap_or_default();
+        assert_eq!(owners.first().map(|owner| &owner.uid), uid.as_ref(), "{name}");
+    }
 }

@@ -292,10 +292,15 @@ pub struct Neighbour {
 
 impl Neighbour {
     pub async fn on(stage: &Stage) -> Self {
+        Self::at(stage, "127.0.0.1").await
+    }
+
+    /// With its server under that name.
+    pub async fn at(stage: &Stage, host: &str) -> Self {
         let name = "neighbour";
         let server = server(Duration::from_secs(3)).await;
-        let spec = quick(spec(name, &server.token_endpoint()));
-        stage.asking(name, &server, spec).await;
+        let endpoint = server.token_endpoint().replace("127.0.0.1", host);
+        stage.asking(name, &server, quick(spec(name, &endpoint))).await;
         stage.ready(name).await;
         Self { server, name }
     }
