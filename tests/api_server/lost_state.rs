@@ -34,10 +34,11 @@ pub async fn with_a_rotated_token_a_human_must_sign_in(env: Arc<Env>) {
     assert_eq!(server.counts().requests, 1, "the seed was spent");
 
     // Somebody signs in.
-    let seed = json!({"stringData": {"refresh_token": server.seed()}});
-    stage.edit_secret(&source_of("c"), &seed).await;
-    stage.revision("c", 2).await;
+    let seed = server.seed();
+    stage.edit_secret(&source_of("c"), &json!({"stringData": {"refresh_token": seed}})).await;
     stage.ready("c").await;
+    let newest = stage.state_record("c").await["refreshToken"].clone();
+    assert!(server.is_live(newest.as_str().unwrap_or_default()) && !server.is_live(&seed));
     let counts = server.counts();
     assert_eq!((counts.requests, counts.reuses), (2, 0));
 }
