@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::Resource;
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::{Attempt, Failure, unknown_lifetime};
@@ -18,7 +19,7 @@ use crate::lifecycle::resolve::{self, GrantKind};
 use crate::lifecycle::schedule::{plus, to_second};
 
 use self::attempt::{End, Exchange, Trace};
-use super::context::Context;
+use super::context::{Context, Guarded};
 use super::index::Name;
 
 /// After an exchange that did not bring a token, so that an observation that lags behind makes no hot loop.
@@ -26,8 +27,8 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Starts an exchange in the background. The credential is looked at again when it ends, however it ends. False when
 /// one of a credential of the same name is still under way.
-pub fn start(context: &Arc<Context>, credential: Arc<OAuthCredential>, why: Why) -> bool {
-    let meta = &credential.metadata;
+pub fn start(context: &Arc<Context>, object: Arc<Guarded>, why: Why) -> bool {
+    let meta = object.meta();
     let uid = meta.uid.clone().unwrap_or_default();
     let name = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
     if !context.notes.begin(name.clone(), &uid) {
@@ -36,12 +37,14 @@ pub fn start(context: &Arc<Context>, credential: Arc<OAuthCredential>, why: Why)
     let guard = Ending { context: Arc::clone(context), name, uid };
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
-        let host = host(&credential);
+        let Ok(credential) = &object.0 else { return };
+        let host = host(credential);
         let slot = tokio::select! {
             slot = context.slots.take(&host) => slot,
             () = context.stopping.cancelled() => return,
         };
-        run(&context, &credential, why).await;
+        // Boxed, so that one that waits for its slot does not hold room for the whole exchange yet.
+        Box::pin(run(&context, credential, why)).await;
         drop(slot);
         drop(guard);
     });

@@ -45,7 +45,7 @@ pub enum Error {
 /// When the status can't be written; everything else is a finding.
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Requeue, Error> {
     let credential = match &object.0 {
-        Ok(credential) => Arc::new(credential.clone()),
+        Ok(credential) => credential,
         Err(invalid) => return report_unreadable(&context, invalid).await,
     };
     if credential.metadata.deletion_timestamp.is_some() {
@@ -54,16 +54,16 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
     let resolved = resolve::spec(&credential.spec, context.policy);
     for _ in 0..RENDERS {
         let now = Timestamp::now();
-        let observation = observe(&context, &credential);
-        let world = observation.world(&credential, resolved.as_ref());
+        let observation = observe(&context, credential);
+        let world = observation.world(credential, resolved.as_ref());
         let plan = plan::plan(&world, now);
         if plan.action == Action::Render {
-            render(&context, &credential, &world).await;
+            render(&context, credential, &world).await;
             continue;
         }
         if let Action::Exchange(why) = plan.action {
             tracing::debug!(namespace = credential.namespace(), credential = credential.name_any(), %why, "exchange begins");
-            if !exchange::start(&context, Arc::clone(&credential), why) {
+            if !exchange::start(&context, Arc::clone(&object), why) {
                 return Ok(Requeue::requeue(SAY_PENDING_AFTER));
             }
             let nothing_said =
@@ -74,7 +74,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
                 Requeue::await_change()
             });
         }
-        report(&context, &credential, &world, &plan, now).await?;
+        report(&context, credential, &world, &plan, now).await?;
         return Ok(requeue(plan.wake_at, now));
     }
     Ok(Requeue::requeue(SAY_PENDING_AFTER))
@@ -148,10 +148,15 @@ async fn report(
         .resource_version()
         .and_then(|version| version.parse::<u64>().ok())
         .unwrap_or_default();
-    // The watch may not have shown our own last write yet.
+    // The watch may not have shown our own last write yet; once it has, that is kept no longer.
     let previous = match note.written {
         Some((written_as, written)) if written_as > version => written,
-        _ => credential.status.clone().unwrap_or_default(),
+        shown => {
+            if shown.is_some() {
+                context.notes.update(world.uid, |note| note.written = None);
+            }
+            credential.status.clone().unwrap_or_default()
+        }
     };
     let new = status(world, plan, &previous, now);
     let finding = finding(&plan.verdict);

@@ -118,7 +118,8 @@ where
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
-    watcher(api, watcher::Config::default()).default_backoff()
+    // Small pages: each is held whole while it is read.
+    watcher(api, watcher::Config::default().page_size(100)).default_backoff()
 }
 
 async fn follow<K>(

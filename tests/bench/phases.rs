@@ -106,6 +106,13 @@ impl<'a> Run<'a> {
         let size = self.size as f64;
         self.figures.add("from process start until all targets exist", seconds(time));
         self.figures.add("- first tokens per second", format!("{:.0}", size / time.as_secs_f64()));
+        // The operator was started within the window, so all it has used was for this.
+        let used =
+            [("operator", process_cost::cpu(operator.pid())), ("API server", spent.cpu.api_server)];
+        for (program, cpu) in used {
+            let each = cpu.as_secs_f64() * 1000.0 / size;
+            self.figures.add(format!("- CPU of the {program} per 1,000"), format!("{each:.2} s"));
+        }
         self.requests(&spent.requests, size, "first token");
         operator
     }
@@ -144,6 +151,8 @@ impl<'a> Run<'a> {
         self.figures.add("- each credential looked at after", seconds(looked));
         self.figures.expect("- token requests made by it", spent.token_requests.to_string(), "0");
         self.figures.expect("- writes made by it", format!("{:.0}", spent.requests.writes()), "0");
+        let resident = process_cost::resident(operator.pid());
+        self.figures.add("- resident memory then", mebibytes(resident));
         operator
     }
 
