@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::gate::{Gate, rotated};
 use crate::stage::{HOUR, SOON, Stage, Watched, eager, quick, server, spec, started, with};
-use crate::story::{committed, first_exchange, logged, second_exchange};
+use crate::story::{committed, first_exchange, logged, mended, second_exchange};
 
 /// How long a lease lasts after the last renewal, as others see it.
 const LEASE: Duration = Duration::from_secs(15);
@@ -170,10 +170,12 @@ pub async fn a_leader_that_cannot_renew_ends_when_all_is_committed(env: Arc<Env>
 
     let control_plane = &pair.stage.env.control_plane;
     control_plane.pause_api_server().await;
-    gate.answer(rotated("access-2", "refresh-2", HOUR));
-    logged(&operator, "no more token requests").await;
-    assert_eq!(operator.try_exit(), None, "it has something to keep");
-    control_plane.resume_api_server().await;
+    let cut_off = async {
+        gate.answer(rotated("access-2", "refresh-2", HOUR));
+        logged(&operator, "no more token requests").await;
+        assert_eq!(operator.try_exit(), None, "it has something to keep");
+    };
+    mended(cut_off, control_plane.resume_api_server()).await;
 
     let status = operator.exit(SOON).await;
     assert!(!status.success(), "{status}");

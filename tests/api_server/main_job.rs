@@ -202,7 +202,7 @@ pub async fn a_suspended_credential_is_left_alone(env: Arc<Env>) {
 pub async fn events_tell_transitions_only(env: Arc<Env>) {
     let stage = Stage::new(env, "main").await;
     let server = ScriptedServer::start().await;
-    server.always(Answer::json(200, &json!({"access_token": "a", "expires_in": 3})));
+    server.always(Answer::json(200, &json!({"access_token": "a", "expires_in": 8})));
     let _operator = stage.operator().await;
     let keys = [("client_id", "i"), ("client_secret", "s"), ("refresh_token", "r")];
     stage.source("c-source", &keys).await;

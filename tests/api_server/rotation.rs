@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use crate::gate::{Gate, field, rotated};
 use crate::policy::{self, Freeze};
 use crate::stage::{HOUR, Neighbour, Stage, eager, spec, state_of, target_of, with};
-use crate::story::{NOT_COMMITTED, SEED, committed, first_exchange, logged, second_exchange};
+use crate::story::{
+    NOT_COMMITTED, SEED, committed, first_exchange, logged, mended, second_exchange,
+};
 
 pub async fn the_claim_is_written_before_the_request_goes_out(env: Arc<Env>) {
     let stage = Stage::new(env, "rotation").await;
@@ -164,10 +166,13 @@ pub async fn a_crash_of_the_api_server_does_not_cost_the_token(env: Arc<Env>) {
     first_exchange(&stage, &mut gate).await;
     second_exchange(&stage, &mut gate).await;
 
-    stage.env.control_plane.kill_api_server().await;
-    gate.answer(rotated("access-2", "refresh-2", HOUR));
-    logged(&operator, NOT_COMMITTED).await;
-    stage.env.control_plane.start_api_server().await;
+    let control_plane = &stage.env.control_plane;
+    control_plane.kill_api_server().await;
+    let cut_off = async {
+        gate.answer(rotated("access-2", "refresh-2", HOUR));
+        logged(&operator, NOT_COMMITTED).await;
+    };
+    mended(cut_off, control_plane.start_api_server()).await;
 
     committed(&stage, "refresh-2").await;
     stage.revision("c", 2).await;

@@ -1,5 +1,8 @@
 //! The story most tests of rotation tell: a credential has spent its seed, and spends the next token.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use futures::FutureExt as _;
 use oauth_keeper_test_support::operator::Operator;
 use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
@@ -53,4 +56,13 @@ pub async fn logged(operator: &Operator, words: &str) {
         if log.contains(words) { Ok(()) } else { Err(log) }
     })
     .await;
+}
+
+/// Does `during`, and then `after` even when `during` fails: other tests need what `after` mends.
+pub async fn mended(during: impl Future<Output = ()>, after: impl Future<Output = ()>) {
+    let outcome = AssertUnwindSafe(during).catch_unwind().await;
+    after.await;
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
+    }
 }

@@ -8,6 +8,7 @@ use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
 
 use crate::stage::{HOUR, Neighbour, SOON, Stage, eager, server, spec};
+use crate::story::mended;
 
 const CRD: &str = "customresourcedefinition/oauthcredentials.oauth-keeper.dev";
 
@@ -27,16 +28,17 @@ async fn smuggle(stage: &Stage, objects: &[Value]) {
         "type": "object", "x-kubernetes-preserve-unknown-fields": true,
     }});
     set_schema(stage, &anything).await;
-    for object in objects {
-        let object: DynamicObject =
-            serde_json::from_value(object.clone()).expect("it is an object");
-        wait::until_ok("the object is taken", SOON, || async {
-            let taken = stage.credentials().create(&PostParams::default(), &object).await;
-            taken.map(drop)
-        })
-        .await;
-    }
-    set_schema(stage, &schema).await;
+    let create = async {
+        for object in objects {
+            let object = serde_json::from_value(object.clone()).expect("it is an object");
+            wait::until_ok("the object is taken", SOON, || async {
+                let taken = stage.credentials().create(&PostParams::default(), &object).await;
+                taken.map(drop)
+            })
+            .await;
+        }
+    };
+    mended(create, set_schema(stage, &schema)).await;
     wait::until("the schema is in force again", SOON, || async {
         let mut object: DynamicObject = serde_json::from_value(objects[0].clone()).ok()?;
         object.metadata.name = Some("probe".to_owned());
