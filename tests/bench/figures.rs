@@ -3,8 +3,6 @@
 use std::fmt::{Display, Formatter};
 use std::time::Duration;
 
-use crate::plan::Plan;
-
 /// One measured value beside what was expected of it.
 pub(crate) struct Figure {
     name: String,
@@ -45,14 +43,14 @@ pub(crate) struct Report {
 
 impl Report {
     /// Without runs.
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or("?").to_owned();
         let version = env!("CARGO_PKG_VERSION");
         let build = if cfg!(debug_assertions) { "debug" } else { "release" };
         let heading = format!(
-            "oauth-keeper {version}, {build} build, {cores} cores shared with the API server, etcd and the token server; load average {load} at the start. {plan}"
+            "oauth-keeper {version}, {build} build, {cores} cores shared with the API server, etcd and the token server; load average {load} at the start."
         );
         Self { heading, columns: Vec::new() }
     }

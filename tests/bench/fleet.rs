@@ -1,7 +1,5 @@
 //! Many credentials, each with a client of its own.
 
-use std::time::Duration;
-
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -9,6 +7,8 @@ use kube::{Api, Client};
 use oauth_keeper::api::OAuthCredential;
 use oauth_keeper_test_support::authorization_server::AuthorizationServer;
 use serde_json::{Value, json};
+
+use crate::plan::Plan;
 
 /// Where they live.
 pub(crate) const NAMESPACE: &str = "fleet";
@@ -41,12 +41,12 @@ impl Kind {
     }
 }
 
-/// Makes the sources, then the credentials. A quarter of the life is used, less the jitter.
+/// Makes the sources, then the credentials.
 pub(crate) async fn create(
     client: &Client,
     kind: Kind,
     size: usize,
-    jitter: Duration,
+    plan: &Plan,
     server: &AuthorizationServer,
 ) {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
@@ -54,8 +54,8 @@ pub(crate) async fn create(
     stream::iter(sources).buffer_unordered(CONCURRENCY).collect::<()>().await;
     let credentials: Api<OAuthCredential> = Api::namespaced(client.clone(), NAMESPACE);
     let endpoint = server.token_endpoint();
-    let objects = (0..size)
-        .map(|number| create_one(&credentials, credential(kind, number, jitter, &endpoint)));
+    let objects =
+        (0..size).map(|number| create_one(&credentials, credential(kind, number, plan, &endpoint)));
     stream::iter(objects).buffer_unordered(CONCURRENCY).collect::<()>().await;
 }
 
@@ -115,7 +115,7 @@ fn source(kind: Kind, number: usize, server: &AuthorizationServer) -> Value {
     })
 }
 
-fn credential(kind: Kind, number: usize, jitter: Duration, endpoint: &str) -> Value {
+fn credential(kind: Kind, number: usize, plan: &Plan, endpoint: &str) -> Value {
     let name = name(number);
     json!({
         "apiVersion": "oauth-keeper.dev/v1alpha1", "kind": "OAuthCredential",
@@ -125,7 +125,7 @@ fn credential(kind: Kind, number: usize, jitter: Duration, endpoint: &str) -> Va
             "grant": kind.grant(),
             "source": {"name": format!("{name}-source")},
             "target": {"name": format!("{name}-token")},
-            "renewal": {"renewBefore": "75%", "jitter": format!("{}s", jitter.as_secs())},
+            "renewal": {"renewBefore": Plan::renew_before(), "jitter": format!("{}s", plan.jitter().as_secs())},
         },
     })
 }

@@ -72,9 +72,9 @@ async fn main() -> ExitCode {
 }
 
 async fn measure(arguments: &Arguments) {
-    let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
-    let mut report = Report::new(&plan);
+    let mut report = Report::new();
     for (kind, size) in arguments.runs() {
+        let plan = if arguments.quick { Plan::quick() } else { Plan::full(size) };
         let figures = phases::run(kind, size, &plan).await;
         report.add(&format!("{} {}", fleet::number(size), kind.title()), figures);
         // So that what was measured is not lost if a later run can't be.

@@ -93,6 +93,15 @@ impl Observer {
         .await;
     }
 
+    /// Waits until a renewal is seen that was due by its time.
+    pub(crate) async fn first_renewal(&self) {
+        self.take_lateness();
+        wait::until("a credential is renewed", LIMIT, || async {
+            (!lock(&self.seen).lateness.is_empty()).then_some(())
+        })
+        .await;
+    }
+
     /// How late the renewals since the last call were, in seconds.
     pub(crate) fn take_lateness(&self) -> Vec<f64> {
         std::mem::take(&mut lock(&self.seen).lateness)

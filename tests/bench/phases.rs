@@ -43,7 +43,7 @@ pub(crate) async fn run(kind: Kind, size: usize, plan: &Plan) -> Figures {
     say("the operator without credentials");
     run.empty().await;
     say("making the credentials");
-    fleet::create(&run.control_plane.client(), kind, size, plan.jitter, &run.server).await;
+    fleet::create(&run.control_plane.client(), kind, size, plan, &run.server).await;
     say("the API server alone");
     let background = Background::measure(&run.control_plane, plan.idle).await;
     let observer = Observer::start(&run.control_plane.client());
@@ -157,7 +157,7 @@ impl<'a> Run<'a> {
     }
 
     async fn shorten(&self, observer: &Observer) {
-        self.server.set_access_token_lifetime(self.plan.short_lifetime);
+        self.server.set_access_token_lifetime(self.plan.short_lifetime());
         fleet::touch(&self.control_plane.client(), self.size).await;
         observer.all_ready(self.size, 2).await;
     }
@@ -168,6 +168,7 @@ impl<'a> Run<'a> {
         observer: &Observer,
         background: &Background,
     ) {
+        observer.first_renewal().await;
         observer.take_lateness();
         let window = Window::open(self.sources(Some(operator))).await;
         tokio::time::sleep(self.plan.renewing).await;
@@ -189,6 +190,8 @@ impl<'a> Run<'a> {
             Kind::RefreshToken => "4 rotating",
         };
         let figures = &mut self.figures;
+        let cycle = (self.plan.shortest_cycle().as_secs(), self.plan.longest_cycle.as_secs());
+        figures.add("each credential renewed every", format!("{} to {} s", cycle.0, cycle.1));
         figures.add("renewals counted", format!("{renewals:.0}"));
         figures.add("- renewals per second", format!("{:.1}", renewals / spent.time.as_secs_f64()));
         figures.expect(

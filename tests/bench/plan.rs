@@ -1,28 +1,26 @@
 //! How long to look at what.
 
-use std::fmt::{Display, Formatter};
 use std::time::Duration;
 
 /// The times of a run.
 pub(crate) struct Plan {
     /// How long nothing is due.
     pub(crate) idle: Duration,
-    /// Lifetime of tokens when renewals are counted.
-    pub(crate) short_lifetime: Duration,
-    /// The most by which a renewal comes before a quarter of the lifetime.
-    pub(crate) jitter: Duration,
-    /// How long renewals are counted: long enough for one of each credential.
+    /// How long renewals are counted, from the first.
     pub(crate) renewing: Duration,
+    /// The longest a token is used before it is renewed, when renewals are counted.
+    pub(crate) longest_cycle: Duration,
 }
 
 impl Plan {
-    /// For figures.
-    pub(crate) fn full() -> Self {
+    /// For figures. Cycles grow with the fleet, so that even a small machine is not saturated: that
+    /// would measure the API server's queue.
+    pub(crate) fn full(size: usize) -> Self {
+        let per_twenty = u64::try_from(size / 20).unwrap_or(u64::MAX);
         Self {
             idle: Duration::from_secs(60),
-            short_lifetime: Duration::from_secs(600),
-            jitter: Duration::from_secs(100),
             renewing: Duration::from_secs(150),
+            longest_cycle: Duration::from_secs(per_twenty.max(150)),
         }
     }
 
@@ -30,21 +28,28 @@ impl Plan {
     pub(crate) fn quick() -> Self {
         Self {
             idle: Duration::from_secs(10),
-            short_lifetime: Duration::from_secs(120),
-            jitter: Duration::from_secs(15),
             renewing: Duration::from_secs(30),
+            longest_cycle: Duration::from_secs(30),
         }
     }
-}
 
-impl Display for Plan {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        let (idle, renewing) = (self.idle.as_secs(), self.renewing.as_secs());
-        let latest = (self.short_lifetime / 4).as_secs();
-        let earliest = latest.saturating_sub(self.jitter.as_secs());
-        write!(
-            formatter,
-            "Idle for {idle} s; renewals counted for {renewing} s, with one of each credential every {earliest} to {latest} s."
-        )
+    /// The share of its life that a token has left when it is renewed.
+    pub(crate) fn renew_before() -> &'static str {
+        "75%"
+    }
+
+    /// The lifetime that makes it so.
+    pub(crate) fn short_lifetime(&self) -> Duration {
+        self.longest_cycle * 4
+    }
+
+    /// The most by which a renewal comes early.
+    pub(crate) fn jitter(&self) -> Duration {
+        self.longest_cycle * 2 / 3
+    }
+
+    /// The shortest a token is used.
+    pub(crate) fn shortest_cycle(&self) -> Duration {
+        self.longest_cycle / 3
     }
 }
