@@ -52,5 +52,7 @@ deny: ## Licences, bans, sources; advisories where their database can be had
 	.ci/deny
 
 generate: ## Write the files that the program generates
-	$(CARGO) run --locked --quiet -- crd > crds/oauthcredentials.yaml
-	$(CARGO) run --locked --quiet -- docs > docs/conditions.md
+	$(CARGO) run --locked --quiet -- crd > crds/.new
+	mv crds/.new crds/oauthcredentials.yaml
+	$(CARGO) run --locked --quiet -- docs > docs/.new
+	mv docs/.new docs/conditions.md

@@ -6,16 +6,33 @@ pub mod grant;
 pub mod provider;
 pub mod renewal;
 pub mod source;
+pub mod state;
 pub mod target;
 
 pub use condition::Reason;
 pub use credential::{OAuthCredential, OAuthCredentialSpec, OAuthCredentialStatus};
+pub use state::DeletionPolicy;
 
 /// The API group, also the prefix of every label and annotation.
 pub const GROUP: &str = "oauth-keeper.dev";
 
 /// The field manager of every write the operator makes.
 pub const FIELD_MANAGER: &str = "oauth-keeper";
+
+/// Kept on credentials with a state, until that is dealt with as `state.deletionPolicy` says.
+pub const FINALIZER: &str = "oauth-keeper.dev/state";
+
+/// Annotation of a credential by which a user asks for one more try of a refresh token that is held or called dead. Its
+/// value is the time of the asking (RFC 3339); a try made later uses it up.
+pub const RETRY: &str = "oauth-keeper.dev/retry";
+
+/// Annotation of a credential by which a user has it take over a state from another cluster or namespace. Its value is
+/// the UID of that state Secret.
+pub const ADOPT_STATE: &str = "oauth-keeper.dev/adopt-state";
+
+/// Annotation of a source Secret with the origins (`https://host`), separated by spaces, to which its refresh token may be
+/// sent besides the one it was first sent to. Whoever may set it may read the token.
+pub const ALLOWED_ENDPOINTS: &str = "oauth-keeper.dev/allowed-endpoints";
 
 /// Go durations, as Kubernetes writes them: `90s`, `1h30m`.
 pub(crate) const DURATION_PATTERN: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";

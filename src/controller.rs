@@ -3,11 +3,15 @@
 pub mod context;
 pub mod events;
 pub mod exchange;
+pub mod finalize;
+pub mod holder;
+pub mod home;
 pub mod index;
 pub mod journal;
 pub mod notes;
 pub mod observe;
 pub mod reconcile;
+pub mod replay;
 pub mod secrets;
 pub mod slots;
 pub mod state;

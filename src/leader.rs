@@ -1,7 +1,7 @@
 //! Leader election by a Lease, with client-go's semantics: a holder that can't renew for `RENEW_DEADLINE` stops before
 //! anybody else may take over, which is `LEASE_DURATION` after its last renewal as others saw it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -12,6 +12,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::FIELD_MANAGER;
+use crate::clock::since_boot;
+use crate::controller::context::Term;
 
 const LEASE_DURATION: Duration = Duration::from_secs(15);
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
@@ -23,9 +25,9 @@ pub struct Candidate {
     name: String,
     identity: String,
     /// The Lease as last seen, and when it was first seen so: clocks of different machines are not compared.
-    seen: Option<(String, Instant)>,
-    /// Until when nobody else can have become the leader, by this process's clock.
-    term: watch::Sender<Instant>,
+    seen: Option<(String, Duration)>,
+    /// Until when nobody else can have become the leader, by this machine's clock.
+    term: watch::Sender<Term>,
 }
 
 impl Candidate {
@@ -36,12 +38,12 @@ impl Candidate {
             name: name.to_owned(),
             identity,
             seen: None,
-            term: watch::Sender::new(Instant::now()),
+            term: watch::Sender::new(Term::default()),
         }
     }
 
     /// Follows the term: it ends `RENEW_DEADLINE` after the last renewal was asked for, also in a process that was stopped.
-    pub fn term(&self) -> watch::Receiver<Instant> {
+    pub fn term(&self) -> watch::Receiver<Term> {
         self.term.subscribe()
     }
 
@@ -76,7 +78,7 @@ impl Candidate {
                     tracing::warn!(%error, lease = self.name, "lease not renewed; trying again");
                 }
             }
-            if Instant::now() >= *self.term.borrow() {
+            if since_boot() >= self.term.borrow().until {
                 return true;
             }
         }
@@ -106,15 +108,17 @@ impl Candidate {
 
     /// Takes or renews the Lease if it is free, expired or ours.
     async fn try_hold(&mut self) -> Result<bool, kube::Error> {
-        let begun = Instant::now();
-        let held = self.take_or_renew().await?;
-        if held {
-            self.term.send_replace(begun.checked_add(RENEW_DEADLINE).unwrap_or(begun));
+        let begun = since_boot();
+        let number = self.take_or_renew().await?;
+        if let Some(number) = number {
+            let until = begun.saturating_add(RENEW_DEADLINE);
+            self.term.send_replace(Term { number, until });
         }
-        Ok(held)
+        Ok(number.is_some())
     }
 
-    async fn take_or_renew(&mut self) -> Result<bool, kube::Error> {
+    /// Gives the number of the term when the Lease is ours.
+    async fn take_or_renew(&mut self) -> Result<Option<i64>, kube::Error> {
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
             return self.create().await;
         };
@@ -122,7 +126,7 @@ impl Candidate {
         let spec = lease.spec.get_or_insert_default();
         let holder = spec.holder_identity.clone().unwrap_or_default();
         if holder != self.identity && !holder.is_empty() && !self.has_run_out(version, spec) {
-            return Ok(false);
+            return Ok(None);
         }
         let now = MicroTime(Timestamp::now());
         if holder != self.identity {
@@ -133,8 +137,9 @@ impl Candidate {
         }
         spec.lease_duration_seconds = seconds(LEASE_DURATION);
         spec.renew_time = Some(now);
+        let number = i64::from(spec.lease_transitions.unwrap_or_default());
         // A conflict is no loss: the next look tells who wrote.
-        self.replace(&lease).await.map(|()| true)
+        self.replace(&lease).await.map(|()| Some(number))
     }
 
     /// Whether a Lease of somebody else has not changed for as long as it says it lasts.
@@ -144,15 +149,15 @@ impl Candidate {
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map_or(LEASE_DURATION, Duration::from_secs);
         match &self.seen {
-            Some((seen, since)) if *seen == version => since.elapsed() >= lasts,
+            Some((seen, since)) if *seen == version => since_boot().saturating_sub(*since) >= lasts,
             _ => {
-                self.seen = Some((version, Instant::now()));
+                self.seen = Some((version, since_boot()));
                 false
             }
         }
     }
 
-    async fn create(&self) -> Result<bool, kube::Error> {
+    async fn create(&self) -> Result<Option<i64>, kube::Error> {
         let now = MicroTime(Timestamp::now());
         let lease = Lease {
             metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
@@ -166,8 +171,8 @@ impl Candidate {
             }),
         };
         match self.leases.create(&Self::params(), &lease).await {
-            Ok(_) => Ok(true),
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
+            Ok(_) => Ok(Some(0)),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
             Err(error) => Err(error),
         }
     }

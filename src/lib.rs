@@ -6,8 +6,10 @@
 pub mod admin;
 pub mod api;
 pub mod cli;
+pub mod clock;
 pub mod controller;
 pub mod docs;
+pub mod fail_point;
 pub mod leader;
 pub mod lifecycle;
 pub mod metrics;

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::api::Reason;
@@ -26,6 +26,8 @@ pub struct Metrics {
     rotations: Counter,
     lateness: Histogram,
     request_seconds: Histogram,
+    journal_seconds: Histogram,
+    commit_seconds: Histogram,
     credentials: Family<ByReason, Gauge>,
     unreadable: Counter,
     leading: Gauge,
@@ -36,6 +38,11 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// From 20 microseconds to ten minutes: a commit is tried for ever.
+fn persisting() -> impl Iterator<Item = f64> {
+    exponential_buckets(0.000_02, 1.5, 43)
 }
 
 impl Metrics {
@@ -49,6 +56,8 @@ impl Metrics {
             request_seconds: Histogram::new([
                 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
             ]),
+            journal_seconds: Histogram::new(persisting()),
+            commit_seconds: Histogram::new(persisting()),
             credentials: Family::default(),
             unreadable: Counter::default(),
             leading: Gauge::default(),
@@ -74,6 +83,16 @@ impl Metrics {
             "token_request_seconds",
             "Time of token requests",
             metrics.request_seconds.clone(),
+        );
+        registry.register(
+            "answer_journaled_seconds",
+            "Time from an answer to a refresh token to its place in the journal",
+            metrics.journal_seconds.clone(),
+        );
+        registry.register(
+            "answer_committed_seconds",
+            "Time from an answer to a refresh token to its place in the state Secret",
+            metrics.commit_seconds.clone(),
         );
         registry.register(
             "credentials",
@@ -112,6 +131,16 @@ impl Metrics {
     /// A token request took this long.
     pub fn token_request_took(&self, time: Duration) {
         self.request_seconds.observe(time.as_secs_f64());
+    }
+
+    /// An answer was journaled this long after it came.
+    pub fn journaled(&self, time: Duration) {
+        self.journal_seconds.observe(time.as_secs_f64());
+    }
+
+    /// An answer was committed this long after it came.
+    pub fn committed(&self, time: Duration) {
+        self.commit_seconds.observe(time.as_secs_f64());
     }
 
     /// A credential's reason changed.

@@ -5,5 +5,6 @@ pub mod client_auth;
 pub mod error;
 pub mod request;
 pub mod response;
+pub mod revocation;
 pub mod secret;
 pub mod transport;

@@ -14,22 +14,22 @@ use uuid::Uuid;
 
 use crate::admin;
 use crate::cli::RunArgs;
-use crate::controller::context::{Context, Queue, Requests};
+use crate::clock::Clock;
+use crate::controller::context::{Context, Queue, Requests, Term};
 use crate::controller::events::Events;
+use crate::controller::home::Homes;
 use crate::controller::index::Index;
 use crate::controller::journal::Journal;
 use crate::controller::notes::Notes;
+use crate::controller::replay;
 use crate::controller::secrets::Secrets;
 use crate::controller::slots::Slots;
 use crate::controller::watches::{self, Synced};
 use crate::leader::Candidate;
-use crate::lifecycle::rotation::Holder;
+use crate::lifecycle::rotation::claim::Holder;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
 use crate::oauth::transport::Transport;
-
-/// The term of a process without leader election.
-const UNLIMITED: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Why the operator could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
     admin::serve(args.admin_address, Arc::clone(&metrics), ready.subscribe(), closing)
         .await
         .map_err(|error| Error::Admin(args.admin_address, error))?;
-    let holder = Holder { pod: pod(), incarnation: Uuid::new_v4().to_string() };
+    let holder = holder();
     let transport = Transport::new(policy(&args))?;
     let journal = match &args.journal_dir {
         Some(folder) => tokio::select! {
@@ -144,7 +144,7 @@ async fn lead(
 ) -> Result<bool, Error> {
     let begun = Instant::now();
     let stop_work = CancellationToken::new();
-    let unlimited = watch::Sender::new(begun.checked_add(UNLIMITED).unwrap_or(begun));
+    let unlimited = watch::Sender::new(Term { number: 0, until: Duration::MAX });
     let term =
         candidate.as_ref().map_or_else(|| unlimited.subscribe(), |candidate| candidate.term());
     let named = work.namespaces.iter().filter(|name| !name.is_empty()).cloned().map(Some);
@@ -192,7 +192,7 @@ fn queue(scope: Option<String>) -> (Queue, Requests) {
 
 fn context(
     parts: Parts,
-    term: watch::Receiver<Instant>,
+    term: watch::Receiver<Term>,
     stopping: CancellationToken,
     queues: Vec<Queue>,
 ) -> Context {
@@ -202,6 +202,8 @@ fn context(
         policy: parts.policy,
         index: Index::default(),
         notes: Notes::default(),
+        homes: Homes::default(),
+        clock: Clock::start(),
         events: Events::new(parts.client.clone(), host_name()),
         metrics: parts.metrics,
         journal: parts.journal,
@@ -242,7 +244,7 @@ async fn work_until_stopped(
         ready.send_replace(true);
         tracing::info!("ready");
     };
-    let all = async { tokio::join!(join_all(passes), announce) };
+    let all = async { tokio::join!(join_all(passes), announce, watches::clock(context)) };
     tokio::select! {
         _ = all => {}
         () = context.stopping.cancelled() => {}
@@ -259,8 +261,8 @@ fn policy(args: &RunArgs) -> AddressPolicy {
 /// Commits what an earlier process of this pod left, before the Lease is waited for: its successor may be another pod,
 /// which can't see this journal.
 async fn replay(folder: &Path, client: &Client) -> std::io::Result<Journal> {
-    let journal = Journal::in_folder(folder).await?;
-    journal.replay(&Secrets::new(client.clone())).await?;
+    let journal = Journal::in_folder(folder)?;
+    replay::all(&Secrets::new(client.clone()), &journal).await?;
     Ok(journal)
 }
 
@@ -276,11 +278,16 @@ fn client(config: Config) -> Result<Client, Error> {
     Client::try_from(config).map_err(|error| Error::Kubeconfig(error.to_string()))
 }
 
-/// Who this pod is, the same for each container it starts. Outside a pod nobody is: then a claim of an earlier process is
-/// respected until its exchange must be over.
-fn pod() -> String {
-    let uid = std::env::var("POD_UID").ok().filter(|uid| !uid.is_empty());
-    uid.unwrap_or_else(|| Uuid::new_v4().to_string())
+/// Who this process is. The UID of its pod is the same for each container it starts. Outside a pod nobody is: then a claim
+/// of an earlier process is respected until its exchange must be over.
+fn holder() -> Holder {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Holder {
+        pod: set("POD_UID").unwrap_or_else(|| Uuid::new_v4().to_string()),
+        name: set("POD_NAME"),
+        namespace: set("POD_NAMESPACE"),
+        incarnation: Uuid::new_v4().to_string(),
+    }
 }
 
 /// A name for people to read in the Lease and in events.

@@ -7,14 +7,16 @@
     reason = "a test ends at the first surprise, and a table of cases is long"
 )]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::client_auth::ClientAuth;
 use oauth_keeper::oauth::error::TokenError;
 use oauth_keeper::oauth::request::{BodyEncoding, GrantInput, TokenCall, TokenRequest, build};
+use oauth_keeper::oauth::response::Ending;
 use oauth_keeper::oauth::secret::{ClientSecret, RefreshToken};
-use oauth_keeper::oauth::transport::Transport;
+use oauth_keeper::oauth::transport::{SendGuard, Transport};
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use url::Url;
 
@@ -157,7 +159,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         let server = ScriptedServer::start().await;
         server.always(Answer::json(200, &serde_json::json!({})));
         transport
-            .send(&request(&server.url("/token"), client, &grant, encoding), true)
+            .spend(&request(&server.url("/token"), client, &grant, encoding), always())
             .await
             .unwrap();
         let recorded = server.requests().remove(0);
@@ -174,6 +176,10 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
     }
 }
 
+fn always() -> SendGuard {
+    Arc::new(|| true)
+}
+
 #[tokio::test]
 async fn redirects_are_not_followed() {
     for status in [301, 302, 303, 307, 308] {
@@ -181,7 +187,7 @@ async fn redirects_are_not_followed() {
         server.always(Answer::status(status).header("location", &elsewhere.url("/token")));
         let none = ClientAuth::None { client_id: None };
         let sent = transport(FOR_TESTS)
-            .send(&request(&server.url("/token"), &none, &refresh(), BodyEncoding::Form), true)
+            .spend(&request(&server.url("/token"), &none, &refresh(), BodyEncoding::Form), always())
             .await;
         assert_eq!(sent.unwrap().status, status);
         assert_eq!(elsewhere.connections(), 0);
@@ -196,10 +202,13 @@ async fn spent_tokens_go_over_a_connection_of_their_own_and_others_share_one() {
         server.always(Answer::json(200, &serde_json::json!({})));
         let transport = transport(FOR_TESTS);
         for _ in 0..3 {
-            transport
-                .send(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), spends)
-                .await
-                .unwrap();
+            let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
+            let sent = if spends {
+                transport.spend(&request, always()).await
+            } else {
+                transport.send(&request).await
+            };
+            sent.unwrap();
         }
         assert_eq!(server.connections(), connections);
     }
@@ -210,23 +219,37 @@ async fn what_was_not_sent_is_told_from_what_may_have_been() {
     let none = ClientAuth::None { client_id: None };
     let transport = transport(FOR_TESTS);
     let send = async |url: String| {
-        transport.send(&request(&url, &none, &refresh(), BodyEncoding::Form), true).await.err()
+        let request = request(&url, &none, &refresh(), BodyEncoding::Form);
+        transport.spend(&request, always()).await
     };
     let closed = {
         let server = ScriptedServer::start().await;
         server.url("/t")
     };
-    assert!(matches!(send(closed).await, Some(TokenError::NotSent(_))));
+    assert!(matches!(send(closed).await, Err(TokenError::NotSent(_))));
     assert!(matches!(
         send("http://no-such-host.invalid/t".into()).await,
-        Some(TokenError::NotSent(_))
+        Err(TokenError::NotSent(_))
     ));
     let server = ScriptedServer::start().await;
     server.queue(Answer::close());
-    assert!(matches!(send(server.url("/t")).await, Some(TokenError::OutcomeUnknown(_))));
+    assert!(matches!(send(server.url("/t")).await, Err(TokenError::OutcomeUnknown(_))));
     server
         .queue(Answer::json(200, &serde_json::json!({"access_token": "0123456789"})).cut_after(60));
-    assert!(matches!(send(server.url("/t")).await, Some(TokenError::OutcomeUnknown(_))));
+    let broken_off = send(server.url("/t")).await.unwrap();
+    assert_eq!(broken_off.ending, Ending::BrokenOff);
+}
+
+#[tokio::test]
+async fn a_guard_that_says_no_keeps_the_first_byte_from_going_out() {
+    let server = ScriptedServer::start().await;
+    server.always(Answer::json(200, &serde_json::json!({})));
+    let none = ClientAuth::None { client_id: None };
+    let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
+    let never = Arc::new(|| false);
+    let sent = transport(FOR_TESTS).spend(&request, never).await;
+    assert!(matches!(sent, Err(TokenError::NotSent(_))));
+    assert_eq!((server.connections(), server.requests().len()), (1, 0));
 }
 
 #[tokio::test]
@@ -235,9 +258,10 @@ async fn large_answers_are_not_read_to_their_end() {
     server.always(Answer::body(200, "application/json", vec![b' '; 300 * 1024]));
     let none = ClientAuth::None { client_id: None };
     let sent = transport(FOR_TESTS)
-        .send(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), true)
-        .await;
-    assert!(matches!(sent, Err(TokenError::Invalid(_))));
+        .spend(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), always())
+        .await
+        .unwrap();
+    assert_eq!((sent.ending, sent.body.len()), (Ending::TooLarge, 256 * 1024));
 }
 
 #[tokio::test]
@@ -252,12 +276,12 @@ async fn denied_addresses_see_no_connection() {
         format!("http://[::ffff:127.0.0.1]:{port}/t"),
     ] {
         let sent = transport(strict)
-            .send(&request(&url, &none, &refresh(), BodyEncoding::Form), true)
+            .spend(&request(&url, &none, &refresh(), BodyEncoding::Form), always())
             .await;
         assert!(matches!(sent, Err(TokenError::Denied(_))), "{url}");
     }
     let sent = transport(AddressPolicy { allow_http: false, allow_loopback: true })
-        .send(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), true)
+        .spend(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), always())
         .await;
     assert!(matches!(sent, Err(TokenError::Denied(_))));
     assert_eq!(server.connections(), 0);
@@ -270,7 +294,7 @@ async fn a_server_that_does_not_answer_is_given_up_in_time() {
     let none = ClientAuth::None { client_id: None };
     let transport = transport(FOR_TESTS);
     let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
-    let sent = tokio::time::timeout(Duration::from_secs(60), transport.send(&request, true))
+    let sent = tokio::time::timeout(Duration::from_secs(60), transport.spend(&request, always()))
         .await
         .unwrap();
     assert!(matches!(sent, Err(TokenError::OutcomeUnknown(text)) if text.contains("30 seconds")));

@@ -88,8 +88,20 @@ reasons! {
         "The API server refuses writes of the state Secret. No token request is made then, since a rotated refresh token could not be kept.",
         "Look for quotas, admission policies and missing rights in the namespace; the message has the API server's reason.";
     StateInvalid: Configuration,
-        "The state Secret is not one this operator wrote, or its record can't be read. Nothing is sent.",
+        "The state Secret is not one this operator wrote, is immutable, or its content can't be read. Nothing is sent.",
         "Restore the Secret, or delete it and put a new refresh token into the source.";
+    StateNotAdopted: Configuration,
+        "The state Secret was copied here from another cluster or namespace. Nothing is sent, since two that spend one refresh token kill it for both.",
+        "Make sure that nothing spends the token there any more, then annotate the credential as the message says; or delete the state Secret and put a new refresh token into the source.";
+    StateOutdated: Configuration,
+        "The state Secret is older than the target: it was restored from a backup, and its refresh token was replaced since. Nothing is sent.",
+        "Restore a newer state, or put a new refresh token into the source. To try the old one all the same, annotate the credential with `oauth-keeper.dev/retry` and the present time.";
+    EndpointChanged: Configuration,
+        "The refresh token belongs to another token endpoint: its scheme, host or port is not the one the token was first sent to. Nothing is sent.",
+        "Correct `spec.provider.tokenEndpoint`, or annotate the source Secret with `oauth-keeper.dev/allowed-endpoints` as the message says.";
+    DuplicateRefreshToken: Configuration,
+        "Another credential spends the same refresh token. Nothing is sent, since the two would kill it for each other.",
+        "Give each credential a refresh token of its own (sign in once for each), or delete one of the two.";
     EndpointDenied: Configuration,
         "The operator may not connect to the token endpoint: its scheme is not https, or its address is a loopback, link-local, metadata, multicast or unspecified one.",
         "Correct `spec.provider.tokenEndpoint`, or have the operator run with `--allow-http` or `--allow-loopback`.";
@@ -106,14 +118,14 @@ reasons! {
         "The answer is no token response: no JSON object, no usable `access_token`, a redirect, or too large.",
         "Check that `tokenEndpoint` is the token endpoint and no web page or proxy.";
     ExchangeOutcomeUnknown: Passing,
-        "The request went out and no complete answer came back. It is sent again with the newest stored refresh token.",
-        "Check the path to the provider. If a sign-in becomes necessary, the provider rotated the token in the lost answer.";
+        "The refresh token was sent and nobody knows whether the authorization server replaced it: no complete answer came back, or one that makes no sense. The token is sent again as `provider.reuseGrace` allows, at the latest shortly before the access token expires.",
+        "Check the path to the provider. Set `provider.reuseGrace` to what the provider documents. A new refresh token in the source ends the wait; so does the annotation `oauth-keeper.dev/retry` with the present time, which may cost the token.";
     RefreshTokenRejected: Passing,
         "The authorization server called the refresh token invalid. It is asked once more after a minute before that is believed.",
         "Wait for the second answer.";
     ReauthorizationRequired: SignIn,
-        "The authorization server called the refresh token invalid twice. Nothing more is sent.",
-        "Sign in again and put the new refresh token into the source Secret.";
+        "The refresh token is dead: the authorization server called it invalid twice, or it was sent in vain for a day, or its state is lost. Nothing more is sent.",
+        "Sign in again and put the new refresh token into the source Secret. To try the old one once more, annotate the credential with `oauth-keeper.dev/retry` and the present time.";
     ClientRejected: Refused,
         "The authorization server does not accept the client: `invalid_client` or `unauthorized_client`, or 401 or 403 where no refresh token was sent.",
         "Correct client id and client secret in the source, or `clientAuthentication.method`.";

@@ -8,6 +8,7 @@ use super::grant::Grant;
 use super::provider::ProviderSpec;
 use super::renewal::RenewalSpec;
 use super::source::SourceSpec;
+use super::state::StateSpec;
 use super::target::TargetSpec;
 
 /// What the user wants.
@@ -44,7 +45,17 @@ use super::target::TargetSpec;
     validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")
         .message("grant clientCredentials needs a client secret: clientAuthentication.method can't be None"),
     validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")
-        .message("source.keys.clientSecret is not used with clientAuthentication.method None; remove one of them")
+        .message("source.keys.clientSecret is not used with clientAuthentication.method None; remove one of them"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.source.writeBack) || !self.source.writeBack")
+        .message("source.writeBack is not used by grant clientCredentials; remove it"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.state)")
+        .message("state is not used by grant clientCredentials, which keeps none; remove it"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.provider.reuseGrace)")
+        .message("provider.reuseGrace is not used by grant clientCredentials; remove it"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.provider.revocationEndpoint)")
+        .message("provider.revocationEndpoint is not used by grant clientCredentials; remove it"),
+    validation = Rule::new("!has(self.provider.revocationEndpoint) || !has(self.state) || !has(self.state.deletionPolicy) || self.state.deletionPolicy != 'Retain'")
+        .message("provider.revocationEndpoint is not used with state.deletionPolicy Retain: a retained token must stay alive")
 )]
 pub struct OAuthCredentialSpec {
     /// The authorization server and how to speak to it.
@@ -61,6 +72,9 @@ pub struct OAuthCredentialSpec {
     pub source: SourceSpec,
     /// The Secret that workloads mount.
     pub target: TargetSpec,
+    /// The Secret that the operator keeps the newest refresh token in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateSpec>,
     /// Scopes to request, sent joined by spaces (RFC 6749 §3.3). None by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(

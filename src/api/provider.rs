@@ -10,6 +10,10 @@ use super::DURATION_PATTERN;
 /// An authorization server, given inline.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.revocationEndpoint) || !isURL(self.revocationEndpoint) || !isURL(self.tokenEndpoint) || (url(self.revocationEndpoint).getHost() == url(self.tokenEndpoint).getHost() && url(self.revocationEndpoint).getScheme() == url(self.tokenEndpoint).getScheme())")
+        .message("revocationEndpoint must have the scheme, host and port of tokenEndpoint: the refresh token is sent there")
+)]
 pub struct ProviderSpec {
     /// URL of the token endpoint (RFC 6749 §3.2). `https`, unless the operator runs with `--allow-http`.
     #[schemars(length(min = 1, max = 2048))]
@@ -36,6 +40,27 @@ pub struct ProviderSpec {
             .message("defaultLifetime must lie between 1s and 87600h (ten years)")
     )]
     pub default_lifetime: Option<Duration>,
+    /// For how long the authorization server accepts a refresh token again after it has replaced it (reuse window,
+    /// leeway, grace period): `0s` for a server that takes the second use for theft. Leave it out when you don't know. It
+    /// decides what happens after an answer that was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = DURATION_PATTERN))]
+    #[x_kube(
+        validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('720h')")
+            .message("reuseGrace must lie between 0s and 720h (thirty days)")
+    )]
+    pub reuse_grace: Option<Duration>,
+    /// URL of the revocation endpoint (RFC 7009), on the host of the token endpoint. With it the refresh token is revoked
+    /// when the credential is deleted together with its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(
+        validation = Rule::new("isURL(self) && (self.startsWith('https://') || self.startsWith('http://')) && url(self).getHost() != ''")
+            .message("revocationEndpoint must be an absolute URL such as https://auth.example.com/oauth2/revoke"),
+        validation = Rule::new("!self.contains('#') && !self.contains('@')")
+            .message("revocationEndpoint must have neither a fragment nor a user name")
+    )]
+    pub revocation_endpoint: Option<String>,
 }
 
 /// How the client proves who it is at the token endpoint (RFC 6749 §2.3).

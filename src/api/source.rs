@@ -8,7 +8,7 @@ use super::NAME_PATTERN;
 /// Keys of Secrets, as Kubernetes allows them.
 const KEY_PATTERN: &str = r"^[-._a-zA-Z0-9]+$";
 
-/// A Secret in the credential's own namespace. The operator only reads it.
+/// A Secret in the credential's own namespace. The operator only reads it, unless `writeBack` is true.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceSpec {
@@ -18,6 +18,10 @@ pub struct SourceSpec {
     /// Names of its keys where they differ from the defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<SourceKeys>,
+    /// Write each rotated refresh token into the key it came from, after it is safe in the state Secret. A newer one that
+    /// somebody put there is never overwritten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub write_back: bool,
 }
 
 /// Names of the source's keys.

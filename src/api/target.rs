@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::NAME_PATTERN;
+use super::{DeletionPolicy, NAME_PATTERN};
 
 /// A Secret in the credential's own namespace, written by the operator with the keys `access_token`,
 /// `token_type`, `expires_at` and `authorization`.
@@ -43,4 +43,7 @@ pub struct TargetSpec {
             .message("target.annotations has a key that is no annotation key: [prefix/]name, the name at most 63 characters of A-Z a-z 0-9 - _ .")
     )]
     pub annotations: BTreeMap<String, String>,
+    /// What becomes of the Secret when the credential is deleted.
+    #[serde(default, skip_serializing_if = "DeletionPolicy::is_default")]
+    pub deletion_policy: DeletionPolicy,
 }

@@ -1,7 +1,7 @@
 //! What every pass needs.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use kube::Client;
@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::OAuthCredential;
-use crate::lifecycle::rotation::Holder;
+use crate::clock::{Clock, since_boot};
+use crate::lifecycle::rotation::claim::{Holder, SEND_WITHIN};
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
-use crate::oauth::transport::Transport;
+use crate::oauth::transport::{SendGuard, Transport};
 
 use super::events::Events;
+use super::home::Homes;
 use super::index::{Index, Name};
 use super::journal::Journal;
 use super::notes::Notes;
@@ -33,6 +35,15 @@ pub type Queue = (Option<String>, UnboundedSender<ObjectRef<Guarded>>);
 /// The other end of a queue.
 pub type Requests = UnboundedReceiver<ObjectRef<Guarded>>;
 
+/// A time in which nobody else can have become the leader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Term {
+    /// Counts the changes of leader; 0 without leader election.
+    pub number: i64,
+    /// When it ends, in time since the machine started.
+    pub until: Duration,
+}
+
 /// What every pass needs.
 pub struct Context {
     /// The API server.
@@ -47,6 +58,10 @@ pub struct Context {
     pub index: Index,
     /// What the process remembers.
     pub notes: Notes,
+    /// Where it is.
+    pub homes: Homes,
+    /// What time it is.
+    pub clock: Clock,
     /// Events on transitions.
     pub events: Events,
     /// Counters.
@@ -60,7 +75,7 @@ pub struct Context {
     /// How many of them at once.
     pub slots: Slots,
     /// Until when token requests may be sent: as long as nobody else can have become the leader.
-    pub term: watch::Receiver<Instant>,
+    pub term: watch::Receiver<Term>,
     /// The end of all work.
     pub stopping: CancellationToken,
     /// Where passes are asked for.
@@ -103,6 +118,17 @@ impl Context {
 
     /// Whether a token request may go out now.
     pub fn may_send(&self) -> bool {
-        Instant::now() < *self.term.borrow() && !self.stopping.is_cancelled()
+        since_boot() < self.term.borrow().until && !self.stopping.is_cancelled()
+    }
+
+    /// Says, when it is asked, whether a token may still be sent that was claimed in this term at that time since boot.
+    pub fn send_guard(&self, term: i64, claimed: Duration) -> SendGuard {
+        let (now, stopping) = (self.term.clone(), self.stopping.clone());
+        Arc::new(move || {
+            let Term { number, until } = *now.borrow();
+            number == term
+                && since_boot() < until.min(claimed.saturating_add(SEND_WITHIN))
+                && !stopping.is_cancelled()
+        })
     }
 }

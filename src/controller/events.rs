@@ -39,6 +39,34 @@ impl Events {
         self.write("Warning", credential, "TokenShortLived", message);
     }
 
+    /// Says that an old seed was put back into the source, and is ignored.
+    pub fn seed_reverted(&self, credential: &OAuthCredential) {
+        let message = "the source holds an older refresh token again, perhaps by GitOps or a restore; it is ignored, and the newest one \
+                       in the state Secret is used";
+        self.write("Warning", credential, "SeedReverted", message);
+    }
+
+    /// Says that a state was written anew from memory.
+    pub fn state_restored(&self, credential: &OAuthCredential) {
+        let message = "the state Secret was deleted or set back to an older refresh token; the newest one was written again";
+        self.write("Warning", credential, "StateRestored", message);
+    }
+
+    /// Says what became of the refresh token of a deleted credential.
+    pub fn revoked(&self, credential: &OAuthCredential, failure: Option<&str>) {
+        match failure {
+            None => {
+                self.write("Normal", credential, "TokenRevoked", "the refresh token was revoked")
+            }
+            Some(why) => self.write("Warning", credential, "RevocationFailed", why),
+        }
+    }
+
+    /// Says that a rotated token could not be written into the source.
+    pub fn not_written_back(&self, credential: &OAuthCredential, why: &str) {
+        self.write("Warning", credential, "WriteBackFailed", why);
+    }
+
     fn write(&self, type_: &str, credential: &OAuthCredential, reason: &str, message: &str) {
         let now = Timestamp::now();
         let regarding = credential.object_ref(&());

@@ -3,12 +3,16 @@
 
 mod ask;
 mod attempt;
+mod look;
+mod release;
 mod spend;
+mod write_back;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use futures::FutureExt;
 use kube::Resource;
 
 use crate::api::{OAuthCredential, Reason};
@@ -18,9 +22,10 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::{self, GrantKind};
 use crate::lifecycle::schedule::{plus, to_second};
 
-use self::attempt::{End, Exchange, Trace};
+use self::attempt::{End, Exchange, Trace, Unsaved};
 use super::context::{Context, Guarded};
 use super::index::Name;
+use super::replay;
 
 /// After an exchange that did not bring a token, so that an observation that lags behind makes no hot loop.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -28,13 +33,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Starts an exchange in the background. The credential is looked at again when it ends, however it ends. False when
 /// one of a credential of the same name is still under way.
 pub fn start(context: &Arc<Context>, object: Arc<Guarded>, why: Why) -> bool {
-    let meta = object.meta();
-    let uid = meta.uid.clone().unwrap_or_default();
-    let name = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
-    if !context.notes.begin(name.clone(), &uid) {
-        return false;
-    }
-    let guard = Ending { context: Arc::clone(context), name, uid };
+    let Some(guard) = Ending::begin(context, &object) else { return false };
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
         let Ok(credential) = &object.0 else { return };
@@ -43,12 +42,26 @@ pub fn start(context: &Arc<Context>, object: Arc<Guarded>, why: Why) -> bool {
             slot = context.slots.take(&host) => slot,
             () = context.stopping.cancelled() => return,
         };
+        let unsaved = Unsaved::default();
         // Boxed, so that one that waits for its slot does not hold room for the whole exchange yet.
-        Box::pin(run(&context, credential, why)).await;
+        let running = Box::pin(run(&context, credential, why, &unsaved));
+        if AssertUnwindSafe(running).catch_unwind().await.is_err() {
+            rescue(&context, &unsaved).await;
+        }
         drop(slot);
         drop(guard);
     });
     true
+}
+
+/// Commits what an exchange that panicked had in its hands.
+async fn rescue(context: &Context, unsaved: &Unsaved) {
+    tracing::error!("an exchange panicked; what it received is committed");
+    let Some((left, slot)) = unsaved.take() else { return };
+    replay::settle(&context.secrets, &left).await;
+    if let Some(slot) = slot {
+        slot.free().await;
+    }
 }
 
 /// Whom the credential's requests go to.
@@ -58,10 +71,22 @@ fn host(credential: &OAuthCredential) -> String {
 }
 
 /// Clears the mark of an exchange, also when it panicked.
-struct Ending {
+pub(super) struct Ending {
     context: Arc<Context>,
     name: Name,
     uid: String,
+}
+
+impl Ending {
+    /// Marks an exchange as under way; nothing when there is one under this name already.
+    pub(super) fn begin(context: &Arc<Context>, object: &Guarded) -> Option<Self> {
+        let meta = object.meta();
+        let uid = meta.uid.clone().unwrap_or_default();
+        let name =
+            (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
+        let begun = context.notes.begin(name.clone(), &uid);
+        begun.then(|| Self { context: Arc::clone(context), name, uid })
+    }
 }
 
 impl Drop for Ending {
@@ -72,11 +97,17 @@ impl Drop for Ending {
     }
 }
 
-async fn run(context: &Context, credential: &OAuthCredential, why: Why) {
+async fn run(context: &Arc<Context>, credential: &OAuthCredential, why: Why, unsaved: &Unsaved) {
     let (ended, trace) = match resolve::spec(&credential.spec, context.policy) {
         Ok(spec) => {
-            let mut exchange =
-                Exchange { context, credential, spec: &spec, why, trace: Trace::default() };
+            let mut exchange = Exchange {
+                context,
+                credential,
+                spec: &spec,
+                why,
+                trace: Trace::default(),
+                unsaved,
+            };
             let ended = match spec.grant {
                 GrantKind::RefreshToken => spend::spend(&mut exchange).await,
                 GrantKind::ClientCredentials => ask::ask(&mut exchange).await,
@@ -120,7 +151,7 @@ fn note(
 ) {
     let uid = credential.metadata.uid.as_deref().unwrap_or_default();
     let generation = credential.metadata.generation.unwrap_or_default();
-    let at = Timestamp::now();
+    let at = context.clock.now();
     // A source that could not be read failed as it was last seen.
     let source_version = trace.source_version.or_else(|| context.source_version(credential));
     context.notes.update(uid, |note| {
@@ -137,6 +168,10 @@ fn note(
             Ok(End::SourceIsKnown) => note.known_source = source_version,
             Ok(End::Stale) => {}
             Ok(End::Claimed { until }) => note.not_before = Some(until),
+            // The mark in the state says so, and until when.
+            Err(problem) if problem.reason == Reason::ExchangeOutcomeUnknown => {
+                note.failure = None;
+            }
             Err(problem) => {
                 note.failure = Some(Failure::after(note.failure.as_ref(), &problem, &attempt));
             }

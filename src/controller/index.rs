@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::lifecycle::ownership;
 use crate::lifecycle::plan::SecretFacts;
-use crate::lifecycle::record::{CREDENTIAL, REFUSED_SOURCE, Record};
+use crate::lifecycle::record::{CLAIM, CREDENTIAL, HOLDS, REFUSED_AT, REFUSED_SOURCE, Record};
 use crate::lifecycle::render::TEMPLATE;
 
 /// Names of the Secrets of a credential.
@@ -47,7 +47,13 @@ pub struct Sight {
 
 /// Fed by the watches and by the operator's own writes, whose echo in the watch then changes nothing.
 #[derive(Debug, Default)]
-pub struct Index(Mutex<HashMap<String, Namespace>>);
+pub struct Index(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    namespaces: HashMap<String, Namespace>,
+    holders: Holders,
+}
 
 #[derive(Debug, Default)]
 struct Namespace {
@@ -79,7 +85,8 @@ impl Index {
         };
         let number = version_number(meta);
         let mut all = self.lock();
-        let scope = all.entry(namespace.to_owned()).or_default();
+        let Seen { namespaces, holders } = &mut *all;
+        let scope = namespaces.entry(namespace.to_owned()).or_default();
         let epoch = scope.epochs.0;
         if let Some(entry) = scope.secrets.get_mut(name) {
             entry.epoch = epoch;
@@ -92,7 +99,11 @@ impl Index {
         }
         scope.deleted.remove(name);
         let facts = Arc::new(facts(meta));
-        scope.secrets.insert(name.to_owned(), Entry { facts, number, epoch });
+        holders.add(namespace, &facts);
+        let before = scope.secrets.insert(name.to_owned(), Entry { facts, number, epoch });
+        if let Some(before) = before {
+            holders.remove(namespace, &before.facts);
+        }
         scope.concerned(namespace, name)
     }
 
@@ -103,13 +114,14 @@ impl Index {
             return Vec::new();
         };
         let mut all = self.lock();
-        let Some(scope) = all.get_mut(namespace) else {
+        let Seen { namespaces, holders } = &mut *all;
+        let Some(scope) = namespaces.get_mut(namespace) else {
             return Vec::new();
         };
         if scope.secrets.get(name).is_some_and(|entry| entry.number > version_number(meta)) {
             return Vec::new();
         }
-        scope.secrets.remove(name);
+        scope.drop_secret(namespace, name, holders);
         if scope.by_secret.contains_key(name) {
             scope.deleted.insert(name.to_owned(), version_number(meta));
         }
@@ -118,17 +130,19 @@ impl Index {
 
     /// Takes in that a Secret was not found, without waiting for the watch to say so.
     pub fn missed_secret(&self, namespace: &str, name: &str, uid: &str) {
-        if let Some(scope) = self.lock().get_mut(namespace)
+        let mut all = self.lock();
+        let Seen { namespaces, holders } = &mut *all;
+        if let Some(scope) = namespaces.get_mut(namespace)
             && scope.secrets.get(name).is_some_and(|entry| entry.facts.uid == uid)
         {
-            scope.secrets.remove(name);
+            scope.drop_secret(namespace, name, holders);
         }
     }
 
     /// Takes in a credential and returns those to look at besides: they share its present or former target.
     pub fn saw_credential(&self, namespace: &str, name: &str, references: References) -> Vec<Name> {
         let mut all = self.lock();
-        let scope = all.entry(namespace.to_owned()).or_default();
+        let scope = all.namespaces.entry(namespace.to_owned()).or_default();
         let epoch = scope.epochs.1;
         if let Some((known, seen)) = scope.credentials.get_mut(name) {
             *seen = epoch;
@@ -149,6 +163,7 @@ impl Index {
     /// Takes in that a credential is gone and returns those that shared its target.
     pub fn lost_credential(&self, namespace: &str, name: &str) -> Vec<Name> {
         self.lock()
+            .namespaces
             .get_mut(namespace)
             .map(|scope| scope.forget(namespace, name))
             .unwrap_or_default()
@@ -156,7 +171,7 @@ impl Index {
 
     /// A list of Secrets begins, in one namespace or in all.
     pub fn secrets_listing(&self, namespace: Option<&str>) {
-        self.each(namespace, |_, scope| {
+        self.each(namespace, |_, scope, _| {
             scope.epochs.0 = scope.epochs.0.saturating_add(1);
         });
     }
@@ -164,11 +179,11 @@ impl Index {
     /// A list of Secrets ended: what it did not show is gone.
     pub fn secrets_listed(&self, namespace: Option<&str>) -> Vec<Name> {
         let mut concerned = Vec::new();
-        self.each(namespace, |namespace, scope| {
+        self.each(namespace, |namespace, scope, holders| {
             let epoch = scope.epochs.0;
             let gone = scope.secrets.iter().filter(|(_, entry)| entry.epoch < epoch);
             for name in gone.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-                scope.secrets.remove(&name);
+                scope.drop_secret(namespace, &name, holders);
                 concerned.extend(scope.concerned(namespace, &name));
             }
         });
@@ -177,7 +192,7 @@ impl Index {
 
     /// A list of credentials begins.
     pub fn credentials_listing(&self, namespace: Option<&str>) {
-        self.each(namespace, |_, scope| {
+        self.each(namespace, |_, scope, _| {
             scope.epochs.1 = scope.epochs.1.saturating_add(1);
         });
     }
@@ -187,7 +202,7 @@ impl Index {
     pub fn credentials_listed(&self, namespace: Option<&str>) -> (Vec<Name>, Vec<String>) {
         let mut concerned = Vec::new();
         let mut uids = Vec::new();
-        self.each(namespace, |namespace, scope| {
+        self.each(namespace, |namespace, scope, _| {
             let epoch = scope.epochs.1;
             let gone = scope.credentials.iter().filter(|(_, (_, seen))| *seen < epoch);
             let gone = gone.map(|(name, (references, _))| (name.clone(), references.uid.clone()));
@@ -202,7 +217,7 @@ impl Index {
     /// All that concerns a credential.
     pub fn sight(&self, namespace: &str, name: &str) -> Sight {
         let all = self.lock();
-        let Some(scope) = all.get(namespace) else {
+        let Some(scope) = all.namespaces.get(namespace) else {
             return Sight::default();
         };
         let Some((references, _)) = scope.credentials.get(name) else {
@@ -220,20 +235,90 @@ impl Index {
         }
     }
 
-    fn each(&self, namespace: Option<&str>, mut act: impl FnMut(&str, &mut Namespace)) {
+    /// Every credential.
+    pub fn credentials(&self) -> Vec<Name> {
+        let all = self.lock();
+        let names = all.namespaces.iter().flat_map(|(namespace, scope)| {
+            scope.credentials.keys().map(|name| (namespace.clone(), name.clone()))
+        });
+        names.collect()
+    }
+
+    /// Another credential whose state holds a refresh token of one of these names. Where two hold it, the first by name
+    /// is the holder.
+    pub fn holder_of(&self, tokens: &[String], name: &Name) -> Option<Name> {
+        let all = self.lock();
+        let holders = tokens.iter().filter_map(|token| all.holders.0.get(token)).flatten();
+        let first = holders.min()?;
+        (first != name).then(|| first.clone())
+    }
+
+    fn each(
+        &self,
+        namespace: Option<&str>,
+        mut act: impl FnMut(&str, &mut Namespace, &mut Holders),
+    ) {
         let mut all = self.lock();
+        let Seen { namespaces, holders } = &mut *all;
         match namespace {
-            Some(namespace) => act(namespace, all.entry(namespace.to_owned()).or_default()),
-            None => all.iter_mut().for_each(|(namespace, scope)| act(namespace, scope)),
+            Some(namespace) => {
+                act(namespace, namespaces.entry(namespace.to_owned()).or_default(), holders);
+            }
+            None => {
+                for (namespace, scope) in namespaces.iter_mut() {
+                    act(namespace, scope, holders);
+                }
+            }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Namespace>> {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// The credentials whose states hold refresh tokens, by the tokens' names.
+#[derive(Debug, Default)]
+struct Holders(HashMap<String, Vec<Name>>);
+
+impl Holders {
+    fn add(&mut self, namespace: &str, facts: &SecretFacts) {
+        for (token, credential) in held_by(facts) {
+            let name = (namespace.to_owned(), credential.to_owned());
+            self.0.entry(token.to_owned()).or_default().push(name);
+        }
+    }
+
+    fn remove(&mut self, namespace: &str, facts: &SecretFacts) {
+        for (token, credential) in held_by(facts) {
+            let Some(names) = self.0.get_mut(token) else { continue };
+            let same = |name: &Name| name.0 == namespace && name.1 == credential;
+            if let Some(at) = names.iter().position(same) {
+                names.swap_remove(at);
+            }
+            if names.is_empty() {
+                self.0.remove(token);
+            }
+        }
+    }
+}
+
+/// The names of a state's tokens, the newest and the seed, with the credential.
+fn held_by(facts: &SecretFacts) -> impl Iterator<Item = (&str, &str)> {
+    let newest = facts.holds.as_deref();
+    let seed = facts.record.as_ref().and_then(|record| record.lineage.as_deref());
+    // Only states name what they hold; a target has the same lineage.
+    let tokens = newest.into_iter().chain(seed.filter(|_| newest.is_some()));
+    tokens.zip(std::iter::repeat(facts.credential.as_deref().unwrap_or_default()))
+}
+
 impl Namespace {
+    fn drop_secret(&mut self, namespace: &str, name: &str, holders: &mut Holders) {
+        if let Some(gone) = self.secrets.remove(name) {
+            holders.remove(namespace, &gone.facts);
+        }
+    }
+
     fn concerned(&self, namespace: &str, secret: &str) -> Vec<Name> {
         let names = self.by_secret.get(secret).into_iter().flatten();
         names.map(|name| (namespace.to_owned(), name.clone())).collect()
@@ -289,6 +374,9 @@ pub fn facts(meta: &ObjectMeta) -> SecretFacts {
             0
         },
         refused_source: annotation(REFUSED_SOURCE),
+        refused_at: annotation(REFUSED_AT).and_then(|time| time.parse().ok()),
+        claim: annotation(CLAIM).and_then(|claim| serde_json::from_str(&claim).ok()),
+        holds: annotation(HOLDS),
         credential,
     }
 }
@@ -340,6 +428,28 @@ mod tests {
         assert!(index.sight("n", "c").target.is_none());
         assert_eq!(index.saw_secret(&secret("t", "6")), [], "an echo from before the deletion");
         assert_eq!(index.saw_secret(&secret("t", "8")), [name("c")]);
+    }
+
+    #[test]
+    fn a_token_held_by_two_credentials_is_seen() {
+        let index = Index::default();
+        let state = |credential: &str, version: &str, holds: &str| ObjectMeta {
+            annotations: Some(BTreeMap::from([
+                (CREDENTIAL.to_owned(), credential.to_owned()),
+                (HOLDS.to_owned(), holds.to_owned()),
+            ])),
+            ..secret(&format!("{credential}-oauth-state"), version)
+        };
+        let holder = |token: &str, of: &str| index.holder_of(&[token.to_owned()], &name(of));
+        index.saw_secret(&state("a", "5", "t1"));
+        assert_eq!(holder("t1", "a"), None);
+        assert_eq!(holder("t1", "b"), Some(name("a")));
+        index.saw_secret(&state("a", "6", "t2"));
+        assert_eq!((holder("t1", "b"), holder("t2", "b")), (None, Some(name("a"))));
+        index.saw_secret(&state("b", "7", "t2"));
+        assert_eq!((holder("t2", "a"), holder("t2", "b")), (None, Some(name("a"))));
+        index.lost_secret(&state("a", "8", "t2"));
+        assert_eq!(holder("t2", "b"), None);
     }
 
     #[test]

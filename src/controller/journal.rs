@@ -1,25 +1,33 @@
 //! The journal: the raw answer of each exchange that is not committed yet, in a folder that outlives the process, such as
-//! a memory volume of the pod. A process that starts commits what it finds there.
+//! a memory volume of the pod. A process that starts deals with what it finds there before it does anything else.
+//!
+//! One file for each exchange: a line that says what is spent, a line once it is being sent, a line about the answer, and
+//! the answer's bytes as they came.
 
-use std::io;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
-use tokio::fs;
-use tokio::io::AsyncWriteExt;
+use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
-use crate::lifecycle::rotation::{self, Spent};
-use crate::oauth::response::{RawResponse, parse};
+use crate::lifecycle::record::Owners;
+use crate::lifecycle::rotation::commit::Spent;
+use crate::oauth::response::{Ending, RawResponse};
 use crate::oauth::secret::RefreshToken;
+use crate::oauth::transport::MAX_BODY_BYTES;
 
-use super::secrets::Secrets;
-use super::state::{self, Owner, Place, State};
+use super::state::Place;
+
+/// Room for the line about the answer.
+const ANSWER_LINE: u64 = 1024;
+const EXTENSION: &str = "journal";
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -27,191 +35,380 @@ pub struct Journal {
     folder: PathBuf,
 }
 
-/// A place for one answer, made before the request is sent so that a full disk is known in time.
+/// A place for one answer, made before the token is sent so that a full disk is known in time. Locked, so that another
+/// process leaves it alone.
+#[derive(Clone, Debug)]
 pub struct Slot {
     path: PathBuf,
+    file: Arc<File>,
 }
 
-/// An answer with what is needed to commit it.
+/// What is spent: all that is needed to commit the answer.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    namespace: String,
-    state: String,
-    credential: String,
-    owner: Option<OwnerReference>,
-    exchange: String,
+    /// Namespace of the state.
+    pub namespace: String,
+    /// Name of the state Secret.
+    pub state: String,
+    /// Name of the credential.
+    pub credential: String,
+    /// Id of the exchange, as in its claim.
+    pub exchange: String,
     base_generation: i64,
+    floor: i64,
     seed: String,
     token: String,
     new_lineage: bool,
     salt: String,
     request: String,
+    endpoint: String,
     client: String,
     source_version: String,
-    sent_at: Timestamp,
-    received_at: Timestamp,
+    owners: Owners,
+    write_back: bool,
     default_lifetime_seconds: Option<u64>,
+}
+
+/// An exchange as an earlier process left it.
+pub struct Left {
+    /// What was spent.
+    pub entry: Entry,
+    /// When the token was sent, if it was.
+    pub sent_at: Option<Timestamp>,
+    /// The answer, as far as it was written.
+    pub answer: Option<RawResponse>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent {
+    sent_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
     status: u16,
-    body: String,
+    received_at: Timestamp,
+    whole: bool,
+    bytes: usize,
 }
 
 impl Entry {
     /// Gathers an entry.
     pub fn new(
         place: &Place,
-        owner: &Owner,
         exchange: &str,
         spent: &Spent,
-        raw: &RawResponse,
-        sent_at: Timestamp,
         default_lifetime: Option<Duration>,
     ) -> Self {
         Self {
             namespace: place.namespace.clone(),
             state: place.name.clone(),
-            credential: owner.credential.clone(),
-            owner: owner.reference.clone(),
+            credential: place.credential.clone(),
             exchange: exchange.to_owned(),
             base_generation: spent.base_generation,
+            floor: spent.floor,
             seed: spent.seed.expose().to_owned(),
             token: spent.token.expose().to_owned(),
             new_lineage: spent.new_lineage,
             salt: spent.salt.clone(),
             request: spent.request.clone(),
+            endpoint: spent.endpoint.clone(),
             client: spent.client.clone(),
             source_version: spent.source_version.clone(),
-            sent_at,
-            received_at: raw.received_at,
+            owners: spent.owners.clone(),
+            write_back: spent.write_back,
             default_lifetime_seconds: default_lifetime.map(|lifetime| lifetime.as_secs()),
-            status: raw.status,
-            body: BASE64.encode(raw.body.as_slice()),
         }
     }
 
-    fn raw(&self) -> Option<RawResponse> {
-        let body = Zeroizing::new(BASE64.decode(&self.body).ok()?);
-        Some(RawResponse {
-            status: self.status,
-            retry_after: None,
-            received_at: self.received_at,
-            body,
-        })
+    /// Where its state is.
+    pub fn place(&self) -> Place {
+        Place {
+            namespace: self.namespace.clone(),
+            name: self.state.clone(),
+            credential: self.credential.clone(),
+        }
     }
 
-    /// Whether the state still lacks this answer: its exchange is the one that is claimed, or nobody committed since.
-    fn is_wanted(&self, stored: &State) -> bool {
-        let claimed = stored.claim.as_ref().is_some_and(|claim| claim.exchange == self.exchange);
-        claimed || stored.generation() <= self.base_generation
-    }
-
-    fn spent(&self) -> Spent {
+    /// What was spent.
+    pub fn spent(&self) -> Spent {
         Spent {
             seed: RefreshToken::new(self.seed.as_str()),
             token: RefreshToken::new(self.token.as_str()),
             new_lineage: self.new_lineage,
             salt: self.salt.clone(),
             base_generation: self.base_generation,
+            floor: self.floor,
             request: self.request.clone(),
+            endpoint: self.endpoint.clone(),
             client: self.client.clone(),
             source_version: self.source_version.clone(),
+            owners: self.owners.clone(),
+            write_back: self.write_back,
         }
+    }
+
+    /// Lifetime of an access token whose response has none.
+    pub fn default_lifetime(&self) -> Option<Duration> {
+        self.default_lifetime_seconds.map(Duration::from_secs)
     }
 }
 
 impl Journal {
-    /// Opens the folder, making it if it is not there.
+    /// Opens the folder, making it if it is not there, for this user alone.
     ///
     /// # Errors
-    /// When it can't be made or written.
-    pub async fn in_folder(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder).await?;
+    /// When it can't be made.
+    pub fn in_folder(folder: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Makes a place for one answer and proves that it can be written.
+    /// Makes a place for one answer, with room for the largest.
     ///
     /// # Errors
-    /// When it can't.
-    pub async fn open(&self, exchange: &str) -> io::Result<Slot> {
-        let path = self.folder.join(format!("{exchange}.json"));
-        let file =
-            fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).await?;
-        file.sync_all().await?;
-        fs::File::open(&self.folder).await?.sync_all().await?;
-        Ok(Slot { path })
+    /// When it can't; then nothing may be sent.
+    pub async fn reserve(&self, entry: &Entry) -> io::Result<Slot> {
+        let path = self.folder.join(format!("{}.{EXTENSION}", entry.exchange));
+        let folder = self.folder.clone();
+        let line = line(entry)?;
+        blocking(move || {
+            let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path)?;
+            let slot = Slot { path, file: Arc::new(file) };
+            let prepared = slot.prepare(&line).and_then(|()| File::open(folder)?.sync_all());
+            if prepared.is_err() {
+                slot.remove();
+            }
+            prepared.map(|()| slot)
+        })
+        .await
     }
 
-    /// Commits what an earlier process of this pod left. Ends only when every answer is committed or proved useless.
+    /// What earlier processes left, with the places to be given up. A file that can't be understood is left where it is.
     ///
     /// # Errors
     /// When the folder can't be read.
-    pub async fn replay(&self, secrets: &Secrets) -> io::Result<()> {
-        let mut files = fs::read_dir(&self.folder).await?;
-        while let Some(file) = files.next_entry().await? {
-            let path = file.path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let slot = Slot { path };
-            let text = Zeroizing::new(fs::read(&slot.path).await?);
-            match serde_json::from_slice::<Entry>(&text) {
-                Ok(entry) => {
-                    replay(secrets, &entry).await;
-                    slot.discard().await;
-                }
-                // Nothing was received, or not all of it was written: the claim in the state tells the rest.
-                Err(_) if text.is_empty() => slot.discard().await,
-                Err(error) => {
-                    tracing::error!(file = %slot.path.display(), line = error.line(), "journal entry can't be read; it is left where it is");
+    pub async fn left(&self) -> io::Result<Vec<(Left, Slot)>> {
+        let folder = self.folder.clone();
+        blocking(move || {
+            let mut left = Vec::new();
+            for file in std::fs::read_dir(folder)? {
+                let path = file?.path();
+                if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                    left.extend(read(path)?);
                 }
             }
-        }
-        Ok(())
+            Ok(left)
+        })
+        .await
     }
 }
 
-async fn replay(secrets: &Secrets, entry: &Entry) {
-    let place = Place { namespace: entry.namespace.clone(), name: entry.state.clone() };
-    let Some(Ok(set)) = entry.raw().map(|raw| parse(&raw, true)) else {
-        return;
-    };
-    let stored = state::read_for_replay(secrets, &place).await;
-    if !entry.is_wanted(&stored) {
-        tracing::info!(
-            namespace = place.namespace,
-            state = place.name,
-            "journaled answer was committed already"
-        );
-        return;
+/// Reads one file; nothing when another process is at it, or when it is no journal entry.
+fn read(path: PathBuf) -> io::Result<Option<(Left, Slot)>> {
+    let file = OpenOptions::new().append(true).open(&path)?;
+    if file.try_lock().is_err() {
+        tracing::warn!(file = %path.display(), "journal entry belongs to a process that runs; left alone");
+        return Ok(None);
     }
-    let lifespan = rotation::lifespan(
-        &set,
-        entry.sent_at,
-        entry.default_lifetime_seconds.map(Duration::from_secs),
-    );
-    let record = rotation::commit(stored.record.as_ref(), &entry.spent(), &set, lifespan);
-    let owner = Owner { credential: entry.credential.clone(), reference: entry.owner.clone() };
-    state::commit(secrets, &place, &owner, stored, &record).await;
-    tracing::info!(namespace = place.namespace, state = place.name, "journaled answer committed");
+    let bytes = Zeroizing::new(std::fs::read(&path)?);
+    let slot = Slot { path, file: Arc::new(file) };
+    if bytes.is_empty() {
+        // Its process ended before it had written what it was about to spend.
+        slot.remove();
+        return Ok(None);
+    }
+    let Some(left) = understand(&bytes) else {
+        tracing::error!(file = %slot.path.display(), "journal entry can't be read; it is left where it is");
+        return Ok(None);
+    };
+    Ok(Some((left, slot)))
+}
+
+/// Reads the bytes of a file; of one that was cut short as much as is there.
+fn understand(bytes: &[u8]) -> Option<Left> {
+    let (entry, rest) = take_line::<Entry>(bytes)?;
+    let Some((sent, rest)) = take_line::<Sent>(rest) else {
+        return Some(Left { entry, sent_at: None, answer: None });
+    };
+    let answer = take_line::<Answer>(rest).map(|(answer, rest)| {
+        let body = rest.get(..answer.bytes).unwrap_or(rest);
+        let whole = answer.whole && body.len() == answer.bytes;
+        RawResponse {
+            status: answer.status,
+            retry_after: None,
+            received_at: answer.received_at,
+            ending: if whole { Ending::Whole } else { Ending::BrokenOff },
+            body: Zeroizing::new(body.to_vec()),
+        }
+    });
+    Some(Left { entry, sent_at: Some(sent.sent_at), answer })
+}
+
+fn take_line<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Option<(T, &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (line, rest) = bytes.split_at_checked(end)?;
+    Some((serde_json::from_slice(line).ok()?, rest.get(1..)?))
+}
+
+fn line(value: &impl Serialize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut line = Zeroizing::new(serde_json::to_vec(value)?);
+    line.push(b'\n');
+    Ok(line)
 }
 
 impl Slot {
+    fn prepare(&self, line: &[u8]) -> io::Result<()> {
+        self.file.try_lock().map_err(io::Error::from)?;
+        (&*self.file).write_all(line)?;
+        let room = ANSWER_LINE
+            .saturating_add(u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX))
+            .saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
+        match fallocate(&*self.file, FallocateFlags::KEEP_SIZE, 0, room) {
+            // A file system that can't promise room: then the write itself must do.
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.file.sync_all()
+    }
+
+    /// Notes that the token is about to be sent.
+    ///
+    /// # Errors
+    /// When it can't be written; then nothing may be sent.
+    pub async fn sending(&self, sent_at: Timestamp) -> io::Result<()> {
+        self.append(line(&Sent { sent_at })).await
+    }
+
     /// Writes the answer through to the disk.
     ///
     /// # Errors
     /// When it can't be written.
-    pub async fn write(&self, entry: &Entry) -> io::Result<()> {
-        let text = Zeroizing::new(serde_json::to_vec(entry)?);
-        let mut file = fs::OpenOptions::new().write(true).truncate(true).open(&self.path).await?;
-        file.write_all(&text).await?;
-        file.sync_all().await
+    pub async fn write(&self, raw: &RawResponse) -> io::Result<()> {
+        let answer = Answer {
+            status: raw.status,
+            received_at: raw.received_at,
+            whole: raw.ending == Ending::Whole,
+            bytes: raw.body.len(),
+        };
+        let text = line(&answer).map(|mut line| {
+            line.extend_from_slice(&raw.body);
+            line
+        });
+        self.append(text).await
     }
 
-    /// Removes the answer, once it is in the state.
-    pub async fn discard(self) {
-        if let Err(error) = fs::remove_file(&self.path).await {
+    async fn append(&self, text: io::Result<Zeroizing<Vec<u8>>>) -> io::Result<()> {
+        let (file, text) = (Arc::clone(&self.file), text?);
+        blocking(move || {
+            (&*file).write_all(&text)?;
+            file.sync_data()
+        })
+        .await
+    }
+
+    /// Gives the place up, once the answer is in the state or needed no more.
+    pub async fn free(&self) {
+        // A failed removal is said in the log; at the next start the entry is found to be of no use.
+        let _ = blocking({
+            let slot = self.clone();
+            move || {
+                slot.remove();
+                Ok(())
+            }
+        })
+        .await;
+    }
+
+    fn remove(&self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(file = %self.path.display(), %error, "journal entry not removed");
         }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        let spent = Spent {
+            seed: RefreshToken::new("s"),
+            token: RefreshToken::new("t"),
+            new_lineage: false,
+            salt: "salt".into(),
+            base_generation: 3,
+            floor: 3,
+            request: "q".into(),
+            endpoint: "https://as.example".into(),
+            client: "c".into(),
+            source_version: "7".into(),
+            owners: Owners::default(),
+            write_back: false,
+        };
+        let place =
+            Place { namespace: "n".into(), name: "c-oauth-state".into(), credential: "c".into() };
+        Entry::new(&place, "x", &spent, None)
+    }
+
+    fn file(answer: bool) -> Vec<u8> {
+        let mut bytes = line(&entry()).unwrap().to_vec();
+        bytes.extend(line(&Sent { sent_at: Timestamp::UNIX_EPOCH }).unwrap().iter());
+        if answer {
+            let answer =
+                Answer { status: 200, received_at: Timestamp::UNIX_EPOCH, whole: true, bytes: 24 };
+            bytes.extend(line(&answer).unwrap().iter());
+            bytes.extend(br#"{"refresh_token":"abcd"}"#);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_file_tells_how_far_its_exchange_came() {
+        let only_entry = line(&entry()).unwrap();
+        let left = understand(&only_entry).unwrap();
+        assert!(left.sent_at.is_none() && left.answer.is_none());
+        let left = understand(&file(false)).unwrap();
+        assert!(left.sent_at.is_some() && left.answer.is_none());
+        let left = understand(&file(true)).unwrap();
+        assert_eq!(left.answer.unwrap().ending, Ending::Whole);
+        assert_eq!(left.entry.spent().token.expose(), "t");
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_is_never_taken_for_a_whole_answer() {
+        let whole = file(true);
+        let entry_ends = line(&entry()).unwrap().len();
+        for cut in 0..whole.len() {
+            let left = understand(&whole[..cut]);
+            assert_eq!(left.is_some(), cut >= entry_ends, "{cut}");
+            let answer = left.and_then(|left| left.answer);
+            assert!(answer.is_none_or(|answer| answer.ending == Ending::BrokenOff), "{cut}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_found_by_the_next_process_and_not_while_this_one_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::in_folder(folder.path()).unwrap();
+        let slot = journal.reserve(&entry()).await.unwrap();
+        assert!(journal.left().await.unwrap().is_empty(), "it is locked");
+        assert!(journal.reserve(&entry()).await.is_err(), "the place is taken");
+        slot.sending(Timestamp::UNIX_EPOCH).await.unwrap();
+        drop(slot);
+        let mut left = journal.left().await.unwrap();
+        let (left, slot) = left.pop().unwrap();
+        assert!(left.sent_at.is_some());
+        slot.free().await;
+        assert!(journal.left().await.unwrap().is_empty());
     }
 }

@@ -2,13 +2,14 @@
 //! status and the Secrets, at the price of a look more.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
 use crate::api::credential::OAuthCredentialStatus;
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::Failure;
+use crate::lifecycle::record::StateRecord;
 
 use super::index::Name;
 
@@ -35,6 +36,32 @@ pub struct Note {
     pub reason: Option<Reason>,
     /// What was said of an object that can't be read.
     pub unreadable: Option<String>,
+    /// The newest record of the state that this process wrote or read.
+    pub newest: Option<Arc<StateRecord>>,
+    /// An exchange of this process whose claim means nothing, though it may still stand in the state.
+    pub dismissed: Option<String>,
+    /// The last claim of another process, and when it was first seen.
+    pub claim_seen: Option<(String, Timestamp)>,
+}
+
+impl Note {
+    /// Keeps a record if it is newer than what is known.
+    pub fn keep_newest(&mut self, record: &StateRecord) {
+        if self.newest.as_ref().is_none_or(|newest| newest.generation < record.generation) {
+            self.newest = Some(Arc::new(record.clone()));
+        }
+    }
+
+    /// When a claim was first seen; now, if it is new.
+    pub fn first_seen(&mut self, exchange: &str, now: Timestamp) -> Timestamp {
+        match &self.claim_seen {
+            Some((seen, at)) if seen == exchange => *at,
+            _ => {
+                self.claim_seen = Some((exchange.to_owned(), now));
+                now
+            }
+        }
+    }
 }
 
 /// Notes by UID.
@@ -44,6 +71,8 @@ pub struct Notes {
     /// Credentials with an exchange under way, by name: one that was made anew must not spend the token of its
     /// predecessor while that is being spent.
     under_way: Mutex<HashSet<Name>>,
+    /// The refresh tokens that are being spent, by name, and by which credential.
+    spending: Mutex<HashMap<String, Name>>,
 }
 
 impl Notes {
@@ -72,6 +101,17 @@ impl Notes {
         self.lock().entry(uid.to_owned()).or_default().unreadable = Some(message.to_owned());
     }
 
+    /// Keeps others from spending tokens of these names; else gives the credential that spends one of them.
+    pub fn spend(&self, tokens: &[String], name: &Name) -> Option<Name> {
+        let mut spending = self.spending.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = tokens.iter().filter_map(|token| spending.get(token)).find(|by| *by != name);
+        if let Some(other) = other {
+            return Some(other.clone());
+        }
+        spending.extend(tokens.iter().map(|token| (token.clone(), name.clone())));
+        None
+    }
+
     /// Marks an exchange as under way; false when there is one under this name already.
     pub fn begin(&self, name: Name, uid: &str) -> bool {
         let begun = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
@@ -83,6 +123,7 @@ impl Notes {
 
     /// Takes the mark away.
     pub fn end(&self, name: &Name, uid: &str) {
+        self.spending.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, by| by != name);
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         self.update(uid, |note| note.in_flight = false);
     }

@@ -1,11 +1,16 @@
 //! Puts together what a plan depends on, from the watches and the notes. Reads nothing from the API server.
 
-use crate::api::OAuthCredential;
+use jiff::Timestamp;
+use kube::api::ObjectMeta;
+
+use crate::api::{OAuthCredential, RETRY};
 use crate::lifecycle::plan::World;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::Resolved;
+use crate::lifecycle::rotation::claim::{Claim, Standing};
 
 use super::context::Context;
+use super::holder;
 use super::index::Sight;
 use super::notes::Note;
 
@@ -14,6 +19,12 @@ pub struct Observation {
     sight: Sight,
     /// What the process remembers of it.
     pub note: Note,
+    claim_standing: Option<Standing>,
+}
+
+/// When the user asked for one more try, if the annotation holds a time.
+pub fn asked_at(meta: &ObjectMeta) -> Option<Timestamp> {
+    meta.annotations.as_ref()?.get(RETRY)?.parse().ok()
 }
 
 /// Looks.
@@ -21,7 +32,25 @@ pub fn observe(context: &Context, credential: &OAuthCredential) -> Observation {
     let meta = &credential.metadata;
     let (namespace, name) =
         (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
-    Observation { sight: context.index.sight(namespace, name), note: context.notes.of(credential) }
+    let sight = context.index.sight(namespace, name);
+    let note = context.notes.of(credential);
+    let claim = sight.state.as_ref().and_then(|state| state.claim.as_deref());
+    let claim_standing = claim
+        .filter(|claim| note.dismissed.as_ref() != Some(&claim.exchange))
+        .map(|claim| known_standing(context, meta, claim));
+    Observation { sight, note, claim_standing }
+}
+
+/// What is known of the holder of a claim without asking anybody.
+fn known_standing(context: &Context, meta: &ObjectMeta, claim: &Claim) -> Standing {
+    let now = context.clock.now();
+    let mut first_seen = now;
+    let uid = meta.uid.as_deref().unwrap_or_default();
+    context.notes.update(uid, |note| first_seen = note.first_seen(&claim.exchange, now));
+    if claim.over {
+        return Standing::Dead;
+    }
+    holder::standing(claim, &context.holder, first_seen)
 }
 
 impl Observation {
@@ -48,6 +77,9 @@ impl Observation {
             not_before: self.note.not_before,
             known_source: self.note.known_source.as_deref(),
             known_target: self.note.known_target.as_deref(),
+            claim_standing: self.claim_standing,
+            newest_generation: self.note.newest.as_ref().map(|newest| newest.generation),
+            asked_at: asked_at(meta),
         }
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action as Requeue;
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::api::condition::{READY, STALLED};
@@ -24,7 +24,8 @@ use crate::lifecycle::status::{finding, merge_patch, status};
 use super::context::{Context, Guarded};
 use super::observe::observe;
 use super::secrets::{API_TIMEOUT, WriteError, brief};
-use super::{exchange, state, target};
+use super::state::Place;
+use super::{exchange, finalize, state, target};
 
 /// How often the target may be written in one pass before the pass is left to the next one.
 const RENDERS: u32 = 2;
@@ -44,16 +45,22 @@ pub enum Error {
 /// # Errors
 /// When the status can't be written; everything else is a finding.
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Requeue, Error> {
+    if object.meta().deletion_timestamp.is_some() {
+        let waits =
+            finalize::is_due(object.meta()) && !finalize::start(&context, Arc::clone(&object));
+        return Ok(if waits {
+            Requeue::requeue(SAY_PENDING_AFTER)
+        } else {
+            Requeue::await_change()
+        });
+    }
     let credential = match &object.0 {
         Ok(credential) => credential,
         Err(invalid) => return report_unreadable(&context, invalid).await,
     };
-    if credential.metadata.deletion_timestamp.is_some() {
-        return Ok(Requeue::await_change());
-    }
     let resolved = resolve::spec(&credential.spec, context.policy);
     for _ in 0..RENDERS {
-        let now = Timestamp::now();
+        let now = context.clock.now();
         let observation = observe(&context, credential);
         let world = observation.world(credential, resolved.as_ref());
         let plan = plan::plan(&world, now);
@@ -101,7 +108,7 @@ async fn render(context: &Context, credential: &OAuthCredential, world: &World<'
                 uid: world.uid,
                 generation: world.generation,
                 source_version: world.source.map(|source| source.version.as_str()),
-                at: Timestamp::now(),
+                at: context.clock.now(),
             };
             note.failure = Some(Failure::after(note.failure.as_ref(), &problem, &attempt));
         }
@@ -113,15 +120,17 @@ async fn render_state(
     credential: &OAuthCredential,
     world: &World<'_>,
 ) -> Result<(), Problem> {
-    let Some(stored) = state::read(context, credential).await? else { return Ok(()) };
-    let Some(record) = stored.record.clone() else {
-        let message =
-            "the state Secret has no record any more, though its annotations speak of one";
-        return Err(Problem::new(Reason::StateInvalid, message.to_owned()));
-    };
+    let place = Place::of(credential);
+    let stored = state::read(&context.secrets, &place).await?;
+    let Some(record) = stored.record.clone() else { return Ok(()) };
     let header = record.header();
     if world.state.and_then(|state| state.record.as_ref()) != Some(&header) {
-        state::mend(context, credential, &stored, &record).await;
+        match state::mend(&context.secrets, &place, &stored, &record).await {
+            Ok(meta) => context.wake_others(context.index.saw_secret(&meta), credential),
+            Err(error) => {
+                tracing::warn!(namespace = place.namespace, state = place.name, %error, "annotations not mended");
+            }
+        }
     }
     let tokens = Tokens::from_state(&record);
     match target::write(context, credential, world.target, &tokens, &header).await {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::Value;
 
@@ -91,8 +91,28 @@ impl Secrets {
     /// # Errors
     /// [`WriteError::Conflict`] when it exists.
     pub async fn create(&self, namespace: &str, secret: &Secret) -> Result<ObjectMeta, WriteError> {
-        let params =
-            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        self.create_or_try(namespace, secret, false).await
+    }
+
+    /// Has the API server judge a creation, and writes nothing.
+    ///
+    /// # Errors
+    /// As [`Secrets::create`].
+    pub async fn try_create(
+        &self,
+        namespace: &str,
+        secret: &Secret,
+    ) -> Result<ObjectMeta, WriteError> {
+        self.create_or_try(namespace, secret, true).await
+    }
+
+    async fn create_or_try(
+        &self,
+        namespace: &str,
+        secret: &Secret,
+        dry_run: bool,
+    ) -> Result<ObjectMeta, WriteError> {
+        let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
         let created = bounded(self.api(namespace).create(&params, secret)).await?;
         Ok(created.metadata)
     }
@@ -107,12 +127,51 @@ impl Secrets {
         name: &str,
         patch: &Value,
     ) -> Result<ObjectMeta, WriteError> {
-        let params =
-            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        self.patch_or_try(namespace, name, patch, false).await
+    }
+
+    /// Has the API server judge a patch, and writes nothing.
+    ///
+    /// # Errors
+    /// As [`Secrets::patch`].
+    pub async fn try_patch(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<ObjectMeta, WriteError> {
+        self.patch_or_try(namespace, name, patch, true).await
+    }
+
+    async fn patch_or_try(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+        dry_run: bool,
+    ) -> Result<ObjectMeta, WriteError> {
+        let params = PatchParams {
+            dry_run,
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         let patched =
             bounded(self.api(namespace).patch_metadata(name, &params, &Patch::Merge(patch)))
                 .await?;
         Ok(patched.metadata)
+    }
+
+    /// Deletes a Secret, if it is still that one. One that is gone is as good.
+    ///
+    /// # Errors
+    /// Whatever kept it from being deleted.
+    pub async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<(), WriteError> {
+        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match bounded(self.api(namespace).delete(name, &params)).await {
+            Ok(_) | Err(WriteError::NotFound | WriteError::NamespaceGone) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn api(&self, namespace: &str) -> Api<Secret> {

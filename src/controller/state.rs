@@ -1,7 +1,6 @@
-//! Reads and writes of the state Secret: the record, and the claim while a token is being spent.
+//! Reads and writes of the state Secret: the record, the claim while a token is being spent, and the mark of a dead lineage.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -12,21 +11,25 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::record::{CREDENTIAL, REFUSED_SOURCE, StateRecord};
+use crate::lifecycle::record::{
+    self, CREDENTIAL, HOLDS, REFUSED_AT, REFUSED_SOURCE, StateRecord, lineage_of,
+};
 use crate::lifecycle::render::MANAGED_BY;
-use crate::lifecycle::rotation::{Claim, RefusedSeed, may_commit};
+use crate::lifecycle::rotation::choice::RefusedSeed;
+use crate::lifecycle::rotation::claim::Claim;
+use crate::oauth::secret::RefreshToken;
 
-use super::context::Context;
 use super::secrets::{Secrets, WriteError};
-use super::target::{belongs_to, owner};
 
 /// The type of state Secrets.
 pub const STATE_TYPE: &str = "oauth-keeper.dev/state";
 const RECORD: &str = "record";
 const CLAIM: &str = "claim";
 const REFUSED: &str = "refused";
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(5);
+/// Held while a token is spent, so that the answer is sure to find room.
+const PAD: &str = "pad";
+/// The least room for an answer.
+const LEAST_PAD: usize = 4096;
 
 /// Name of the state Secret of a credential.
 pub fn name(credential: &str) -> String {
@@ -40,21 +43,52 @@ pub struct State {
     version: String,
     /// The record, unless no exchange was ever committed.
     pub record: Option<StateRecord>,
-    /// The claim, while a token is being spent.
+    /// The claim, while a token is being spent or nobody knows what came of it.
     pub claim: Option<Claim>,
     /// The seed whose lineage is dead, if one is.
     pub refused: Option<RefusedSeed>,
+    /// Generation of a record that can't be read whole.
+    unreadable_generation: i64,
 }
 
 impl State {
-    /// Whether a record is in it already: written by us, with a reply that was lost.
-    fn holds(&self, record: &StateRecord) -> bool {
-        self.record.as_ref().is_some_and(|stored| encode(stored) == encode(record))
+    /// Its UID; empty when there is no such Secret.
+    pub fn uid(&self) -> &str {
+        &self.uid
     }
 
-    /// The generation that a result must still find.
+    /// Whether there is such a Secret.
+    pub fn exists(&self) -> bool {
+        !self.uid.is_empty()
+    }
+
+    /// The generation of the record; 0 without one.
     pub fn generation(&self) -> i64 {
-        self.record.as_ref().map_or(0, |record| record.generation)
+        self.record.as_ref().map_or(self.unreadable_generation, |record| record.generation)
+    }
+
+    /// Whether the claim is that of this exchange.
+    pub fn is_claimed_by(&self, exchange: &str) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.exchange == exchange)
+    }
+
+    /// One that can't be: there is no place for it any more.
+    pub fn gone() -> Self {
+        Self { unreadable_generation: i64::MAX, ..Self::default() }
+    }
+
+    /// Whether there is no place for it any more.
+    pub fn is_gone(&self) -> bool {
+        self.unreadable_generation == i64::MAX
+    }
+
+    /// After a write.
+    fn at(meta: &ObjectMeta) -> Self {
+        Self {
+            uid: meta.uid.clone().unwrap_or_default(),
+            version: meta.resource_version.clone().unwrap_or_default(),
+            ..Self::default()
+        }
     }
 }
 
@@ -65,39 +99,47 @@ pub struct Place {
     pub namespace: String,
     /// Name of the state Secret.
     pub name: String,
+    /// Name of the credential.
+    pub credential: String,
 }
 
 impl Place {
     /// Of a credential.
     pub fn of(credential: &OAuthCredential) -> Self {
+        let credential_name = credential.metadata.name.clone().unwrap_or_default();
         Self {
             namespace: credential.metadata.namespace.clone().unwrap_or_default(),
-            name: name(credential.metadata.name.as_deref().unwrap_or_default()),
+            name: name(&credential_name),
+            credential: credential_name,
         }
     }
 }
 
-/// Reads the state live; `None` when there is none.
+/// Reads the state live; one without UID when there is none.
 ///
 /// # Errors
-/// `StateInvalid` when it is not a state of this credential or can't be read, `StateNotWritable` when the API server fails.
-pub async fn read(
-    context: &Context,
-    credential: &OAuthCredential,
-) -> Result<Option<State>, Problem> {
-    let place = Place::of(credential);
-    let secret = context.secrets.get(&place.namespace, &place.name).await;
-    let Some(secret) = secret.map_err(|error| unwritable(&place, &error))? else {
-        return Ok(None);
+/// `StateInvalid` when it is not a state of this credential, is immutable or can't be read, `StateNotWritable` when the
+/// API server fails.
+pub async fn read(secrets: &Secrets, place: &Place) -> Result<State, Problem> {
+    let invalid = |what: &str| {
+        Problem::new(Reason::StateInvalid, format!("the Secret {} {what}", place.name))
     };
-    if secret.type_.as_deref() != Some(STATE_TYPE) || !belongs_to(&secret.metadata, credential) {
-        let message = format!(
-            "the Secret {} is not a state that oauth-keeper made for this credential",
-            place.name
-        );
-        return Err(Problem::new(Reason::StateInvalid, message));
+    let secret = secrets.get(&place.namespace, &place.name).await;
+    let Some(secret) = secret.map_err(|error| unwritable(place, &error))? else {
+        return Ok(State::default());
+    };
+    let annotations = secret.metadata.annotations.as_ref();
+    let owner = annotations.and_then(|annotations| annotations.get(CREDENTIAL));
+    if secret.type_.as_deref() != Some(STATE_TYPE) || owner != Some(&place.credential) {
+        return Err(invalid("is not a state that oauth-keeper made for this credential"));
     }
-    parse(&secret, &place).map(Some)
+    if secret.immutable == Some(true) {
+        return Err(invalid("is immutable, so that no new refresh token could be kept in it"));
+    }
+    if secret.metadata.deletion_timestamp.is_some() {
+        return Err(invalid("is being deleted"));
+    }
+    parse(&secret, place)
 }
 
 fn parse(secret: &Secret, place: &Place) -> Result<State, Problem> {
@@ -106,13 +148,19 @@ fn parse(secret: &Secret, place: &Place) -> Result<State, Problem> {
     let record = value(RECORD).map(|bytes| StateRecord::parse(bytes, &place.name)).transpose()?;
     let claim = mark(value(CLAIM), CLAIM, place)?;
     let refused = mark(value(REFUSED), REFUSED, place)?;
-    Ok(State {
-        uid: secret.metadata.uid.clone().unwrap_or_default(),
-        version: secret.metadata.resource_version.clone().unwrap_or_default(),
-        record,
-        claim,
-        refused,
-    })
+    let was_written = secret
+        .metadata
+        .annotations
+        .as_ref()
+        .is_some_and(|annotations| annotations.contains_key(record::REVISION));
+    if record.is_none() && was_written {
+        let message = format!(
+            "the state Secret {} has no record any more, though its annotations speak of one",
+            place.name
+        );
+        return Err(Problem::new(Reason::StateInvalid, message));
+    }
+    Ok(State { record, claim, refused, ..State::at(&secret.metadata) })
 }
 
 /// Reads what stands beside the record.
@@ -127,65 +175,98 @@ fn mark<T: DeserializeOwned>(
     })
 }
 
-/// Writes the claim, if the state is still as it was read. Returns the state as it is now.
+/// Writes the claim, if the state is still as it was read. Returns the state as it is now, and its metadata.
 ///
 /// # Errors
 /// Whatever kept it from being written; nothing must be sent then.
 pub async fn claim(
-    context: &Context,
-    credential: &OAuthCredential,
-    read: Option<&State>,
+    secrets: &Secrets,
+    place: &Place,
+    read: &State,
     claim: Claim,
-) -> Result<State, WriteError> {
-    let place = Place::of(credential);
-    let meta = match read {
-        None => {
-            let secret = new_secret(
-                &Owner::of(credential),
-                &place.name,
-                BTreeMap::from([(CLAIM, encode(&claim))]),
-            );
-            context.secrets.create(&place.namespace, &secret).await?
-        }
-        Some(read) => {
-            let patch = json!({"metadata": metadata(read, &Owner::of(credential), &Map::new()), "data": {CLAIM: encode(&claim)}});
-            context.secrets.patch(&place.namespace, &place.name, &patch).await?
-        }
-    };
-    context.wake_others(context.index.saw_secret(&meta), credential);
-    Ok(State {
-        record: read.and_then(|read| read.record.clone()),
-        refused: read.and_then(|read| read.refused.clone()),
+    token: &RefreshToken,
+) -> Result<(State, ObjectMeta), WriteError> {
+    let annotations = Map::from_iter([
+        (record::CLAIM.to_owned(), json!(text(&claim))),
+        (HOLDS.to_owned(), json!(lineage_of(token))),
+    ]);
+    let data = Map::from_iter([
+        (CLAIM.to_owned(), json!(encode(&claim))),
+        (PAD.to_owned(), json!(pad(read.record.as_ref(), token))),
+    ]);
+    let meta = write(secrets, place, read, annotations, data).await?;
+    let state = State {
+        record: read.record.clone(),
+        refused: read.refused.clone(),
         claim: Some(claim),
         ..State::at(&meta)
-    })
+    };
+    Ok((state, meta))
+}
+
+/// Twice what the present tokens take, and never little.
+fn pad(record: Option<&StateRecord>, token: &RefreshToken) -> ByteString {
+    let present = record.map_or_else(
+        || token.expose().len(),
+        |record| {
+            record.access_token.expose().len().saturating_add(record.refresh_token.expose().len())
+        },
+    );
+    ByteString(vec![0; present.saturating_mul(2).max(LEAST_PAD)])
+}
+
+/// Writes the record, if the state is still as it was read. The claim goes with it if it is that of this exchange.
+///
+/// # Errors
+/// Whatever kept it from being written, or leaves that open.
+pub async fn commit(
+    secrets: &Secrets,
+    place: &Place,
+    base: &State,
+    exchange: &str,
+    record: &StateRecord,
+) -> Result<ObjectMeta, WriteError> {
+    let mut annotations = header(record);
+    let mut data = Map::from_iter([
+        (RECORD.to_owned(), json!(encode(record))),
+        (REFUSED.to_owned(), Value::Null),
+    ]);
+    for key in [REFUSED_SOURCE, REFUSED_AT] {
+        annotations.insert(key.to_owned(), Value::Null);
+    }
+    if base.claim.is_none() || base.is_claimed_by(exchange) {
+        annotations.insert(record::CLAIM.to_owned(), Value::Null);
+        data.insert(CLAIM.to_owned(), Value::Null);
+        data.insert(PAD.to_owned(), Value::Null);
+    }
+    write(secrets, place, base, annotations, data).await
 }
 
 /// Writes the annotations of a record anew, where somebody made them say something else.
+///
+/// # Errors
+/// Whatever kept them from being written.
 pub async fn mend(
-    context: &Context,
-    credential: &OAuthCredential,
+    secrets: &Secrets,
+    place: &Place,
     read: &State,
     record: &StateRecord,
-) {
-    let place = Place::of(credential);
-    let annotations = record.header().to_annotations();
-    let patch = json!({"metadata": metadata(read, &Owner::of(credential), &annotations)});
-    match context.secrets.patch(&place.namespace, &place.name, &patch).await {
-        Ok(meta) => context.wake_others(context.index.saw_secret(&meta), credential),
-        Err(error) => {
-            tracing::warn!(namespace = place.namespace, state = place.name, %error, "annotations not mended");
-        }
-    }
+) -> Result<ObjectMeta, WriteError> {
+    let mut annotations = header(record);
+    let claim = read.claim.as_ref().map(text);
+    annotations.insert(record::CLAIM.to_owned(), json!(claim));
+    write(secrets, place, read, annotations, Map::new()).await
 }
 
 /// What becomes of a claim whose exchange brought no token set.
 #[derive(Clone, Debug)]
-pub enum Release {
-    /// The refresh token is as good as before.
-    Kept,
-    /// The authorization server called it dead.
-    Refused {
+pub enum Released {
+    /// It goes.
+    Free,
+    /// It stays, as a mark.
+    Marked(Claim),
+    /// It goes, and the lineage is dead.
+    Dead {
         /// Its seed.
         seed: RefusedSeed,
         /// `resourceVersion` of the source with the seed.
@@ -193,161 +274,102 @@ pub enum Release {
     },
 }
 
-/// Takes the claim away, as far as the state is still as we left it.
+/// Takes the claim away or leaves a mark, if the state is still as it was read.
+///
+/// # Errors
+/// Whatever kept it from being written.
 pub async fn release(
-    context: &Context,
-    credential: &OAuthCredential,
+    secrets: &Secrets,
+    place: &Place,
     claimed: &State,
-    release: &Release,
-) {
-    let place = Place::of(credential);
-    let mut data = Map::from_iter([(CLAIM.to_owned(), Value::Null)]);
-    let mut annotations = Map::new();
-    if let Release::Refused { seed, source_version } = release {
-        annotations.insert(REFUSED_SOURCE.to_owned(), json!(source_version));
-        data.insert(REFUSED.to_owned(), json!(encode(seed)));
-    }
-    let patch =
-        json!({"metadata": metadata(claimed, &Owner::of(credential), &annotations), "data": data});
-    match context.secrets.patch(&place.namespace, &place.name, &patch).await {
-        Ok(meta) => {
-            context.wake_others(context.index.saw_secret(&meta), credential);
-        }
-        // The claim of an exchange that is over hinders nobody in this process, and others only for two minutes.
-        Err(error) => {
-            tracing::warn!(namespace = place.namespace, state = place.name, %error, "claim not released");
-        }
-    }
-}
-
-/// Writes a record, whatever it takes: tries until it is written, for ever, and rebases on what others wrote as long as
-/// nobody else committed. Nothing may cancel this. Returns the metadata as written; `None` when there was nowhere to write.
-pub async fn commit(
-    secrets: &Secrets,
-    place: &Place,
-    owner: &Owner,
-    mut base: State,
-    record: &StateRecord,
-) -> Option<ObjectMeta> {
-    let (namespace, state) = (&place.namespace, &place.name);
-    let base_generation = base.generation();
-    let mut wait = FIRST_RETRY;
-    loop {
-        match write(secrets, place, owner, &base, record).await {
-            Ok(meta) => return Some(meta),
-            Err(WriteError::NamespaceGone) => {
-                tracing::error!(namespace, state, "the namespace is gone, and this result with it");
-                return None;
-            }
-            Err(WriteError::Conflict | WriteError::NotFound) => {
-                match reread(secrets, place).await {
-                    Ok(found) if found.holds(record) => return None,
-                    Ok(found) if !may_commit(found.record.as_ref(), base_generation) => {
-                        tracing::error!(
-                            namespace,
-                            state,
-                            "another process committed first; this result is dropped"
-                        );
-                        return None;
-                    }
-                    Ok(found) => base = found,
-                    Err(error) => {
-                        tracing::warn!(namespace, state, %error, "state not read; trying again");
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::error!(namespace, state, %error, "result not committed yet; trying again");
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait = wait.saturating_mul(2).min(LAST_RETRY);
-    }
-}
-
-/// What a state Secret needs to be made anew when it was deleted during an exchange.
-#[derive(Clone, Debug)]
-pub struct Owner {
-    /// Name of the credential.
-    pub credential: String,
-    /// Its owner reference.
-    pub reference: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference>,
-}
-
-impl Owner {
-    /// Of a credential.
-    pub fn of(credential: &OAuthCredential) -> Self {
-        Self {
-            credential: credential.metadata.name.clone().unwrap_or_default(),
-            reference: owner(credential),
-        }
-    }
-}
-
-async fn write(
-    secrets: &Secrets,
-    place: &Place,
-    owner: &Owner,
-    base: &State,
-    record: &StateRecord,
+    released: &Released,
 ) -> Result<ObjectMeta, WriteError> {
-    let mut annotations = record.header().to_annotations();
-    annotations.insert(REFUSED_SOURCE.to_owned(), None);
-    if base.uid.is_empty() {
-        let mut secret = new_secret(owner, &place.name, BTreeMap::from([(RECORD, encode(record))]));
-        let given = annotations.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        secret.metadata.annotations.get_or_insert_default().extend(given);
-        return secrets.create(&place.namespace, &secret).await;
-    }
-    let metadata = metadata(base, owner, &annotations);
-    let patch =
-        json!({"metadata": metadata, "data": {RECORD: encode(record), CLAIM: null, REFUSED: null}});
-    secrets.patch(&place.namespace, &place.name, &patch).await
-}
-
-/// Reads the state until the API server answers, for the journal; an absent or unreadable one is as good as none.
-pub async fn read_for_replay(secrets: &Secrets, place: &Place) -> State {
-    loop {
-        match reread(secrets, place).await {
-            Ok(state) => return state,
-            Err(error) => {
-                tracing::warn!(namespace = place.namespace, state = place.name, %error, "state not read; trying again");
-            }
+    let mut annotations = Map::from_iter([(record::CLAIM.to_owned(), Value::Null)]);
+    let mut data = Map::from_iter([(CLAIM.to_owned(), Value::Null), (PAD.to_owned(), Value::Null)]);
+    match released {
+        Released::Free => {}
+        Released::Marked(claim) => {
+            annotations.insert(record::CLAIM.to_owned(), json!(text(claim)));
+            data.insert(CLAIM.to_owned(), json!(encode(claim)));
         }
-        tokio::time::sleep(LAST_RETRY).await;
+        Released::Dead { seed, source_version } => {
+            annotations.insert(REFUSED_SOURCE.to_owned(), json!(source_version));
+            annotations.insert(REFUSED_AT.to_owned(), json!(seed.at.to_string()));
+            data.insert(REFUSED.to_owned(), json!(encode(seed)));
+        }
     }
+    write(secrets, place, claimed, annotations, data).await
 }
 
-async fn reread(secrets: &Secrets, place: &Place) -> Result<State, WriteError> {
+/// Reads the state as far as it can be read: what can't be is as good as absent, but for its generation.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn reread(secrets: &Secrets, place: &Place) -> Result<State, WriteError> {
     let Some(secret) = secrets.get(&place.namespace, &place.name).await? else {
         return Ok(State::default());
     };
-    // A record that can't be read holds no newer token; ours is the only one that is known.
     Ok(parse(&secret, place).unwrap_or_else(|_| State {
-        record: None,
-        claim: None,
+        unreadable_generation: generation(&secret),
         ..State::at(&secret.metadata)
     }))
 }
 
-impl State {
-    fn at(meta: &ObjectMeta) -> Self {
-        Self {
-            uid: meta.uid.clone().unwrap_or_default(),
-            version: meta.resource_version.clone().unwrap_or_default(),
-            ..Self::default()
-        }
-    }
+/// The generation of a record, whatever else is wrong with it.
+fn generation(secret: &Secret) -> i64 {
+    let record = secret.data.as_ref().and_then(|data| data.get(RECORD));
+    let record = record.and_then(|bytes| serde_json::from_slice::<Value>(&bytes.0).ok());
+    record.and_then(|record| record.get("generation")?.as_i64()).unwrap_or_default()
 }
 
-/// Annotations to write, under the precondition that the state is as it was read. The owner is written along: a
-/// credential that was made anew takes over the state of its predecessor.
-fn metadata(state: &State, owner: &Owner, annotations: &impl Serialize) -> Value {
-    let owners: Vec<_> = owner.reference.iter().collect();
-    json!({
-        "resourceVersion": state.version, "uid": state.uid,
-        "annotations": annotations, "ownerReferences": owners,
-    })
+/// Annotations that tell of a record.
+fn header(record: &StateRecord) -> Map<String, Value> {
+    let annotations = record.header().to_annotations();
+    let mut annotations: Map<String, Value> =
+        annotations.into_iter().map(|(key, value)| (key, json!(value))).collect();
+    annotations.insert(HOLDS.to_owned(), json!(lineage_of(&record.refresh_token)));
+    annotations
+}
+
+/// Writes annotations and data, where null removes, under the precondition that the state is as it was read.
+async fn write(
+    secrets: &Secrets,
+    place: &Place,
+    read: &State,
+    annotations: Map<String, Value>,
+    data: Map<String, Value>,
+) -> Result<ObjectMeta, WriteError> {
+    if read.exists() {
+        let metadata = json!({
+            "resourceVersion": read.version, "uid": read.uid, "annotations": annotations,
+        });
+        let patch = json!({"metadata": metadata, "data": data});
+        return secrets.patch(&place.namespace, &place.name, &patch).await;
+    }
+    secrets.create(&place.namespace, &new_secret(place, annotations, data)).await
+}
+
+fn new_secret(place: &Place, annotations: Map<String, Value>, data: Map<String, Value>) -> Secret {
+    let texts = annotations.into_iter().filter_map(|(key, value)| match value {
+        Value::String(text) => Some((key, text)),
+        _ => None,
+    });
+    let mut annotations: BTreeMap<String, String> = texts.collect();
+    annotations.insert(CREDENTIAL.to_owned(), place.credential.clone());
+    let data = data.into_iter().filter_map(|(key, value)| {
+        serde_json::from_value::<ByteString>(value).ok().map(|bytes| (key, bytes))
+    });
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(place.name.clone()),
+            labels: Some(BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())])),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        },
+        type_: Some(STATE_TYPE.to_owned()),
+        data: Some(data.collect()),
+        ..Secret::default()
+    }
 }
 
 fn encode(value: &impl Serialize) -> ByteString {
@@ -355,20 +377,8 @@ fn encode(value: &impl Serialize) -> ByteString {
     ByteString(serde_json::to_vec(value).unwrap_or_default())
 }
 
-fn new_secret(owner: &Owner, name: &str, data: BTreeMap<&str, ByteString>) -> Secret {
-    let labels = BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())]);
-    Secret {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            labels: Some(labels),
-            annotations: Some(BTreeMap::from([(CREDENTIAL.to_owned(), owner.credential.clone())])),
-            owner_references: owner.reference.clone().map(|reference| vec![reference]),
-            ..ObjectMeta::default()
-        },
-        type_: Some(STATE_TYPE.to_owned()),
-        data: Some(data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
-        ..Secret::default()
-    }
+fn text(claim: &Claim) -> String {
+    serde_json::to_string(claim).unwrap_or_default()
 }
 
 /// A failure of the API server around the state.

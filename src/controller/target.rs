@@ -8,11 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource;
 use serde_json::{Map, Value, json};
 
-use crate::api::{OAuthCredential, Reason};
+use crate::api::{DeletionPolicy, OAuthCredential, Reason};
 use crate::lifecycle::ownership::{self, Fields};
 use crate::lifecycle::plan::SecretFacts;
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::record::{CREDENTIAL, Record, SOURCE_VERSION};
+use crate::lifecycle::record::{Record, SOURCE_VERSION};
 use crate::lifecycle::render::{self, Rendered, Tokens};
 
 use super::context::Context;
@@ -30,29 +30,57 @@ pub async fn write(
     tokens: &Tokens,
     record: &Record,
 ) -> Result<(), WriteError> {
-    let namespace = credential.metadata.namespace.as_deref().unwrap_or_default();
-    let name = credential.metadata.name.as_deref().unwrap_or_default();
-    let spec = &credential.spec.target;
-    let rendered = render::target(name, spec, tokens, record);
-    let written = match known {
-        None => create(context, namespace, &spec.name, &new_secret(credential, &rendered)).await,
-        Some(known) if known.credential.as_deref() != Some(name) => Err(WriteError::Conflict),
-        Some(known) => {
-            let stale = stale_fields(context, namespace, credential, known, record).await?;
-            let patch = patch(credential, known, &rendered, &stale);
-            let patched = context.secrets.patch(namespace, &spec.name, &patch).await;
-            if matches!(patched, Err(WriteError::NotFound)) {
-                context.index.missed_secret(namespace, &spec.name, &known.uid);
-            }
-            patched
-        }
-    };
-    let meta = written?;
+    let meta = send(context, credential, known, tokens, record, false).await?;
     let version = meta.resource_version.clone();
     context.wake_others(context.index.saw_secret(&meta), credential);
     let uid = credential.metadata.uid.as_deref().unwrap_or_default();
     context.notes.update(uid, |note| note.known_target = version);
     Ok(())
+}
+
+/// Has the API server judge such a write before a token is spent for it.
+///
+/// # Errors
+/// As [`write`].
+pub async fn rehearse(
+    context: &Context,
+    credential: &OAuthCredential,
+    known: Option<&SecretFacts>,
+    tokens: &Tokens,
+    record: &Record,
+) -> Result<(), WriteError> {
+    send(context, credential, known, tokens, record, true).await.map(drop)
+}
+
+async fn send(
+    context: &Context,
+    credential: &OAuthCredential,
+    known: Option<&SecretFacts>,
+    tokens: &Tokens,
+    record: &Record,
+    dry_run: bool,
+) -> Result<ObjectMeta, WriteError> {
+    let namespace = credential.metadata.namespace.as_deref().unwrap_or_default();
+    let name = credential.metadata.name.as_deref().unwrap_or_default();
+    let spec = &credential.spec.target;
+    let rendered = render::target(name, spec, tokens, record);
+    match known {
+        None => create(context, namespace, &new_secret(credential, &rendered), dry_run).await,
+        Some(known) if known.credential.as_deref() != Some(name) => Err(WriteError::Conflict),
+        Some(known) => {
+            let stale = stale_fields(context, namespace, credential, known, record).await?;
+            let patch = patch(credential, known, &rendered, &stale);
+            let patched = if dry_run {
+                context.secrets.try_patch(namespace, &spec.name, &patch).await
+            } else {
+                context.secrets.patch(namespace, &spec.name, &patch).await
+            };
+            if matches!(patched, Err(WriteError::NotFound)) {
+                context.index.missed_secret(namespace, &spec.name, &known.uid);
+            }
+            patched
+        }
+    }
 }
 
 /// Notes in a target, which is the only record of a grant without a state, that another version of the source says the
@@ -81,10 +109,15 @@ pub async fn note_source(context: &Context, credential: &OAuthCredential, source
 async fn create(
     context: &Context,
     namespace: &str,
-    name: &str,
     secret: &Secret,
+    dry_run: bool,
 ) -> Result<ObjectMeta, WriteError> {
-    let created = context.secrets.create(namespace, secret).await;
+    let created = if dry_run {
+        context.secrets.try_create(namespace, secret).await
+    } else {
+        context.secrets.create(namespace, secret).await
+    };
+    let name = secret.metadata.name.as_deref().unwrap_or_default();
     if matches!(created, Err(WriteError::Conflict)) {
         // Somebody was quicker, or our own create was answered into the void: see what is there.
         if let Some(meta) = context.secrets.get_metadata(namespace, name).await? {
@@ -171,17 +204,14 @@ fn patch(
     })
 }
 
-/// The credential as owner, so that the garbage collector removes the Secret with it.
-pub fn owner(credential: &OAuthCredential) -> Option<OwnerReference> {
+/// The credential as owner, so that the garbage collector removes the Secret with it, unless it shall be retained.
+fn owner(credential: &OAuthCredential) -> Option<OwnerReference> {
+    if credential.spec.target.deletion_policy == DeletionPolicy::Retain {
+        return None;
+    }
     credential
         .controller_owner_ref(&())
         .map(|owner| OwnerReference { block_owner_deletion: None, ..owner })
-}
-
-/// Whether a Secret read live was made for this credential.
-pub fn belongs_to(meta: &ObjectMeta, credential: &OAuthCredential) -> bool {
-    let owner = meta.annotations.as_ref().and_then(|annotations| annotations.get(CREDENTIAL));
-    owner.is_some() && owner == credential.metadata.name.as_ref()
 }
 
 /// A target that can't be written.

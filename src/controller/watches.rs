@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
@@ -24,6 +24,11 @@ use super::{reconcile, state};
 const PASSES: u16 = 32;
 /// After a pass that could not be recorded.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How often the wall clock is compared with the time that passed.
+const CLOCK_CHECK: std::time::Duration = std::time::Duration::from_secs(5);
+/// A smaller step is no more than a correction.
+const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(2);
 
 /// What of a scope was listed at least once.
 #[derive(Clone, Debug)]
@@ -99,6 +104,24 @@ pub async fn run(context: Arc<Context>, scope: Option<String>, queue: Requests, 
         .await;
     watching_credentials.abort();
     watching_secrets.abort();
+}
+
+/// Looks at every credential anew when the wall clock was set: timers do not notice that.
+pub async fn clock(context: &Context) {
+    let mut set_by = context.clock.set_by();
+    loop {
+        tokio::time::sleep(CLOCK_CHECK).await;
+        let now = context.clock.set_by();
+        let step = now.saturating_sub(set_by);
+        if step.abs() > CLOCK_STEP {
+            tracing::warn!(
+                seconds = step.as_secs(),
+                "the clock was set; looking at every credential"
+            );
+            context.wake_all(context.index.credentials());
+            set_by = now;
+        }
+    }
 }
 
 fn watch_of<K>(

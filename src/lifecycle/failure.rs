@@ -11,14 +11,22 @@ use crate::api::credential::{FailureStatus, OAuthCredentialStatus};
 use crate::oauth::error::TokenError;
 use crate::oauth::response::{Lifetime, MAX_LIFETIME_SECONDS, TokenSet};
 
+use super::plan::World;
 use super::problem::{Problem, explain};
 use super::resolve::GrantKind;
+use super::rotation::hold::Unresolved;
 use super::schedule::{back_off, bounded_retry_after, plus, to_second};
 
 /// The authorization server is asked once more after this before `invalid_grant` is believed.
 const CONFIRM_AFTER: Duration = Duration::from_secs(60);
 /// Refusals of client or request are tried again this often, since their cause may be mended on the server's side.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(3600);
+
+/// What it means that nobody knows whether a refresh token was spent.
+pub fn of_unknown_outcome(error: &TokenError) -> Problem {
+    let why = of_token_error(error, GrantKind::RefreshToken).message;
+    Problem::new(Reason::ExchangeOutcomeUnknown, why)
+}
 
 /// What a token error means for a credential.
 pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
@@ -61,6 +69,30 @@ pub fn unknown_lifetime(set: &TokenSet) -> Problem {
         }
     };
     Problem::new(Reason::LifetimeUnknown, message)
+}
+
+/// The failure that tries of a refresh token make whose outcome nobody knows. It stands in the state, so that it need not
+/// be remembered.
+pub fn unresolved(tries: Unresolved, next_try: Option<Timestamp>, world: &World<'_>) -> Failure {
+    let times = if tries.tries == 1 { "once".to_owned() } else { format!("{} times", tries.tries) };
+    let next = next_try.map_or_else(
+        || "it is being sent again".to_owned(),
+        |time| format!("it is sent again at {}", to_second(time)),
+    );
+    let message = format!(
+        "the refresh token was sent {times} since {}, and no answer says whether the authorization server replaced it; {next}",
+        to_second(tries.first_at)
+    );
+    Failure {
+        reason: Reason::ExchangeOutcomeUnknown,
+        message,
+        attempts: i64::from(tries.tries),
+        since: to_second(tries.first_at),
+        last_attempt: to_second(tries.last_at),
+        next_attempt: next_try.map(to_second),
+        generation: world.generation,
+        source_version: world.source.map(|source| source.version.clone()),
+    }
 }
 
 /// A problem with its history.

@@ -23,14 +23,22 @@ pub const EXPIRES_AT: &str = "oauth-keeper.dev/expires-at";
 const REQUEST: &str = "oauth-keeper.dev/request";
 /// Annotation with the `resourceVersion` of the source that the token was asked for with.
 pub const SOURCE_VERSION: &str = "oauth-keeper.dev/source-version";
+/// Annotation with [`lineage_of`] the seed that the token set goes back to.
+pub const LINEAGE: &str = "oauth-keeper.dev/lineage";
 const SCOPES: &str = "oauth-keeper.dev/scopes";
 const ROTATIONS: &str = "oauth-keeper.dev/rotations";
 const ROTATED_AT: &str = "oauth-keeper.dev/rotated-at";
 /// Annotation of a state whose refresh token is dead: the version of the source that held its seed.
 pub const REFUSED_SOURCE: &str = "oauth-keeper.dev/refused-source";
+/// Annotation of a state whose refresh token is dead: since when that is believed.
+pub const REFUSED_AT: &str = "oauth-keeper.dev/refused-at";
+/// Annotation of a state: the claim that stands in its data, as JSON, so that it can be seen without reading the Secret.
+pub const CLAIM: &str = "oauth-keeper.dev/claim";
+/// Annotation of a state: [`lineage_of`] its newest refresh token, or of the one being spent.
+pub const HOLDS: &str = "oauth-keeper.dev/holds";
 
 /// The format of [`StateRecord`].
-pub(super) const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 /// How many seeds are remembered.
 const MAX_SEEDS: usize = 8;
 
@@ -49,6 +57,8 @@ pub struct Record {
     pub source_version: String,
     /// Granted scopes, as far as the server named them.
     pub scopes: Vec<String>,
+    /// [`lineage_of`] the seed; none for grants without one.
+    pub lineage: Option<String>,
     /// How often the refresh token was rotated since the seed.
     pub rotations: i64,
     /// When last.
@@ -71,6 +81,7 @@ impl Record {
                 .split_ascii_whitespace()
                 .map(ToOwned::to_owned)
                 .collect(),
+            lineage: text(LINEAGE).map(ToOwned::to_owned),
             rotations: text(ROTATIONS).map_or(Some(0), |text| text.parse().ok())?,
             rotated_at: time(ROTATED_AT)?,
         })
@@ -86,6 +97,7 @@ impl Record {
             (REQUEST, Some(self.request.clone())),
             (SOURCE_VERSION, Some(self.source_version.clone())),
             (SCOPES, (!self.scopes.is_empty()).then(|| self.scopes.join(" "))),
+            (LINEAGE, self.lineage.clone()),
             (ROTATIONS, rotated.then(|| self.rotations.to_string())),
             (ROTATED_AT, self.rotated_at.filter(|_| rotated).map(|time| time.to_string())),
         ]
@@ -101,7 +113,7 @@ impl Record {
 }
 
 /// The whole record, as the state Secret keeps it under `record`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StateRecord {
     /// The format, so that a later one is refused and not misread.
@@ -126,16 +138,43 @@ pub struct StateRecord {
     pub salt: String,
     /// Hashes of the seeds that were in the source, newest last.
     pub seeds: Vec<String>,
+    /// [`lineage_of`] the newest seed.
+    pub lineage: String,
+    /// Hashes of rotated tokens that may stand in the source, since they were written back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written_back: Vec<String>,
     /// Rotations since the newest seed.
     pub rotations: i64,
     /// When last.
     pub rotated_at: Option<Timestamp>,
     /// Digest of the request.
     pub request: String,
+    /// Origin of the token endpoint that these tokens are for.
+    pub endpoint: String,
     /// Fingerprint of the client.
     pub client: String,
     /// `resourceVersion` of the source.
     pub source_version: String,
+    /// Where this state belongs.
+    pub owners: Owners,
+}
+
+/// Where a state belongs: two clusters that spend one refresh token kill it for both.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Owners {
+    /// UID of the namespace `kube-system`, which tells clusters apart; none when it may not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// UID of the namespace.
+    pub namespace: String,
+}
+
+impl Owners {
+    /// Whether a state of `self` may be used where `here` is.
+    pub fn are_at_home(&self, here: &Self) -> bool {
+        let same_cluster = self.cluster.is_some() && self.cluster == here.cluster;
+        same_cluster || self.namespace == here.namespace
+    }
 }
 
 impl StateRecord {
@@ -171,6 +210,7 @@ impl StateRecord {
             request: self.request.clone(),
             source_version: self.source_version.clone(),
             scopes: self.scopes.clone(),
+            lineage: Some(self.lineage.clone()),
             rotations: self.rotations,
             rotated_at: self.rotated_at,
         }
@@ -181,8 +221,28 @@ impl StateRecord {
         self.seeds.contains(&seed_hash(&self.salt, seed))
     }
 
+    /// Whether a seed is the one that the lineage began with, or the newest token itself, or one that was written back.
+    pub fn is_current(&self, seed: &RefreshToken) -> bool {
+        let hash = seed_hash(&self.salt, seed);
+        self.seeds.last() == Some(&hash)
+            || self.written_back.contains(&hash)
+            || self.refresh_token == *seed
+    }
+
+    /// Notes that the newest token goes into the source, where this seed stood.
+    pub(super) fn remember_written_back(&mut self, seed: &RefreshToken) {
+        for token in [seed, &self.refresh_token.clone()] {
+            let hash = seed_hash(&self.salt, token);
+            self.written_back.retain(|known| *known != hash);
+            self.written_back.push(hash);
+        }
+        let excess = self.written_back.len().saturating_sub(MAX_SEEDS);
+        self.written_back.drain(..excess);
+    }
+
     /// Adds a seed, and forgets the oldest beyond eight.
     pub(super) fn remember(&mut self, seed: &RefreshToken) {
+        self.lineage = lineage_of(seed);
         let hash = seed_hash(&self.salt, seed);
         self.seeds.retain(|known| *known != hash);
         self.seeds.push(hash);
@@ -194,6 +254,12 @@ impl StateRecord {
 /// Salted hash of a refresh token.
 pub fn seed_hash(salt: &str, token: &RefreshToken) -> String {
     fingerprint(salt.as_bytes(), &[token.expose()])
+}
+
+/// A name for a refresh token that tells nothing of it, the same in every Secret: two credentials with one token show by
+/// it. Whoever may read it may read the token beside it.
+pub fn lineage_of(token: &RefreshToken) -> String {
+    fingerprint(b"lineage", &[token.expose()])
 }
 
 // The only place where tokens are serialized: into the state Secret's own record.
@@ -226,6 +292,7 @@ mod tests {
             request: "r".into(),
             source_version: "7".into(),
             scopes: vec!["a".into(), "b".into()],
+            lineage: Some("l".into()),
             rotations: 2,
             rotated_at: Some("2026-01-02T03:04:06Z".parse().unwrap()),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::api::DeletionPolicy;
 use crate::api::target::TargetSpec;
 use crate::oauth::response::TokenSet;
 
@@ -77,15 +78,18 @@ pub fn target_fields(credential: &str, spec: &TargetSpec, record: &Record) -> Fi
     data.into_iter().chain(labels).chain(annotations).collect()
 }
 
-/// A number that changes with the values of labels and annotations the user asks for.
+/// A number that changes with the labels, annotations and owner that the user asks for.
 pub fn template_digest(spec: &TargetSpec) -> String {
     let pairs = spec
         .labels
         .iter()
         .map(|pair| ("l", pair))
         .chain(spec.annotations.iter().map(|pair| ("a", pair)));
-    let texts: Vec<&str> =
+    let mut texts: Vec<&str> =
         pairs.flat_map(|(kind, (key, value))| [kind, key.as_str(), value.as_str()]).collect();
+    if spec.deletion_policy == DeletionPolicy::Retain {
+        texts.push("retain");
+    }
     crate::oauth::client_auth::fingerprint(b"template", &texts)
 }
 
@@ -124,6 +128,7 @@ mod tests {
             request: "q".into(),
             source_version: "1".into(),
             scopes: vec![],
+            lineage: None,
             rotations: 0,
             rotated_at: None,
         }
@@ -131,8 +136,12 @@ mod tests {
 
     #[test]
     fn a_target_can_be_used_as_a_header() {
-        let spec =
-            TargetSpec { name: "t".into(), labels: BTreeMap::new(), annotations: BTreeMap::new() };
+        let spec = TargetSpec {
+            name: "t".into(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            deletion_policy: DeletionPolicy::Delete,
+        };
         let tokens = Tokens {
             access_token: AccessToken::new("abc"),
             token_type: "Bearer".into(),
@@ -152,6 +161,7 @@ mod tests {
             name: "t".into(),
             labels: BTreeMap::from([("team".into(), "a".into())]),
             annotations: BTreeMap::from([("note".into(), "b".into())]),
+            deletion_policy: DeletionPolicy::Delete,
         };
         let tokens = Tokens {
             access_token: AccessToken::new("abc"),

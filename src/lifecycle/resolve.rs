@@ -51,6 +51,10 @@ pub struct Resolved<'a> {
     pub renewal: RenewalPolicy,
     /// For responses without a usable lifetime.
     pub default_lifetime: Option<Duration>,
+    /// For how long the server accepts a refresh token that it has replaced; nothing when nobody knows.
+    pub reuse_grace: Option<Duration>,
+    /// Where refresh tokens are revoked.
+    pub revocation_endpoint: Option<Url>,
     /// A digest of all that makes a token request but the source's content: another one asks for a new token.
     pub request_digest: String,
 }
@@ -64,7 +68,10 @@ pub struct Source<'a> {
     client_secret: &'a str,
     /// Whether the user named the client secret's key, so that its absence is a mistake.
     client_secret_named: bool,
-    refresh_token: &'a str,
+    /// Key of the refresh token.
+    pub refresh_token: &'a str,
+    /// Whether rotated refresh tokens are written into that key.
+    pub write_back: bool,
 }
 
 /// What the source holds.
@@ -86,6 +93,11 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
         Problem::new(Reason::SpecInvalid, format!("spec.provider.tokenEndpoint is no URL: {error}"))
     })?;
     check_url(&endpoint, policy).map_err(|why| Problem::new(Reason::EndpointDenied, why))?;
+    let revocation_endpoint = provider.revocation_endpoint.as_deref().map(Url::parse);
+    let revocation_endpoint = revocation_endpoint.transpose().map_err(|error| {
+        let message = format!("spec.provider.revocationEndpoint is no URL: {error}");
+        Problem::new(Reason::SpecInvalid, message)
+    })?;
     let method = provider.client_authentication.as_ref().map(|auth| auth.method);
     let encoding =
         match provider.request.as_ref().map(|request| request.encoding).unwrap_or_default() {
@@ -114,6 +126,8 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
         target: &spec.target,
         renewal,
         default_lifetime,
+        reuse_grace: provider.reuse_grace.map(Duration::from),
+        revocation_endpoint,
         request_digest,
     })
 }
@@ -130,6 +144,7 @@ fn source(spec: &OAuthCredentialSpec) -> Source<'_> {
         refresh_token: keys
             .and_then(|keys| keys.refresh_token.as_deref())
             .unwrap_or("refresh_token"),
+        write_back: spec.source.write_back,
     }
 }
 
@@ -155,6 +170,11 @@ fn renewal(spec: Option<&RenewalSpec>) -> Result<RenewalPolicy, Problem> {
 }
 
 impl Resolved<'_> {
+    /// Scheme, host and port of the token endpoint: whom refresh tokens are sent to.
+    pub fn origin(&self) -> String {
+        self.endpoint.origin().ascii_serialization()
+    }
+
     /// Writes the token request.
     pub fn request(&self, client: &ClientAuth, grant: &GrantInput) -> TokenRequest {
         build(&TokenCall {
@@ -190,6 +210,14 @@ impl Resolved<'_> {
             }
         };
         Ok(SourceContent { client, seed })
+    }
+
+    /// Reads the client alone.
+    ///
+    /// # Errors
+    /// `SourceInvalid` with the key at fault.
+    pub fn client_of(&self, data: &BTreeMap<String, ByteString>) -> Result<ClientAuth, Problem> {
+        self.client(&Content { name: self.source.name, data })
     }
 
     fn client(&self, content: &Content<'_>) -> Result<ClientAuth, Problem> {

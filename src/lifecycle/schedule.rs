@@ -96,6 +96,11 @@ pub fn plus(time: Timestamp, wait: Duration) -> Timestamp {
     time.checked_add(wait).unwrap_or(Timestamp::MAX)
 }
 
+/// A time some seconds earlier; the beginning of time when there is no such time.
+pub fn minus(time: Timestamp, wait: Duration) -> Timestamp {
+    time.checked_sub(wait).unwrap_or(Timestamp::MIN)
+}
+
 /// To the second, as times are stored: a finer one would be compared with its own truncation and never be reached.
 pub fn to_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)

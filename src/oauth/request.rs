@@ -65,19 +65,39 @@ pub fn build(call: &TokenCall<'_>) -> TokenRequest {
         members.push(("scope", &scope));
     }
     let (content_type, body) = match call.encoding {
-        BodyEncoding::Form => ("application/x-www-form-urlencoded", form(&members)),
+        BodyEncoding::Form => (FORM, form(&members)),
         BodyEncoding::Json => ("application/json", json(&members)),
     };
+    request(call.endpoint, call.client, content_type, body)
+}
+
+/// Writes a form for another endpoint of the authorization server.
+pub(super) fn form_request(
+    endpoint: &Url,
+    client: &ClientAuth,
+    members: &[(&str, &str)],
+) -> TokenRequest {
+    request(endpoint, client, FORM, form(members))
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn request(
+    endpoint: &Url,
+    client: &ClientAuth,
+    content_type: &'static str,
+    body: Zeroizing<String>,
+) -> TokenRequest {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(mut value) =
-        call.client.authorization().and_then(|text| HeaderValue::try_from(text).ok())
+        client.authorization().and_then(|text| HeaderValue::try_from(text).ok())
     {
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }
-    TokenRequest { endpoint: call.endpoint.clone(), headers, body }
+    TokenRequest { endpoint: endpoint.clone(), headers, body }
 }
 
 fn grant_type(grant: &GrantInput) -> &'static str {

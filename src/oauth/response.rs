@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::{TokenError, from_code};
 use super::secret::{AccessToken, RefreshToken, is_token};
+use super::transport::MAX_BODY_BYTES;
 
 /// The longest lifetime that is believed: ten years, in seconds.
 pub const MAX_LIFETIME_SECONDS: i64 = 315_360_000;
@@ -21,8 +22,21 @@ pub struct RawResponse {
     pub retry_after: Option<String>,
     /// When the answer was complete; a date in `Retry-After` counts from here.
     pub received_at: Timestamp,
+    /// Whether it is all of it.
+    pub ending: Ending,
     /// The body, wiped when dropped.
     pub body: Zeroizing<Vec<u8>>,
+}
+
+/// Whether an answer is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It is.
+    Whole,
+    /// The connection was lost, or time ran out, before its end.
+    BrokenOff,
+    /// It is larger than what is read of an answer; the rest was not read.
+    TooLarge,
 }
 
 /// A token response that can be used.
@@ -56,6 +70,21 @@ pub enum Lifetime {
 /// # Errors
 /// Whatever is no token set, by class.
 pub fn parse(raw: &RawResponse, spends_token: bool) -> Result<TokenSet, TokenError> {
+    match raw.ending {
+        Ending::Whole => {}
+        Ending::BrokenOff => {
+            let status = raw.status;
+            return Err(TokenError::OutcomeUnknown(format!(
+                "the answer ({status}) broke off before its end"
+            )));
+        }
+        Ending::TooLarge => {
+            return Err(TokenError::Invalid(format!(
+                "the answer is larger than {} KiB",
+                MAX_BODY_BYTES / 1024
+            )));
+        }
+    }
     let object = serde_json::from_slice::<Value>(&raw.body).ok().and_then(|value| match value {
         Value::Object(object) => Some(object),
         _ => None,
@@ -72,6 +101,21 @@ pub fn parse(raw: &RawResponse, spends_token: bool) -> Result<TokenSet, TokenErr
         ))),
         status => Err(refusal(object.as_ref(), status, spends_token)),
     }
+}
+
+/// The refresh token in an answer that is of no other use: broken off behind it, or with nothing else in it that can be
+/// used. A token is taken only when it is there to its last character.
+pub fn salvage_refresh_token(raw: &RawResponse) -> Option<RefreshToken> {
+    const NAME: &[u8] = b"\"refresh_token\"";
+    if !(200..300).contains(&raw.status) {
+        return None;
+    }
+    let at = raw.body.windows(NAME.len()).position(|window| window == NAME)?;
+    let rest = raw.body.get(at..)?.get(NAME.len()..)?.trim_ascii_start();
+    let rest = rest.strip_prefix(b":")?;
+    let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<String>();
+    let token = Zeroizing::new(values.next()?.ok()?);
+    is_token(&token).then(|| RefreshToken::new(token.as_str()))
 }
 
 fn success(object: Option<Map<String, Value>>, status: u16) -> Result<TokenSet, TokenError> {
@@ -173,6 +217,7 @@ mod tests {
             status,
             retry_after: None,
             received_at: Timestamp::UNIX_EPOCH,
+            ending: Ending::Whole,
             body: Zeroizing::new(body.as_bytes().to_vec()),
         }
     }
@@ -265,5 +310,23 @@ mod tests {
         ] {
             assert!(matches!(parse(&raw, true), Err(TokenError::Invalid(_))), "{}", raw.status);
         }
+    }
+
+    #[test]
+    fn a_refresh_token_is_salvaged_only_when_it_is_whole() {
+        let whole = r#"{"refresh_token" : "a\/b", "access_token": "x"}"#;
+        let ends = whole.find(", \"access").unwrap();
+        for cut in 0..whole.len() {
+            let raw = RawResponse { ending: Ending::BrokenOff, ..answer(200, &whole[..cut]) };
+            let salvaged = salvage_refresh_token(&raw);
+            assert_eq!(salvaged.is_some(), cut >= ends, "{cut}");
+            assert!(salvaged.is_none_or(|token| token.expose() == "a/b"), "{cut}");
+            assert!(matches!(parse(&raw, true), Err(TokenError::OutcomeUnknown(_))));
+        }
+        for nothing in ["", "{}", r#"{"refresh_token": 7}"#, r#"{"refresh_token": "tab\t"}"#] {
+            assert_eq!(salvage_refresh_token(&answer(200, nothing)), None, "{nothing}");
+        }
+        let refusal = answer(400, r#"{"refresh_token":"echoed"}"#);
+        assert_eq!(salvage_refresh_token(&refusal), None);
     }
 }

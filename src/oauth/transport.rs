@@ -8,18 +8,28 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, redirect, retry, tls};
+use tower::BoxError;
+use tower::util::AndThenLayer;
 use zeroize::Zeroizing;
 
 use super::address::{AddressPolicy, check_url};
 use super::error::TokenError;
 use super::request::TokenRequest;
-use super::response::RawResponse;
+use super::response::{Ending, RawResponse};
 
 /// The most bytes of a body that are read.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the first byte sent to the last received.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Says, at the last moment, whether a request may still go out.
+pub type SendGuard = Arc<dyn Fn() -> bool + Send + Sync>;
+
+tokio::task_local! {
+    /// The guard of the request that this task is sending.
+    static GUARD: SendGuard;
+}
 
 /// Sends token requests.
 #[derive(Clone)]
@@ -37,6 +47,12 @@ impl Transport {
     /// # Errors
     /// When the TLS roots of the platform can't be loaded.
     pub fn new(policy: AddressPolicy) -> Result<Self, reqwest::Error> {
+        let guarded = AndThenLayer::new(|connection| async move {
+            match GUARD.try_with(|may_send| may_send()) {
+                Ok(true) => Ok::<_, BoxError>(connection),
+                _ => Err(TooLate.into()),
+            }
+        });
         let builder = || {
             Client::builder()
                 .user_agent(concat!("oauth-keeper/", env!("CARGO_PKG_VERSION")))
@@ -52,22 +68,38 @@ impl Transport {
         Ok(Self {
             policy,
             pooled: builder().build()?,
-            fresh: builder().pool_max_idle_per_host(0).build()?,
+            fresh: builder().pool_max_idle_per_host(0).connector_layer(guarded).build()?,
         })
     }
 
-    /// Sends a request and reads the whole answer. `spends_token` asks for a fresh connection.
+    /// Sends a request that spends nothing, and reads the answer.
     ///
     /// # Errors
     /// [`TokenError::Denied`] and [`TokenError::NotSent`] before the first byte went out,
-    /// [`TokenError::OutcomeUnknown`] and [`TokenError::Invalid`] after.
-    pub async fn send(
+    /// [`TokenError::OutcomeUnknown`] after.
+    pub async fn send(&self, request: &TokenRequest) -> Result<RawResponse, TokenError> {
+        self.send_over(&self.pooled, request).await
+    }
+
+    /// Sends a request that spends a token, over a connection of its own. `may_send` is asked when the connection stands,
+    /// right before the first byte goes out. An answer that broke off is given as far as it came.
+    ///
+    /// # Errors
+    /// As [`Transport::send`]; [`TokenError::NotSent`] also when `may_send` said no.
+    pub async fn spend(
         &self,
         request: &TokenRequest,
-        spends_token: bool,
+        may_send: SendGuard,
+    ) -> Result<RawResponse, TokenError> {
+        GUARD.scope(may_send, self.send_over(&self.fresh, request)).await
+    }
+
+    async fn send_over(
+        &self,
+        client: &Client,
+        request: &TokenRequest,
     ) -> Result<RawResponse, TokenError> {
         check_url(&request.endpoint, self.policy).map_err(TokenError::Denied)?;
-        let client = if spends_token { &self.fresh } else { &self.pooled };
         let response = client
             .post(request.endpoint.clone())
             .headers(request.headers.clone())
@@ -75,29 +107,29 @@ impl Transport {
             .send()
             .await
             .map_err(|error| unanswered(&error))?;
-        read(response).await
+        Ok(read(response).await)
     }
 }
 
-async fn read(mut response: Response) -> Result<RawResponse, TokenError> {
+async fn read(mut response: Response) -> RawResponse {
     let status = response.status().as_u16();
     let header = response.headers().get(http::header::RETRY_AFTER);
     let retry_after = header.and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
     let mut body = Zeroizing::new(Vec::new());
-    loop {
-        let chunk = response.chunk().await.map_err(|_| {
-            TokenError::OutcomeUnknown(format!("the answer ({status}) broke off before its end"))
-        })?;
-        let Some(chunk) = chunk else { break };
-        if body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
-            return Err(TokenError::Invalid(format!(
-                "the answer is larger than {} KiB",
-                MAX_BODY_BYTES / 1024
-            )));
+    let ending = loop {
+        match response.chunk().await {
+            Ok(None) => break Ending::Whole,
+            Ok(Some(chunk)) => {
+                let room = MAX_BODY_BYTES.saturating_sub(body.len());
+                body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+                if chunk.len() > room {
+                    break Ending::TooLarge;
+                }
+            }
+            Err(_) => break Ending::BrokenOff,
         }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(RawResponse { status, retry_after, received_at: Timestamp::now(), body })
+    };
+    RawResponse { status, retry_after, received_at: Timestamp::now(), ending, body }
 }
 
 /// Tells apart what failed before the request went out from what failed after.
@@ -106,6 +138,9 @@ fn unanswered(error: &reqwest::Error) -> TokenError {
     while let Some(cause) = source {
         if let Some(denied) = cause.downcast_ref::<DeniedAddress>() {
             return TokenError::Denied(denied.to_string());
+        }
+        if cause.is::<TooLate>() {
+            return TokenError::NotSent(TooLate.to_string());
         }
         source = cause.source();
     }
@@ -134,6 +169,11 @@ fn connect_failure(error: &reqwest::Error) -> String {
         innermost.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
     format!("no connection to the token endpoint: {cause}")
 }
+
+/// The connection stood too late.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection to the token endpoint took too long, so that nothing was sent")]
+struct TooLate;
 
 /// A name that led to an address the policy denies.
 #[derive(Debug, thiserror::Error)]

@@ -53,11 +53,12 @@ fn golden(rows: &[&str]) -> BTreeSet<String> {
     rows.iter().map(|row| (*row).to_owned()).collect()
 }
 
-const EVERYWHERE: [&str; 4] = [
+const EVERYWHERE: [&str; 5] = [
     "events.events.k8s.io [] [create]",
-    "oauthcredentials.oauth-keeper.dev [] [get list watch]",
+    "namespaces [] [get]",
+    "oauthcredentials.oauth-keeper.dev [] [get list watch patch]",
     "oauthcredentials.oauth-keeper.dev/status [] [patch]",
-    "secrets [] [get list watch create patch]",
+    "secrets [] [get list watch create patch delete]",
 ];
 
 pub async fn the_operator_may_do_this_and_no_more(env: Arc<Env>) {
@@ -69,7 +70,7 @@ pub async fn the_operator_may_do_this_and_no_more(env: Arc<Env>) {
     let lease = format!("leases.coordination.k8s.io [{}] [get update]", operator.lease_name);
     let at_home: BTreeSet<_> = golden(&EVERYWHERE)
         .into_iter()
-        .chain(golden(&["leases.coordination.k8s.io [] [create]", &lease]))
+        .chain(golden(&["leases.coordination.k8s.io [] [create]", "pods [] [get]", &lease]))
         .collect();
     assert_eq!(rights(&stage, &account, &operator.namespace).await, at_home);
 }

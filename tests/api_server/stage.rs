@@ -278,7 +278,7 @@ fn merge(value: &mut Value, patch: Value) {
 pub async fn server(lifetime: Duration) -> AuthorizationServer {
     AuthorizationServer::start(ServerOptions {
         access_token_lifetime: lifetime,
-        delay: Duration::ZERO,
+        ..ServerOptions::default()
     })
     .await
 }

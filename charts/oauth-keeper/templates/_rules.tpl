@@ -2,13 +2,18 @@
 {{- define "oauth-keeper.rules" -}}
 - apiGroups: [oauth-keeper.dev]
   resources: [oauthcredentials]
-  verbs: [get, list, watch]
+  # To patch is for the finalizer.
+  verbs: [get, list, watch, patch]
 - apiGroups: [oauth-keeper.dev]
   resources: [oauthcredentials/status]
   verbs: [patch]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
+# Their UIDs tell one cluster from another that has a copy of the same objects.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]

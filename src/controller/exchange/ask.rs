@@ -1,12 +1,12 @@
 //! The grant that spends nothing: ask, write the target.
 
-use jiff::Timestamp;
+use std::time::Instant;
 
 use crate::lifecycle::plan::Why;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::render::Tokens;
-use crate::lifecycle::rotation::lifespan;
+use crate::lifecycle::rotation::commit::lifespan;
 use crate::oauth::request::GrantInput;
 use crate::oauth::response::parse;
 
@@ -20,7 +20,8 @@ use super::attempt::{End, Exchange};
 /// What kept a token set from being had or from reaching the target.
 pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let (context, spec) = (exchange.context, exchange.spec);
-    let (content, source_version) = exchange.read_source().await?;
+    let source = exchange.read_source().await?;
+    let (content, source_version) = (source.content, source.version);
     let uid = exchange.credential.metadata.uid.as_deref().unwrap_or_default();
     let client = content.client.fingerprint(uid.as_bytes());
     let known = context.notes.of(exchange.credential).client;
@@ -32,9 +33,10 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
         return Ok(End::Stale);
     }
     let request = spec.request(&content.client, &GrantInput::ClientCredentials);
-    let sent_at = Timestamp::now();
+    let (sent_at, begun) = (context.clock.now(), Instant::now());
     exchange.trace.sent_at = Some(sent_at);
-    let answer = exchange.send(&request).await;
+    let answer = context.transport.send(&request).await;
+    context.metrics.token_request_took(begun.elapsed());
     let set =
         answer.and_then(|raw| parse(&raw, false)).map_err(|error| exchange.problem(&error))?;
     let lifespan = lifespan(&set, sent_at, spec.default_lifetime);
@@ -46,6 +48,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
         request: spec.request_digest.clone(),
         source_version,
         scopes: set.scopes.clone(),
+        lineage: None,
         rotations: 0,
         rotated_at: None,
     };

@@ -1,24 +1,26 @@
 //! One attempt to get a token: what it is about, how it can end, and the steps that all grants share.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::api::ObjectMeta;
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::of_token_error;
 use crate::lifecycle::plan::{SecretFacts, Why};
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::record::Record;
+use crate::lifecycle::record::{Record, lineage_of};
 use crate::lifecycle::render::Tokens;
-use crate::lifecycle::resolve::{GrantKind, Resolved, SourceContent};
-use crate::lifecycle::rotation::Lifespan;
+use crate::lifecycle::resolve::{Resolved, SourceContent};
+use crate::lifecycle::rotation::commit::Lifespan;
 use crate::lifecycle::schedule::renew_at;
 use crate::oauth::error::TokenError;
-use crate::oauth::request::TokenRequest;
-use crate::oauth::response::{RawResponse, TokenSet};
+use crate::oauth::response::TokenSet;
+use crate::oauth::secret::RefreshToken;
 
 use crate::controller::context::Context;
+use crate::controller::journal::{Left, Slot};
 use crate::controller::secrets::WriteError;
 use crate::controller::target;
 
@@ -56,10 +58,41 @@ pub struct Trace {
     pub sent_at: Option<Timestamp>,
 }
 
+/// The answer of an exchange that is in no other place than this process, kept where a panic does not reach it.
+#[derive(Default)]
+pub struct Unsaved(Mutex<Option<(Left, Option<Arc<Slot>>)>>);
+
+impl Unsaved {
+    /// Keeps it.
+    pub fn keep(&self, left: Left, slot: Option<Arc<Slot>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((left, slot));
+    }
+
+    /// Forgets it: it is in the state, or of no use.
+    pub fn forget(&self) {
+        self.take();
+    }
+
+    /// Takes it out.
+    pub fn take(&self) -> Option<(Left, Option<Arc<Slot>>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// A source, read live.
+pub struct Source {
+    /// What it holds.
+    pub content: SourceContent,
+    /// Its `resourceVersion`.
+    pub version: String,
+    /// Its metadata.
+    pub meta: ObjectMeta,
+}
+
 /// What an exchange is about.
 pub struct Exchange<'a> {
     /// What every exchange needs.
-    pub context: &'a Context,
+    pub context: &'a Arc<Context>,
     /// The credential.
     pub credential: &'a OAuthCredential,
     /// Its spec.
@@ -68,6 +101,8 @@ pub struct Exchange<'a> {
     pub why: Why,
     /// What it left for the record.
     pub trace: Trace,
+    /// What must not be lost if it panics.
+    pub unsaved: &'a Unsaved,
 }
 
 impl Exchange<'_> {
@@ -106,7 +141,7 @@ impl Exchange<'_> {
     ///
     /// # Errors
     /// `SourceNotFound`, `SourceNotReadable`, `SourceInvalid`.
-    pub async fn read_source(&mut self) -> Result<(SourceContent, String), Problem> {
+    pub async fn read_source(&mut self) -> Result<Source, Problem> {
         let name = self.spec.source.name;
         let namespace = self.credential.metadata.namespace.as_deref().unwrap_or_default();
         let secret = self.context.secrets.get(namespace, name).await.map_err(|error| {
@@ -122,19 +157,7 @@ impl Exchange<'_> {
         let version = secret.metadata.resource_version.clone().unwrap_or_default();
         self.trace.source_version = Some(version.clone());
         let content = self.spec.read_source(&secret.data.unwrap_or_default())?;
-        Ok((content, version))
-    }
-
-    /// Sends a request and counts it.
-    ///
-    /// # Errors
-    /// As [`crate::oauth::transport::Transport::send`].
-    pub async fn send(&self, request: &TokenRequest) -> Result<RawResponse, TokenError> {
-        let begun = Instant::now();
-        let spends_token = self.spec.grant == GrantKind::RefreshToken;
-        let answer = self.context.transport.send(request, spends_token).await;
-        self.context.metrics.token_request_took(begun.elapsed());
-        answer
+        Ok(Source { content, version, meta: secret.metadata })
     }
 
     /// What a token error means here.
@@ -142,11 +165,15 @@ impl Exchange<'_> {
         of_token_error(error, self.spec.grant)
     }
 
-    /// Whether the target tells that the seed in this version of the source was rotated away.
-    pub fn is_spent(&self, source_version: &str) -> bool {
+    /// Whether the target tells that this seed was rotated away, and the user did not ask to try it all the same.
+    pub fn is_spent(&self, seed: &RefreshToken, asked_at: Option<Timestamp>) -> bool {
         let target = self.target();
         let record = target.as_ref().and_then(|target| target.record.as_ref());
-        record.is_some_and(|record| record.rotations > 0 && record.source_version == source_version)
+        record.is_some_and(|record| {
+            record.rotations > 0
+                && record.lineage.as_deref() == Some(&lineage_of(seed))
+                && asked_at.is_none_or(|asked_at| asked_at <= record.issued_at)
+        })
     }
 
     /// The target as last seen.
@@ -166,6 +193,6 @@ impl Exchange<'_> {
             return;
         };
         let due = renew_at(record.issued_at, expires_at, &self.spec.renewal, uid);
-        self.context.metrics.renewed(Timestamp::now().duration_since(due));
+        self.context.metrics.renewed(self.context.clock.now().duration_since(due));
     }
 }

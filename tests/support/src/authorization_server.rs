@@ -2,12 +2,15 @@
 //! that need many requests rather than a particular vendor.
 //!
 //! `refresh_token`: every token works once, and presenting a used one ends its lineage (RFC 9700
-//! §4.14.2). `client_credentials`: needs the client's secret. Bodies are forms or JSON, clients
+//! §4.14.2) with its access tokens, unless a reuse window is set. `client_credentials`: needs the client's secret. Bodies are forms or JSON, clients
 //! authenticate by Basic, in the body, or not at all if their lineage was seeded so.
 
+mod fault;
 mod ledger;
+mod lineage;
 mod request;
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,9 +25,12 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use self::fault::Fault;
 pub use self::ledger::{Counts, Issue};
-use self::ledger::{Grant, Ledger, TokenSet};
-use self::request::{Client, TokenRequest};
+use self::ledger::{Ledger, TokenSet};
+use self::lineage::Grant;
+pub use self::lineage::{Ending, LineageState};
+use self::request::{Client, RevocationRequest, TokenRequest};
 
 /// What every refresh token of this server begins with.
 pub const REFRESH_TOKEN_PREFIX: &str = "demo-refresh-token-";
@@ -40,12 +46,19 @@ pub struct ServerOptions {
     pub access_token_lifetime: Duration,
     /// How long it thinks before each answer.
     pub delay: Duration,
+    /// How long the refresh token that was spent last may be presented again, from its first use on.
+    /// Each time it gets one more successor; all of them work until one is spent. None: not at all.
+    pub reuse_window: Option<Duration>,
 }
 
 impl Default for ServerOptions {
-    /// An hour, and no delay.
+    /// An hour, no delay, and no window.
     fn default() -> Self {
-        Self { access_token_lifetime: Duration::from_secs(3600), delay: Duration::ZERO }
+        Self {
+            access_token_lifetime: Duration::from_secs(3600),
+            delay: Duration::ZERO,
+            reuse_window: None,
+        }
     }
 }
 
@@ -61,6 +74,8 @@ pub struct AuthorizationServer {
 struct Shared {
     options: Mutex<ServerOptions>,
     ledger: Mutex<Ledger>,
+    /// What to do wrong, request by request.
+    faults: Mutex<VecDeque<Fault>>,
 }
 
 impl AuthorizationServer {
@@ -72,10 +87,12 @@ impl AuthorizationServer {
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
             options: Mutex::new(options),
-            ledger: Mutex::new(Ledger::default()),
+            ledger: Mutex::default(),
+            faults: Mutex::default(),
         });
         let router = Router::new()
             .route("/token", post(token))
+            .route("/revoke", post(revoke))
             .route("/resource", get(resource))
             .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move {
@@ -84,9 +101,19 @@ impl AuthorizationServer {
         Self { address, shared, serving }
     }
 
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its token endpoint.
     pub fn token_endpoint(&self) -> String {
         format!("http://{}/token", self.address)
+    }
+
+    /// Its revocation endpoint (RFC 7009): a refresh token ends with its lineage.
+    pub fn revocation_endpoint(&self) -> String {
+        format!("http://{}/revoke", self.address)
     }
 
     /// A protected resource: answers 200 to a living access token, else 401.
@@ -110,14 +137,29 @@ impl AuthorizationServer {
         self.shared.ledger().seed(Grant::Public)
     }
 
-    /// Whether this access token was issued here and has not expired.
+    /// Whether this access token was issued here, has not expired, and its lineage lives.
     pub fn accepts(&self, access_token: &str) -> bool {
         self.shared.ledger().accepts(access_token)
     }
 
-    /// Whether this refresh token would be accepted now.
+    /// Whether this refresh token is one to go on with: not spent, and its lineage not ended.
     pub fn is_live(&self, refresh_token: &str) -> bool {
         self.shared.ledger().is_live(refresh_token)
+    }
+
+    /// The lineage this refresh token belongs to, whether the token works or not.
+    pub fn lineage_of(&self, refresh_token: &str) -> Option<usize> {
+        self.shared.ledger().lineage_of(refresh_token)
+    }
+
+    /// What it knows of a lineage.
+    pub fn lineage(&self, lineage: usize) -> LineageState {
+        self.shared.ledger().lineage(lineage).clone()
+    }
+
+    /// The next so many requests to the token endpoint get this, after any faults asked for before.
+    pub fn fail_next(&self, requests: usize, fault: Fault) {
+        self.shared.faults().extend(std::iter::repeat_n(fault, requests));
     }
 
     /// How long access tokens live from now on (whole seconds).
@@ -128,6 +170,11 @@ impl AuthorizationServer {
     /// How long it thinks before each answer from now on.
     pub fn set_delay(&self, delay: Duration) {
         self.shared.options().delay = delay;
+    }
+
+    /// How long a spent refresh token may be presented again from now on.
+    pub fn set_reuse_window(&self, window: Option<Duration>) {
+        self.shared.options().reuse_window = window;
     }
 
     /// What it has counted.
@@ -155,6 +202,10 @@ impl Shared {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn faults(&self) -> MutexGuard<'_, VecDeque<Fault>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why a token request is refused: status and code of RFC 6749 §5.2.
@@ -166,35 +217,60 @@ enum Refusal {
     GrantType,
 }
 
+/// Carried out to the end although the client may go: what it began is not undone by that.
 async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let ServerOptions { access_token_lifetime, delay } = shared.options().clone();
+    let answering = tokio::spawn(answer(shared, headers, body));
+    answering.await.expect("a request is answered")
+}
+
+async fn answer(shared: Arc<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    let options = shared.options().clone();
+    let fault = shared.faults().pop_front();
     shared.ledger().count_request();
-    tokio::time::sleep(delay).await;
-    let answer = TokenRequest::parse(&headers, &body)
-        .and_then(|request| redeem(&mut shared.ledger(), &request, access_token_lifetime));
-    match answer {
-        Ok(token_set) => token_response(&token_set, access_token_lifetime),
-        Err(refusal) => {
-            shared.ledger().count_refusal();
-            error_response(refusal)
-        }
+    tokio::time::sleep(options.delay).await;
+    let request = TokenRequest::parse(&headers, &body);
+    let mut ledger = shared.ledger();
+    let Some(fault) = fault else {
+        return match request.and_then(|request| redeem(&mut ledger, &request, &options)) {
+            Ok(token_set) => token_response(&token_set, options.access_token_lifetime),
+            Err(refusal) => {
+                ledger.count_refusal();
+                error_response(refusal)
+            }
+        };
+    };
+    ledger.count_fault();
+    if fault.spends()
+        && let Ok(token_set) = request.and_then(|request| redeem(&mut ledger, &request, &options))
+    {
+        ledger.withhold(&token_set);
     }
+    fault.response()
 }
 
 fn redeem(
     ledger: &mut Ledger,
     request: &TokenRequest,
-    lifetime: Duration,
+    options: &ServerOptions,
 ) -> Result<TokenSet, Refusal> {
+    let lifetime = options.access_token_lifetime;
     match (request.grant_type.as_str(), &request.client) {
         ("client_credentials", Client::Confidential(id)) => Ok(ledger.issue(id, lifetime)),
         ("client_credentials", Client::Public) => Err(Refusal::Client),
         ("refresh_token", client) => {
             let token = request.refresh_token.as_deref().ok_or(Refusal::Request)?;
-            ledger.rotate(token, client, lifetime)
+            ledger.rotate(token, client, lifetime, options.reuse_window)
         }
         _ => Err(Refusal::GrantType),
     }
+}
+
+async fn revoke(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let delay = shared.options().delay;
+    tokio::time::sleep(delay).await;
+    let revoked = RevocationRequest::parse(&headers, &body)
+        .and_then(|request| shared.ledger().revoke(&request.token, &request.client));
+    revoked.map_or_else(error_response, |()| StatusCode::OK.into_response())
 }
 
 fn token_response(token_set: &TokenSet, lifetime: Duration) -> Response {

@@ -1,11 +1,30 @@
-//! A real Keycloak, for `client_credentials` as ThingPark speaks it.
+//! A real Keycloak: `client_credentials` as ThingPark speaks it, and refresh tokens that rotate with
+//! a window.
 //!
 //! ThingPark's path is `/users-auth/protocol/openid-connect/token`. A plain Keycloak always has
 //! `/realms/NAME` before `/protocol`, and its `--http-relative-path` only adds a prefix to that, so
 //! the path here is `/realms/users-auth/protocol/openid-connect/token`; all else is the same.
+//!
+//! The window of a realm that revokes refresh tokens and lets them be reused once is a count, not a
+//! time. What Keycloak 26.0 does, found by asking it (`tests/live.rs` asserts most of it):
+//! - A refresh token is redeemed twice, and each answer has a new one. Of the two only the newer
+//!   works on: the other is stale. That is told by whole seconds, so within one second both work.
+//! - The third time it answers 400 `invalid_grant`, "Maximum allowed refresh token reuse exceeded",
+//!   and a stale one 400 `invalid_grant`, "Stale token". Either ends the whole grant, the good newest
+//!   token with it: from then on 400 `invalid_grant`, "Session doesn't have required client". Access
+//!   tokens live on until they expire.
+//! - An offline token has no end of its own: `refresh_expires_in` is 0.
+//! - Introspection of a refresh token of an ended grant is 400 `invalid_request`, not `active: false`.
+//! - Revoking a refresh token ends all offline grants of that person to that client, and their access
+//!   tokens, wherefore every seed is of another person; later requests get 400 `invalid_grant`,
+//!   "Offline user session not found". Revoking it again is 200, with `"error":"invalid_token"` in the
+//!   body; so is revoking nonsense.
+//! - A wrong client secret is 401 `unauthorized_client`, and spends nothing.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, StatusCode};
@@ -20,6 +39,9 @@ const START_LIMIT: Duration = Duration::from_secs(300);
 const REALM: &str = "users-auth";
 const CLIENT_ID: &str = "thingpark-client";
 const CLIENT_SECRET: &str = "thingpark-client-secret";
+const OFFLINE_CLIENT_ID: &str = "offline-client";
+const OFFLINE_CLIENT_SECRET: &str = "offline-client-secret";
+const PASSWORD: &str = "password-of-a-person";
 const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 const ADMIN: &str = "admin";
 const ADMIN_PASSWORD: &str = "keycloak-admin-password";
@@ -29,13 +51,16 @@ const ADMIN_PASSWORD: &str = "keycloak-admin-password";
 pub struct Keycloak {
     url: String,
     http: reqwest::Client,
+    /// How many have been made.
+    people: AtomicUsize,
     process: Process,
     // Last, so that it is removed when nothing writes into it.
     _folder: TempDir,
 }
 
 impl Keycloak {
-    /// Starts it and creates a realm with a confidential client, whose tokens live five minutes.
+    /// Starts it and creates a realm with two confidential clients, whose access tokens live five
+    /// minutes.
     pub async fn start() -> Self {
         let folder = scratch::folder("keycloak");
         let [port] = ports::free();
@@ -44,6 +69,7 @@ impl Keycloak {
         let keycloak = Self {
             url: format!("http://127.0.0.1:{port}"),
             http: http_client::new(),
+            people: AtomicUsize::new(0),
             process,
             _folder: folder,
         };
@@ -57,6 +83,17 @@ impl Keycloak {
         self.realm_url("token")
     }
 
+    /// The realm's revocation endpoint (RFC 7009).
+    pub fn revocation_endpoint(&self) -> String {
+        self.realm_url("revoke")
+    }
+
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        let address = self.url.strip_prefix("http://").and_then(|address| address.parse().ok());
+        address.expect("its URL is a loopback address")
+    }
+
     /// The client, which may use `client_credentials`, by Basic or with its secret in the body.
     pub fn client_id(&self) -> &'static str {
         CLIENT_ID
@@ -65,6 +102,42 @@ impl Keycloak {
     /// The secret of that client.
     pub fn client_secret(&self) -> &'static str {
         CLIENT_SECRET
+    }
+
+    /// The client of the refresh tokens, which authenticates like the other.
+    pub fn offline_client_id(&self) -> &'static str {
+        OFFLINE_CLIENT_ID
+    }
+
+    /// The secret of that client.
+    pub fn offline_client_secret(&self) -> &'static str {
+        OFFLINE_CLIENT_SECRET
+    }
+
+    /// The first refresh token of a new grant for the offline client: a new person signs in, by
+    /// password instead of a browser.
+    pub async fn seed(&self) -> String {
+        let number = self.people.fetch_add(1, Ordering::Relaxed);
+        let name = format!("person-{number}");
+        let url = format!("{}/admin/realms/{REALM}/users", self.url);
+        let request =
+            self.http.post(url).bearer_auth(self.admin_token().await).json(&person(&name));
+        expect(StatusCode::CREATED, request).await;
+        self.sign_in(&name).await
+    }
+
+    /// Whether Keycloak would accept this refresh token now, be it for the second time.
+    pub async fn is_live(&self, refresh_token: &str) -> bool {
+        let request = self.introspection(OFFLINE_CLIENT_ID, OFFLINE_CLIENT_SECRET, refresh_token);
+        let answer = request.send().await.expect("Keycloak answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("Keycloak answers in full");
+        match status {
+            StatusCode::OK => parse(&text)["active"] == true,
+            // What it says of a token whose grant has ended.
+            StatusCode::BAD_REQUEST if text.contains("Failed to introspect token") => false,
+            _ => panic!("Keycloak, introspection: {status} {text}"),
+        }
     }
 
     /// How long the realm's access tokens live from now on (whole seconds).
@@ -77,11 +150,7 @@ impl Keycloak {
 
     /// Whether Keycloak itself takes this access token for a living one.
     pub async fn accepts(&self, access_token: &str) -> bool {
-        let request = self
-            .http
-            .post(self.realm_url("token/introspect"))
-            .basic_auth(CLIENT_ID, Some(CLIENT_SECRET))
-            .form(&[("token", access_token)]);
+        let request = self.introspection(CLIENT_ID, CLIENT_SECRET, access_token);
         parse(&expect(StatusCode::OK, request).await)["active"] == true
     }
 
@@ -99,6 +168,26 @@ impl Keycloak {
         format!("{}/realms/{REALM}/protocol/openid-connect/{endpoint}", self.url)
     }
 
+    async fn sign_in(&self, name: &str) -> String {
+        let request = self.http.post(self.token_endpoint()).form(&[
+            ("grant_type", "password"),
+            ("client_id", OFFLINE_CLIENT_ID),
+            ("client_secret", OFFLINE_CLIENT_SECRET),
+            ("username", name),
+            ("password", PASSWORD),
+            ("scope", "offline_access"),
+        ]);
+        let answer = parse(&expect(StatusCode::OK, request).await);
+        answer["refresh_token"].as_str().expect("offline access brings one").to_owned()
+    }
+
+    fn introspection(&self, client_id: &str, secret: &str, token: &str) -> RequestBuilder {
+        self.http
+            .post(self.realm_url("token/introspect"))
+            .basic_auth(client_id, Some(secret))
+            .form(&[("token", token)])
+    }
+
     async fn serves(&self) -> Result<(), String> {
         if let Some(status) = self.process.try_exit() {
             panic!("Keycloak ended ({status}):\n{}", self.process.log_tail());
@@ -109,20 +198,8 @@ impl Keycloak {
     }
 
     async fn create_realm(&self) {
-        let realm = json!({
-            "realm": REALM,
-            "enabled": true,
-            "accessTokenLifespan": ACCESS_TOKEN_LIFETIME.as_secs(),
-            "clients": [{
-                "clientId": CLIENT_ID,
-                "secret": CLIENT_SECRET,
-                "publicClient": false,
-                "serviceAccountsEnabled": true,
-                "standardFlowEnabled": false,
-            }],
-        });
         let url = format!("{}/admin/realms", self.url);
-        let request = self.http.post(url).bearer_auth(self.admin_token().await).json(&realm);
+        let request = self.http.post(url).bearer_auth(self.admin_token().await).json(&realm());
         expect(StatusCode::CREATED, request).await;
     }
 
@@ -140,14 +217,54 @@ impl Keycloak {
     }
 }
 
+fn realm() -> Value {
+    json!({
+        "realm": REALM,
+        "enabled": true,
+        "accessTokenLifespan": ACCESS_TOKEN_LIFETIME.as_secs(),
+        "revokeRefreshToken": true,
+        "refreshTokenMaxReuse": 1,
+        "clients": [
+            {
+                "clientId": CLIENT_ID,
+                "secret": CLIENT_SECRET,
+                "publicClient": false,
+                "serviceAccountsEnabled": true,
+                "standardFlowEnabled": false,
+            },
+            {
+                "clientId": OFFLINE_CLIENT_ID,
+                "secret": OFFLINE_CLIENT_SECRET,
+                "publicClient": false,
+                "directAccessGrantsEnabled": true,
+                "standardFlowEnabled": false,
+            },
+        ],
+    })
+}
+
+/// With all that a profile must have, else the person is asked for it at sign-in.
+fn person(name: &str) -> Value {
+    json!({
+        "username": name,
+        "enabled": true,
+        "email": format!("{name}@example.org"),
+        "emailVerified": true,
+        "firstName": "A",
+        "lastName": "Person",
+        "credentials": [{"type": "password", "value": PASSWORD, "temporary": false}],
+    })
+}
+
 /// The home is shared and already built, so nothing but `start --optimized` may run in it; the
-/// database is in memory.
+/// database is in memory. With its name fixed, tokens are good whatever address they are sent to, as
+/// that of a proxy before it.
 fn command(home: &Path, port: u16) -> Command {
     let mut command = Command::new(home.join("bin/kc.sh"));
     command
         .args(["start", "--optimized", "--cache=local", "--http-enabled=true"])
-        .args(["--hostname-strict=false", "--http-host=127.0.0.1"])
-        .arg(format!("--http-port={port}"))
+        .args([format!("--hostname=http://127.0.0.1:{port}"), format!("--http-port={port}")])
+        .arg("--http-host=127.0.0.1")
         .env("KC_BOOTSTRAP_ADMIN_USERNAME", ADMIN)
         .env("KC_BOOTSTRAP_ADMIN_PASSWORD", ADMIN_PASSWORD);
     command

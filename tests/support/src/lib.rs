@@ -10,6 +10,7 @@ pub mod authorization_server;
 pub mod chart;
 pub mod control_plane;
 pub mod credentials;
+pub mod cutting_proxy;
 pub mod documented;
 pub mod http_server;
 pub mod interrupt;

@@ -1,6 +1,7 @@
 //! The certified OpenID provider of npm, `oidc-provider`, set to rotate strictly: every refresh
 //! token works once, and presenting a used one ends its grant.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -97,6 +98,17 @@ impl OidcProvider {
         format!("{}/token", self.issuer)
     }
 
+    /// Its revocation endpoint (RFC 7009): a refresh token ends with its grant.
+    pub fn revocation_endpoint(&self) -> String {
+        format!("{}/token/revocation", self.issuer)
+    }
+
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        let address = self.issuer.strip_prefix("http://").and_then(|address| address.parse().ok());
+        address.expect("its issuer is a loopback address")
+    }
+
     /// The first refresh token of a new grant for this client.
     pub async fn seed(&self, client: OidcClient) -> String {
         let answer: Value = self.control("seed", &json!({"client_id": client.id})).await;
@@ -106,6 +118,12 @@ impl OidcProvider {
     /// What the provider knows of a refresh token.
     pub async fn inspect(&self, refresh_token: &str) -> RefreshTokenState {
         self.control("inspect", &json!({"refresh_token": refresh_token})).await
+    }
+
+    /// The refresh token issued last of the grant of this one; none when the grant was ended.
+    pub async fn newest(&self, refresh_token: &str) -> Option<String> {
+        let answer: Value = self.control("newest", &json!({"refresh_token": refresh_token})).await;
+        answer["refresh_token"].as_str().map(str::to_owned)
     }
 
     /// What the provider has counted.

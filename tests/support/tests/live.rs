@@ -2,15 +2,18 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, Config};
-use oauth_keeper_test_support::oidc_provider::POST_CLIENT;
+use oauth_keeper_test_support::keycloak::Keycloak;
+use oauth_keeper_test_support::oidc_provider::{OidcProvider, POST_CLIENT};
 use oauth_keeper_test_support::suite::{self, Env};
-use oauth_keeper_test_support::tests;
-use serde_json::Value;
+use oauth_keeper_test_support::{tests, wait};
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     suite::run(tests![
@@ -19,7 +22,12 @@ fn main() -> ExitCode {
         the_operator_has_the_rights_of_the_chart_and_no_more,
         metrics_count_requests,
         oidc_provider_rotates,
-        keycloak_issues_client_credentials;
+        oidc_provider_counts_a_reuse_also_of_requests_at_once,
+        oidc_provider_revokes,
+        keycloak_issues_client_credentials,
+        keycloak_lets_a_refresh_token_be_used_twice,
+        keycloak_ends_the_grant_of_a_stale_refresh_token,
+        keycloak_revokes;
         alone: data_outlives_a_restart_of_the_api_server,
     ])
 }
@@ -78,20 +86,44 @@ async fn oidc_provider_rotates(env: Arc<Env>) {
     let provider = env.oidc_provider().await;
     let before = provider.stats().await;
     let seed = provider.seed(POST_CLIENT).await;
-    let form = [
-        ("grant_type", "refresh_token"),
-        ("refresh_token", &seed),
-        ("client_id", POST_CLIENT.id),
-        ("client_secret", POST_CLIENT.secret),
-    ];
     assert!(provider.inspect(&seed).await.live);
+    assert_eq!(provider.newest(&seed).await.as_ref(), Some(&seed));
 
-    let body = redeem(&provider.token_endpoint(), &form).await;
+    let next = rotated(&post_client(provider).refresh(&seed).await);
 
-    assert_ne!(body["refresh_token"], Value::Null);
-    assert_ne!(body["refresh_token"], seed);
+    assert_ne!(next, seed);
+    assert_eq!(provider.newest(&seed).await.as_ref(), Some(&next));
     assert_eq!(provider.inspect(&seed).await.consumed, Some(true));
-    assert_eq!(provider.stats().await.refresh_exchanges, before.refresh_exchanges + 1);
+    assert!(provider.stats().await.refresh_exchanges > before.refresh_exchanges);
+}
+
+async fn oidc_provider_counts_a_reuse_also_of_requests_at_once(_env: Arc<Env>) {
+    // One of its own, for the count.
+    let provider = OidcProvider::start().await;
+    let client = post_client(&provider);
+    for round in 1..=20 {
+        let seed = provider.seed(POST_CLIENT).await;
+        tokio::join!(client.refresh(&seed), client.refresh(&seed));
+        assert_eq!(provider.stats().await.reuses, round);
+        assert_eq!(provider.newest(&seed).await, None);
+    }
+    provider.stop().await;
+}
+
+async fn oidc_provider_revokes(env: Arc<Env>) {
+    let provider = env.oidc_provider().await;
+    let client = post_client(provider);
+    let seed = provider.seed(POST_CLIENT).await;
+    let next = rotated(&client.refresh(&seed).await);
+
+    assert_eq!(client.revoke(&next).await.0, 200);
+
+    assert!(!provider.inspect(&next).await.live);
+    assert_eq!(provider.newest(&next).await, None);
+    assert_eq!(client.refresh(&next).await.1["error"], "invalid_grant");
+    assert_eq!(client.revoke(&next).await.0, 200);
+    let wrong = ClientOf { secret: "wrong", ..client };
+    assert_eq!(wrong.revoke(&next).await.0, 401);
 }
 
 async fn keycloak_issues_client_credentials(env: Arc<Env>) {
@@ -103,19 +135,137 @@ async fn keycloak_issues_client_credentials(env: Arc<Env>) {
         ("client_secret", keycloak.client_secret()),
     ];
 
-    let body = redeem(&keycloak.token_endpoint(), &form).await;
+    let (status, body) = post(&keycloak.token_endpoint(), &form).await;
 
-    assert_eq!(body["expires_in"], 77);
+    // A second less when the clock has moved while it answered.
+    assert!(status == 200 && [76, 77].map(Value::from).contains(&body["expires_in"]), "{body}");
     let token = body["access_token"].as_str().expect("it has an access token");
     assert!(keycloak.accepts(token).await);
     assert!(!keycloak.accepts("another").await);
 }
 
-async fn redeem(endpoint: &str, form: &[(&str, &str)]) -> Value {
+async fn keycloak_lets_a_refresh_token_be_used_twice(env: Arc<Env>) {
+    let keycloak = env.keycloak().await;
+    let client = offline_client(keycloak);
+    let (seed, other) = (keycloak.seed().await, keycloak.seed().await);
+    let second = rotated(&client.refresh(&seed).await);
+    assert_ne!(second, seed);
+    assert!(keycloak.is_live(&seed).await && keycloak.is_live(&second).await);
+    let answer = client.refresh(&seed).await;
+    let (third, access_token) = (rotated(&answer), text(&answer.1["access_token"]));
+    assert!(!keycloak.is_live(&seed).await && keycloak.is_live(&third).await);
+
+    let exceeded = "Maximum allowed refresh token reuse exceeded";
+    assert_eq!(client.refresh(&seed).await, invalid_grant(exceeded));
+
+    let ended = invalid_grant("Session doesn't have required client");
+    assert!(!keycloak.is_live(&third).await && keycloak.accepts(&access_token).await);
+    assert_eq!(client.refresh(&third).await, ended);
+    assert_eq!(client.refresh(&third).await, ended);
+    assert!(keycloak.is_live(&other).await);
+}
+
+async fn keycloak_ends_the_grant_of_a_stale_refresh_token(env: Arc<Env>) {
+    let keycloak = env.keycloak().await;
+    let client = offline_client(keycloak);
+    let seed = keycloak.seed().await;
+    let second = rotated(&client.refresh(&seed).await);
+    // It tells tokens of one second not apart.
+    next_second().await;
+    let third = rotated(&client.refresh(&seed).await);
+    assert!(!keycloak.is_live(&second).await && keycloak.is_live(&third).await);
+
+    assert_eq!(client.refresh(&second).await, invalid_grant("Stale token"));
+    assert!(!keycloak.is_live(&third).await);
+    assert_eq!(client.refresh(&third).await.0, 400);
+}
+
+async fn keycloak_revokes(env: Arc<Env>) {
+    let keycloak = env.keycloak().await;
+    let client = offline_client(keycloak);
+    let (seed, other) = (keycloak.seed().await, keycloak.seed().await);
+    let answer = client.refresh(&seed).await;
+    let (token, access_token) = (rotated(&answer), text(&answer.1["access_token"]));
+
+    assert_eq!(client.revoke(&token).await, (200, Value::Null));
+
+    assert!(!keycloak.is_live(&token).await && !keycloak.accepts(&access_token).await);
+    assert_eq!(client.refresh(&token).await, invalid_grant("Offline user session not found"));
+    assert!(keycloak.is_live(&other).await);
+    let (status, body) = client.revoke(&token).await;
+    assert_eq!((status, &body["error"]), (200, &json!("invalid_token")));
+}
+
+/// A client, with its secret in the body.
+#[derive(Clone)]
+struct ClientOf {
+    token_endpoint: String,
+    revocation_endpoint: String,
+    id: &'static str,
+    secret: &'static str,
+}
+
+fn post_client(provider: &OidcProvider) -> ClientOf {
+    ClientOf {
+        token_endpoint: provider.token_endpoint(),
+        revocation_endpoint: provider.revocation_endpoint(),
+        id: POST_CLIENT.id,
+        secret: POST_CLIENT.secret,
+    }
+}
+
+fn offline_client(keycloak: &Keycloak) -> ClientOf {
+    ClientOf {
+        token_endpoint: keycloak.token_endpoint(),
+        revocation_endpoint: keycloak.revocation_endpoint(),
+        id: keycloak.offline_client_id(),
+        secret: keycloak.offline_client_secret(),
+    }
+}
+
+impl ClientOf {
+    async fn refresh(&self, token: &str) -> (u16, Value) {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.post(&self.token_endpoint, &form).await
+    }
+
+    async fn revoke(&self, token: &str) -> (u16, Value) {
+        self.post(&self.revocation_endpoint, &[("token", token)]).await
+    }
+
+    async fn post(&self, url: &str, form: &[(&str, &str)]) -> (u16, Value) {
+        post(url, &[form, &[("client_id", self.id), ("client_secret", self.secret)]].concat()).await
+    }
+}
+
+/// Status and body; null for a body that is not JSON.
+async fn post(url: &str, form: &[(&str, &str)]) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().build().expect("it can be made");
-    let answer = client.post(endpoint).form(form).send().await.expect("it answers");
-    assert_eq!(answer.status(), 200);
-    answer.json().await.expect("it answers JSON")
+    let answer = client.post(url).form(form).send().await.expect("it answers");
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+/// The refresh token of a good answer.
+fn rotated((status, body): &(u16, Value)) -> String {
+    assert_eq!(*status, 200, "{body}");
+    text(&body["refresh_token"])
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("it is a string").to_owned()
+}
+
+fn invalid_grant(description: &str) -> (u16, Value) {
+    (400, json!({"error": "invalid_grant", "error_description": description}))
+}
+
+async fn next_second() {
+    let second = || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        now.expect("it is after 1970").as_secs()
+    };
+    let first = second();
+    wait::until("a second has begun", SOON, || async { (second() > first).then_some(()) }).await;
 }
 
 async fn operator_client(env: &Env) -> Client {

@@ -7,10 +7,12 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
-import { Provider } from 'oidc-provider';
+import { errors, Provider } from 'oidc-provider';
 
 const ACCOUNT = 'test-account';
 const SCOPE = 'openid offline_access';
+// As oidc-provider says it.
+const REUSED = 'refresh token already used';
 const DAY = 24 * 60 * 60;
 const DEFAULT_CLIENTS = [
   {
@@ -49,8 +51,15 @@ class MemoryAdapter {
     return store.get(this.key(id));
   }
 
+  // Two requests with one token may both have found it unused. The second is then a reuse like any other.
   async consume(id) {
-    store.get(this.key(id)).consumed = Math.floor(Date.now() / 1000);
+    const payload = store.get(this.key(id));
+    if (!payload) throw new errors.InvalidGrant('refresh token not found');
+    if (payload.consumed) {
+      endGrant(payload.grantId);
+      throw new errors.InvalidGrant(REUSED);
+    }
+    payload.consumed = Math.floor(Date.now() / 1000);
   }
 
   async destroy(id) {
@@ -62,6 +71,11 @@ class MemoryAdapter {
       if (payload.grantId === grantId && key.startsWith(`${this.model}:`)) store.delete(key);
     }
   }
+}
+
+function endGrant(grantId) {
+  store.delete(`Grant:${grantId}`);
+  for (const [key, payload] of store) if (payload.grantId === grantId) store.delete(key);
 }
 
 function newProvider(issuer) {
@@ -104,7 +118,7 @@ function count(provider) {
     if (ctx.oidc.params.grant_type === 'refresh_token') stats.refresh_exchanges += 1;
   });
   provider.on('grant.error', (_ctx, error) => {
-    if (error.error_detail === 'refresh token already used') stats.reuses += 1;
+    if (error.error_detail === REUSED) stats.reuses += 1;
   });
   return stats;
 }
@@ -129,7 +143,18 @@ function controlRoutes(provider, stats) {
     // `consumed` is null for a token the server does not hold: never issued, or its grant revoked.
     'POST /test/inspect': async ({ refresh_token: value }) => {
       const token = await provider.RefreshToken.find(value);
-      return { live: token?.isValid ?? false, consumed: token ? Boolean(token.consumed) : null };
+      const granted = token && (await provider.Grant.find(token.grantId));
+      return {
+        live: Boolean(granted && token.isValid),
+        consumed: token ? Boolean(token.consumed) : null,
+      };
+    },
+    // Of the same grant, issued last: the store keeps the order. Null when the grant is gone.
+    'POST /test/newest': async ({ refresh_token: value }) => {
+      const grantId = (await provider.RefreshToken.find(value))?.grantId;
+      if (!(await provider.Grant.find(grantId))) return { refresh_token: null };
+      const ofGrant = (payload) => payload.kind === 'RefreshToken' && payload.grantId === grantId;
+      return { refresh_token: [...store.values()].findLast(ofGrant).jti };
     },
     'GET /test/stats': async () => stats,
   };

@@ -1,8 +1,9 @@
 //! Which tokens were issued, which still work, and how many of each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::lineage::{Ending, Grant, Lineage, LineageState, Standing};
 use super::request::Client;
 use super::{ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX, Refusal};
 
@@ -15,10 +16,16 @@ pub struct Counts {
     pub issued: u64,
     /// Refresh tokens replaced by a new one.
     pub rotations: u64,
-    /// Requests with a refresh token that had been replaced.
+    /// Requests with a refresh token that had been replaced, within the reuse window.
+    pub repeats: u64,
+    /// Requests with a refresh token that had been replaced, otherwise.
     pub reuses: u64,
     /// Requests refused, reuses included.
     pub refusals: u64,
+    /// Requests answered by a fault.
+    pub faults: u64,
+    /// Lineages ended by the revocation endpoint.
+    pub revocations: u64,
     /// Refresh tokens that work now.
     pub live_refresh_tokens: u64,
 }
@@ -34,15 +41,6 @@ pub struct Issue {
     pub lifetime: Duration,
 }
 
-/// Who may redeem a lineage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grant {
-    /// Clients with a secret.
-    Confidential,
-    /// Clients without one.
-    Public,
-}
-
 /// A token set as issued.
 #[derive(Debug)]
 pub(super) struct TokenSet {
@@ -54,21 +52,20 @@ pub(super) struct TokenSet {
 pub(super) struct Ledger {
     counts: Counts,
     minted: u64,
-    lineages: u64,
-    live: HashMap<String, Lineage>,
-    /// Used refresh tokens, and the lineage of each.
-    used: HashMap<String, u64>,
-    revoked: HashSet<u64>,
-    access_tokens: HashMap<String, Instant>,
+    lineages: Vec<Lineage>,
+    /// Every refresh token, and the place of its lineage.
+    refresh_tokens: HashMap<String, usize>,
+    access_tokens: HashMap<String, AccessToken>,
     /// At this many access tokens the expired ones are forgotten.
     prune_at: usize,
     issues: Vec<Issue>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Lineage {
-    id: u64,
-    grant: Grant,
+struct AccessToken {
+    expiry: Instant,
+    /// The place of its lineage, with which it ends.
+    lineage: Option<usize>,
 }
 
 impl Ledger {
@@ -80,12 +77,13 @@ impl Ledger {
         self.counts.refusals += 1;
     }
 
+    pub(super) fn count_fault(&mut self) {
+        self.counts.faults += 1;
+    }
+
     pub(super) fn counts(&self) -> Counts {
-        let live = self.live.values().filter(|lineage| !self.revoked.contains(&lineage.id));
-        Counts {
-            live_refresh_tokens: live.count().try_into().expect("a count fits"),
-            ..self.counts
-        }
+        let live: usize = self.lineages.iter().map(Lineage::live_tokens).sum();
+        Counts { live_refresh_tokens: live.try_into().expect("a count fits"), ..self.counts }
     }
 
     pub(super) fn take_issues(&mut self) -> Vec<Issue> {
@@ -93,33 +91,36 @@ impl Ledger {
     }
 
     pub(super) fn seed(&mut self, grant: Grant) -> String {
-        self.lineages += 1;
-        let lineage = Lineage { id: self.lineages, grant };
-        self.mint_refresh_token(lineage)
+        let seed = self.mint(REFRESH_TOKEN_PREFIX);
+        self.refresh_tokens.insert(seed.clone(), self.lineages.len());
+        self.lineages.push(Lineage::new(grant, seed.clone()));
+        seed
+    }
+
+    pub(super) fn lineage_of(&self, refresh_token: &str) -> Option<usize> {
+        self.refresh_tokens.get(refresh_token).copied()
+    }
+
+    pub(super) fn lineage(&self, place: usize) -> &LineageState {
+        self.lineages[place].state()
     }
 
     pub(super) fn is_live(&self, refresh_token: &str) -> bool {
-        let lineage = self.live.get(refresh_token);
-        lineage.is_some_and(|lineage| !self.revoked.contains(&lineage.id))
+        self.lineage_of(refresh_token).is_some_and(|place| {
+            self.lineages[place].standing(refresh_token, None) == Standing::Live
+        })
     }
 
     pub(super) fn accepts(&self, access_token: &str) -> bool {
-        let expiry = self.access_tokens.get(access_token);
-        expiry.is_some_and(|expiry| Instant::now() < *expiry)
+        self.access_tokens.get(access_token).is_some_and(|token| {
+            let ended = token.lineage.is_some_and(|place| self.lineage(place).ended.is_some());
+            !ended && Instant::now() < token.expiry
+        })
     }
 
     /// A token set without a refresh token.
     pub(super) fn issue(&mut self, client_id: &str, lifetime: Duration) -> TokenSet {
-        self.counts.issued += 1;
-        self.issues.push(Issue {
-            client_id: client_id.to_owned(),
-            at: SystemTime::now(),
-            lifetime,
-        });
-        let access_token = self.mint(ACCESS_TOKEN_PREFIX);
-        self.forget_expired();
-        self.access_tokens.insert(access_token.clone(), Instant::now() + lifetime);
-        TokenSet { access_token, refresh_token: None }
+        TokenSet { access_token: self.issue_for(client_id, None, lifetime), refresh_token: None }
     }
 
     /// Spends a refresh token for a token set with its successor.
@@ -128,33 +129,69 @@ impl Ledger {
         refresh_token: &str,
         client: &Client,
         lifetime: Duration,
+        reuse_window: Option<Duration>,
     ) -> Result<TokenSet, Refusal> {
-        if let Some(lineage) = self.used.get(refresh_token) {
-            self.counts.reuses += 1;
-            self.revoked.insert(*lineage);
-            return Err(Refusal::Grant);
+        let place = self.lineage_of(refresh_token).ok_or(Refusal::Grant)?;
+        let lineage = &mut self.lineages[place];
+        let standing = lineage.standing(refresh_token, reuse_window);
+        match standing {
+            Standing::Live | Standing::Repeatable if !lineage.grant().admits(client) => {
+                return Err(Refusal::Client);
+            }
+            Standing::Live | Standing::Repeatable => {}
+            Standing::Ended => return Err(Refusal::Grant),
+            Standing::Spent => {
+                lineage.reuse();
+                self.counts.reuses += 1;
+                return Err(Refusal::Grant);
+            }
         }
-        if !self.is_live(refresh_token) {
-            return Err(Refusal::Grant);
+        let successor = self.mint(REFRESH_TOKEN_PREFIX);
+        self.refresh_tokens.insert(successor.clone(), place);
+        let lineage = &mut self.lineages[place];
+        if standing == Standing::Repeatable {
+            lineage.repeat(successor.clone());
+            self.counts.repeats += 1;
+        } else {
+            lineage.spend(refresh_token, successor.clone());
         }
-        let lineage = self.live[refresh_token];
-        let client_id = match (lineage.grant, client) {
-            (Grant::Confidential, Client::Confidential(id)) => id.as_str(),
-            (Grant::Public, Client::Public) => "",
-            _ => return Err(Refusal::Client),
-        };
-        self.live.remove(refresh_token);
-        self.used.insert(refresh_token.to_owned(), lineage.id);
         self.counts.rotations += 1;
-        let issued = self.issue(client_id, lifetime);
-        let successor = self.mint_refresh_token(lineage);
-        Ok(TokenSet { refresh_token: Some(successor), ..issued })
+        let access_token = self.issue_for(client.id(), Some(place), lifetime);
+        Ok(TokenSet { access_token, refresh_token: Some(successor) })
     }
 
-    fn mint_refresh_token(&mut self, lineage: Lineage) -> String {
-        let token = self.mint(REFRESH_TOKEN_PREFIX);
-        self.live.insert(token.clone(), lineage);
-        token
+    /// Notes that nobody was told of this token set.
+    pub(super) fn withhold(&mut self, token_set: &TokenSet) {
+        let refresh_token = token_set.refresh_token.as_deref();
+        if let Some(place) = refresh_token.and_then(|token| self.lineage_of(token)) {
+            self.lineages[place].withhold();
+        }
+    }
+
+    /// Ends an access token, or a refresh token with its lineage. An unknown token has ended already.
+    pub(super) fn revoke(&mut self, token: &str, client: &Client) -> Result<(), Refusal> {
+        self.access_tokens.remove(token);
+        let Some(place) = self.lineage_of(token) else { return Ok(()) };
+        let lineage = &mut self.lineages[place];
+        if !lineage.grant().admits(client) {
+            return Err(Refusal::Client);
+        }
+        self.counts.revocations += u64::from(lineage.end(Ending::Revocation));
+        Ok(())
+    }
+
+    fn issue_for(&mut self, client_id: &str, lineage: Option<usize>, lifetime: Duration) -> String {
+        self.counts.issued += 1;
+        self.issues.push(Issue {
+            client_id: client_id.to_owned(),
+            at: SystemTime::now(),
+            lifetime,
+        });
+        let access_token = self.mint(ACCESS_TOKEN_PREFIX);
+        self.forget_expired();
+        let expiry = Instant::now() + lifetime;
+        self.access_tokens.insert(access_token.clone(), AccessToken { expiry, lineage });
+        access_token
     }
 
     fn mint(&mut self, prefix: &str) -> String {
@@ -166,7 +203,7 @@ impl Ledger {
     fn forget_expired(&mut self) {
         if self.access_tokens.len() >= self.prune_at {
             let now = Instant::now();
-            self.access_tokens.retain(|_, expiry| now < *expiry);
+            self.access_tokens.retain(|_, token| now < token.expiry);
             self.prune_at = (self.access_tokens.len() * 2).max(1024);
         }
     }

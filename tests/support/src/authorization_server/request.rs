@@ -18,6 +18,16 @@ pub(super) enum Client {
     Public,
 }
 
+impl Client {
+    /// Its id; empty for one without a secret.
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Confidential(id) => id,
+            Self::Public => "",
+        }
+    }
+}
+
 /// What is asked.
 #[derive(Debug)]
 pub(super) struct TokenRequest {
@@ -35,6 +45,21 @@ impl TokenRequest {
             refresh_token: fields.remove("refresh_token"),
             client,
         })
+    }
+}
+
+/// What is to be revoked (RFC 7009 §2.1).
+#[derive(Debug)]
+pub(super) struct RevocationRequest {
+    pub(super) token: String,
+    pub(super) client: Client,
+}
+
+impl RevocationRequest {
+    pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = fields(headers, body)?;
+        let client = authenticate(headers, &fields)?;
+        Ok(Self { token: fields.remove("token").ok_or(Refusal::Request)?, client })
     }
 }
 

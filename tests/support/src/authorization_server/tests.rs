@@ -3,10 +3,14 @@ use std::time::Duration;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use super::{ACCESS_TOKEN_PREFIX, AuthorizationServer, REFRESH_TOKEN_PREFIX, ServerOptions};
-use crate::http_client;
+use super::{
+    ACCESS_TOKEN_PREFIX, AuthorizationServer, Ending, Fault, LineageState, REFRESH_TOKEN_PREFIX,
+    ServerOptions,
+};
+use crate::{http_client, wait};
 
 const CLIENT: &str = "a:client/ö";
+const SOON: Duration = Duration::from_secs(5);
 
 async fn start() -> AuthorizationServer {
     AuthorizationServer::start(ServerOptions::default()).await
@@ -21,15 +25,24 @@ async fn answer(request: RequestBuilder) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.expect("it answers JSON"))
 }
 
-async fn refresh(server: &AuthorizationServer, token: &str) -> (u16, Value) {
+fn refresh_request(server: &AuthorizationServer, token: &str) -> RequestBuilder {
     let secret = server.client_secret(CLIENT);
-    let form = [
+    request(server).form(&[
         ("grant_type", "refresh_token"),
         ("refresh_token", token),
         ("client_id", CLIENT),
         ("client_secret", &secret),
-    ];
-    answer(request(server).form(&form)).await
+    ])
+}
+
+async fn refresh(server: &AuthorizationServer, token: &str) -> (u16, Value) {
+    answer(refresh_request(server, token)).await
+}
+
+/// For answers without a body.
+async fn refresh_status(server: &AuthorizationServer, token: &str) -> u16 {
+    let answer = refresh_request(server, token).send().await.expect("it answers");
+    answer.status().as_u16()
 }
 
 fn refresh_token(body: &Value) -> String {
@@ -127,4 +140,112 @@ async fn access_tokens_expire_and_the_resource_says_so() {
     let body = refresh(&server, &next).await.1;
     let token = body["access_token"].as_str().expect("it has an access token");
     assert_eq!(get(token).await.expect("it answers").status(), 200);
+}
+
+/// A server that lets a spent refresh token be presented again for that long.
+async fn start_with_window(window: Duration) -> AuthorizationServer {
+    let options = ServerOptions { reuse_window: Some(window), ..ServerOptions::default() };
+    AuthorizationServer::start(options).await
+}
+
+fn state(server: &AuthorizationServer, refresh_token: &str) -> LineageState {
+    server.lineage(server.lineage_of(refresh_token).expect("it was issued here"))
+}
+
+async fn revoke(server: &AuthorizationServer, token: &str, secret: &str) -> u16 {
+    let form = [("token", token), ("client_id", CLIENT), ("client_secret", secret)];
+    let request = http_client::new().post(server.revocation_endpoint()).form(&form);
+    request.send().await.expect("it answers").status().as_u16()
+}
+
+#[tokio::test]
+async fn within_the_window_the_token_spent_last_is_repeated_and_every_answer_is_good() {
+    let server = start_with_window(Duration::from_secs(3600)).await;
+    let first = server.seed();
+    let second = refresh_token(&refresh(&server, &first).await.1);
+    let third = refresh_token(&refresh(&server, &first).await.1);
+    assert!(!server.is_live(&first) && server.is_live(&second) && server.is_live(&third));
+
+    let fourth = refresh_token(&refresh(&server, &second).await.1);
+    assert!(server.is_live(&fourth) && !server.is_live(&third));
+    let known = state(&server, &first);
+    assert_eq!((&known.newest, known.ended), (&fourth, None));
+    assert_eq!((known.rotations, known.repeats, known.reuses), (3, 1, 0));
+    assert!(known.rotated_at.is_some());
+
+    // Not the last one any more.
+    assert_eq!(refresh(&server, &first).await.0, 400);
+    assert_eq!(state(&server, &first).ended, Some(Ending::Reuse));
+    assert!(!server.is_live(&fourth));
+    let counts = server.counts();
+    assert_eq!((counts.repeats, counts.reuses, counts.live_refresh_tokens), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn after_the_window_a_repeated_token_ends_the_lineage_with_its_access_tokens() {
+    let server = start_with_window(Duration::from_secs(3600)).await;
+    let first = server.seed();
+    let body = refresh(&server, &first).await.1;
+    let access_token = body["access_token"].as_str().expect("it has an access token");
+    assert!(server.accepts(access_token));
+    server.set_reuse_window(Some(Duration::ZERO));
+    assert_eq!(refresh(&server, &first).await, (400, json!({"error": "invalid_grant"})));
+    assert!(!server.is_live(&refresh_token(&body)) && !server.accepts(access_token));
+}
+
+#[tokio::test]
+async fn a_revoked_refresh_token_ends_its_lineage() {
+    let server = start().await;
+    let secret = server.client_secret(CLIENT);
+    let first = server.seed();
+    let second = refresh_token(&refresh(&server, &first).await.1);
+    assert_eq!(revoke(&server, &second, "wrong").await, 401);
+    assert!(server.is_live(&second));
+
+    assert_eq!(revoke(&server, &second, &secret).await, 200);
+    assert_eq!(revoke(&server, &second, &secret).await, 200);
+    assert_eq!(revoke(&server, "unknown", &secret).await, 200);
+    assert_eq!(refresh(&server, &second).await.0, 400);
+    let known = state(&server, &first);
+    assert_eq!((&known.newest, known.ended), (&second, Some(Ending::Revocation)));
+    let counts = server.counts();
+    assert_eq!((counts.revocations, counts.reuses, counts.refusals), (1, 0, 1));
+}
+
+#[tokio::test]
+async fn faults_come_in_order_and_only_one_kind_spends_the_token() {
+    let server = start().await;
+    let seed = server.seed();
+    server.fail_next(1, Fault::Unavailable);
+    server.fail_next(1, Fault::ErrorUnspent);
+    server.fail_next(2, Fault::InvalidGrant);
+    for status in [503, 500, 400, 400] {
+        assert_eq!(refresh_status(&server, &seed).await, status);
+    }
+    assert_eq!((server.counts().rotations, server.is_live(&seed)), (0, true));
+
+    server.fail_next(1, Fault::ErrorSpent);
+    assert_eq!(refresh_status(&server, &seed).await, 500);
+    let known = state(&server, &seed);
+    assert_eq!((known.rotations, known.withheld), (1, 1));
+    assert!(server.is_live(&known.newest) && !server.is_live(&seed));
+    assert_eq!(refresh(&server, &known.newest).await.0, 200);
+    let counts = server.counts();
+    assert_eq!((counts.requests, counts.faults, counts.refusals), (6, 5, 0));
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_although_its_client_has_gone() {
+    let server = start().await;
+    server.set_delay(Duration::from_millis(100));
+    let seed = server.seed();
+    let gone = async {
+        wait::until("it is asked", SOON, || async { (server.counts().requests > 0).then_some(()) })
+            .await;
+    };
+    tokio::select! {
+        status = refresh_status(&server, &seed) => panic!("answered {status} before its delay"),
+        () = gone => {}
+    }
+    wait::until("it rotates", SOON, || async { (!server.is_live(&seed)).then_some(()) }).await;
 }

@@ -23,7 +23,7 @@ pub struct RecordedRequest {
 
 impl RecordedRequest {
     /// The head is taken apart here; an error says what is wrong with it.
-    pub(super) fn parse(head: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(head: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(head).map_err(|error| error.to_string())?;
         let mut lines = text.trim_end_matches("\r\n").split("\r\n");
         let request_line = lines.next().unwrap_or_default();

@@ -6,8 +6,10 @@ use serde_json::json;
 
 use super::*;
 use crate::api::OAuthCredentialSpec;
+use crate::api::Reason;
 use crate::lifecycle::failure::Attempt;
 use crate::lifecycle::resolve;
+use crate::lifecycle::{ownership, render};
 use crate::oauth::address::AddressPolicy;
 
 const NOW: i64 = 1_000_000;
@@ -40,6 +42,9 @@ struct Scene {
     in_flight: bool,
     last_attempt: Option<Timestamp>,
     known_source: Option<&'static str>,
+    claim_standing: Option<Standing>,
+    newest_generation: Option<i64>,
+    asked_at: Option<Timestamp>,
 }
 
 fn record(spec: &OAuthCredentialSpec) -> Record {
@@ -50,6 +55,7 @@ fn record(spec: &OAuthCredentialSpec) -> Record {
         request: resolve::spec(spec, AddressPolicy::default()).unwrap().request_digest,
         source_version: "7".into(),
         scopes: vec![],
+        lineage: None,
         rotations: 0,
         rotated_at: None,
     }
@@ -67,6 +73,9 @@ fn secret(spec: &OAuthCredentialSpec, record: Option<Record>) -> SecretFacts {
         record,
         fields,
         refused_source: None,
+        refused_at: None,
+        claim: None,
+        holds: None,
     }
 }
 
@@ -85,6 +94,9 @@ impl Scene {
             in_flight: false,
             last_attempt: None,
             known_source: None,
+            claim_standing: None,
+            newest_generation: None,
+            asked_at: None,
         }
     }
 
@@ -106,6 +118,9 @@ impl Scene {
             not_before: None,
             known_source: self.known_source,
             known_target: None,
+            claim_standing: self.claim_standing,
+            newest_generation: self.newest_generation,
+            asked_at: self.asked_at,
         };
         plan(&world, at(now))
     }
@@ -303,6 +318,7 @@ fn a_failure_ends_with_a_change_of_source_or_spec() {
 fn a_dead_refresh_token_is_never_sent_again_and_a_new_seed_is() {
     let mut scene = Scene::of("refreshToken");
     scene.state.as_mut().unwrap().refused_source = Some("7".into());
+    scene.state.as_mut().unwrap().refused_at = Some(at(NOW - 10));
     let plan = scene.plan_at(NOW + 10_000);
     assert_eq!(
         (plan.action, reason(&plan), plan.wake_at),
@@ -367,6 +383,7 @@ prop_compose! {
         scene.state = scene.state.filter(|_| has_state).map(|_| secret(&scene.spec, Some(record.clone())));
         if let Some(state) = scene.state.as_mut().filter(|_| refused) {
             state.refused_source = Some("7".into());
+            state.refused_at = Some(at(NOW - 10));
         }
         scene.target = has_target.then(|| secret(&scene.spec, Some(record)));
         if let Some(target) = scene.target.as_mut() {

@@ -1,0 +1,241 @@
+//! What is read live before a refresh token is spent, and what forbids spending it.
+
+use kube::Api;
+use kube::api::{ObjectMeta, Patch, PatchParams};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::api::{
+    ADOPT_STATE, ALLOWED_ENDPOINTS, FIELD_MANAGER, FINALIZER, OAuthCredential, Reason,
+};
+use crate::lifecycle::plan::Why;
+use crate::lifecycle::problem::Problem;
+use crate::lifecycle::record::{StateRecord, lineage_of};
+use crate::lifecycle::rotation::admission::{Circumstances, admit};
+use crate::lifecycle::rotation::choice::{Seed, look_up};
+use crate::lifecycle::rotation::claim::{self, Standing, judge};
+use crate::lifecycle::rotation::commit::Spent;
+use crate::lifecycle::rotation::exchange::{Stored, View};
+use crate::lifecycle::rotation::hold::Terms;
+use crate::oauth::client_auth::ClientAuth;
+use crate::oauth::secret::RefreshToken;
+
+use crate::controller::context::Context;
+use crate::controller::holder;
+use crate::controller::index::Name;
+use crate::controller::observe::asked_at;
+use crate::controller::secrets::{API_TIMEOUT, brief};
+use crate::controller::state::{self, Place, State};
+
+use super::attempt::Exchange;
+
+/// What was read.
+pub struct Seen {
+    /// The client.
+    pub client: ClientAuth,
+    /// The state.
+    pub state: State,
+    /// What is spent, as far as it is known before the token is chosen.
+    pub spent: Spent,
+    /// What the protocol turns on.
+    pub view: View<RefreshToken>,
+}
+
+/// Reads everything live; nothing when the credential is not the one the exchange was begun for.
+///
+/// # Errors
+/// What forbids the exchange.
+pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> {
+    let context = exchange.context;
+    let Some(live) = live_credential(context, exchange.credential).await? else {
+        return Ok(None);
+    };
+    let source = exchange.read_source().await?;
+    let Some(seed) = source.content.seed.clone() else { return Ok(None) };
+    let place = Place::of(exchange.credential);
+    let state = state::read(&context.secrets, &place).await?;
+    let record = state.record.as_ref();
+    let asked_at = asked_at(&live);
+    let standing = look_up(record, state.refused.as_ref(), &seed, asked_at);
+    let owners = context.homes.of(&context.client, &place.namespace).await?;
+    let target = exchange.target().and_then(|target| target.record.clone());
+    let annotation = |meta: &ObjectMeta, key: &str| {
+        meta.annotations.as_ref().and_then(|annotations| annotations.get(key)).cloned()
+    };
+    let endpoint = exchange.spec.origin();
+    if let Some(record) = record {
+        admit(
+            record,
+            standing,
+            &Circumstances {
+                credential: &place.credential,
+                source: exchange.spec.source.name,
+                here: &owners,
+                state_uid: state.uid(),
+                adopted: annotation(&live, ADOPT_STATE).as_deref(),
+                endpoint: &endpoint,
+                allowed_endpoints: &annotation(&source.meta, ALLOWED_ENDPOINTS).unwrap_or_default(),
+                target: target.as_ref(),
+                asked_at,
+            },
+        )?;
+    } else if exchange.is_spent(&seed, asked_at) {
+        let message =
+            "the record in the state Secret is gone, and the refresh token in the source was spent";
+        return Err(Problem::new(Reason::ReauthorizationRequired, message.to_owned()));
+    }
+    refuse_duplicates(context, &place, &seed, record)?;
+    note_seed(exchange, standing, &source.version, record);
+    let salt = record.map_or_else(|| Uuid::new_v4().to_string(), |record| record.salt.clone());
+    let client = source.content.client.fingerprint(salt.as_bytes());
+    let nothing_else = exchange.why == Why::StateSetBack
+        || (exchange.why == Why::SourceChanged
+            && record.is_some_and(|record| record.client == client));
+    let claim = judged_claim(exchange, &state, &seed, asked_at).await;
+    let memory = context.notes.of(exchange.credential).newest;
+    let view = View {
+        seed: seed.clone(),
+        standing,
+        stored: record.map(stored),
+        memory: memory.as_deref().map(stored),
+        claim,
+        wanted: !nothing_else,
+    };
+    let spent = Spent {
+        token: seed.clone(),
+        seed,
+        new_lineage: false,
+        salt,
+        base_generation: state.generation(),
+        floor: target.map_or(0, |target| target.revision),
+        request: exchange.spec.request_digest.clone(),
+        endpoint,
+        client,
+        source_version: source.version,
+        owners,
+        write_back: exchange.spec.source.write_back,
+    };
+    Ok(Some(Seen { client: source.content.client, state, spent, view }))
+}
+
+fn stored(record: &StateRecord) -> Stored<RefreshToken> {
+    Stored { generation: record.generation, token: record.refresh_token.clone() }
+}
+
+/// Reads the credential's metadata; nothing when it is another one, changed, or being deleted. Makes sure that it can't go
+/// without its state being dealt with.
+async fn live_credential(
+    context: &Context,
+    credential: &OAuthCredential,
+) -> Result<Option<ObjectMeta>, Problem> {
+    let meta = &credential.metadata;
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    let name = meta.name.as_deref().unwrap_or_default();
+    let api: Api<OAuthCredential> = Api::namespaced(context.client.clone(), namespace);
+    let live = match tokio::time::timeout(API_TIMEOUT, api.get_metadata_opt(name)).await {
+        Ok(Ok(live)) => live,
+        Ok(Err(error)) => return Err(unreadable(&brief(&error.to_string()))),
+        Err(_) => return Err(unreadable("no answer from the API server")),
+    };
+    let live = live.map(|live| live.metadata).filter(|live| {
+        live.uid == meta.uid
+            && live.generation == meta.generation
+            && live.deletion_timestamp.is_none()
+    });
+    let Some(live) = live else { return Ok(None) };
+    let mut finalizers = live.finalizers.clone().unwrap_or_default();
+    if finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
+        return Ok(Some(live));
+    }
+    finalizers.push(FINALIZER.to_owned());
+    let patch = json!({"metadata": {
+        "resourceVersion": live.resource_version, "uid": live.uid, "finalizers": finalizers,
+    }});
+    let params =
+        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(patch);
+    match tokio::time::timeout(API_TIMEOUT, api.patch_metadata(name, &params, &patch)).await {
+        Ok(Ok(_)) => Ok(Some(live)),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(None),
+        Ok(Err(error)) => Err(not_kept(&brief(&error.to_string()))),
+        Err(_) => Err(not_kept("no answer from the API server")),
+    }
+}
+
+fn unreadable(why: &str) -> Problem {
+    Problem::new(Reason::SourceNotReadable, format!("the credential can't be read: {why}"))
+}
+
+fn not_kept(why: &str) -> Problem {
+    let message = format!("the finalizer {FINALIZER} can't be set on the credential: {why}");
+    Problem::new(Reason::StateNotWritable, message)
+}
+
+/// Two credentials that spend one refresh token kill it for each other.
+fn refuse_duplicates(
+    context: &Context,
+    place: &Place,
+    seed: &RefreshToken,
+    record: Option<&StateRecord>,
+) -> Result<(), Problem> {
+    let name: Name = (place.namespace.clone(), place.credential.clone());
+    let mut tokens = vec![lineage_of(seed)];
+    tokens.extend(record.map(|record| lineage_of(&record.refresh_token)));
+    let other = context.index.holder_of(&tokens, &name);
+    let other = other.or_else(|| context.notes.spend(&tokens, &name));
+    let Some((namespace, other)) = other else { return Ok(()) };
+    let message = format!(
+        "the OAuthCredential {other} in namespace {namespace} spends the same refresh token"
+    );
+    Err(Problem::new(Reason::DuplicateRefreshToken, message))
+}
+
+/// Says once for each version of the source that an old seed was put back.
+fn note_seed(
+    exchange: &Exchange<'_>,
+    standing: Seed,
+    source_version: &str,
+    record: Option<&StateRecord>,
+) {
+    let known = context_knows(exchange, source_version)
+        || record.is_some_and(|record| record.source_version == source_version);
+    if standing == Seed::Reverted && !known {
+        exchange.context.events.seed_reverted(exchange.credential);
+    }
+}
+
+fn context_knows(exchange: &Exchange<'_>, source_version: &str) -> bool {
+    let note = exchange.context.notes.of(exchange.credential);
+    note.known_source.as_deref() == Some(source_version)
+}
+
+/// What the claim in the state allows, if it is about the token that would be sent and means anything.
+async fn judged_claim(
+    exchange: &Exchange<'_>,
+    state: &State,
+    seed: &RefreshToken,
+    asked_at: Option<jiff::Timestamp>,
+) -> Option<claim::Verdict> {
+    let context = exchange.context;
+    let claim = state.claim.as_ref()?;
+    let record = state.record.as_ref();
+    let token = record.map_or(seed, |record| &record.refresh_token);
+    let note = context.notes.of(exchange.credential);
+    if note.dismissed.as_ref() == Some(&claim.exchange) || !claim.is_about(token) {
+        return None;
+    }
+    let now = context.clock.now();
+    let uid = exchange.credential.metadata.uid.as_deref().unwrap_or_default();
+    let mut first_seen = now;
+    context.notes.update(uid, |note| first_seen = note.first_seen(&claim.exchange, now));
+    let standing = holder::standing(claim, &context.holder, first_seen);
+    let standing = if claim.over { Standing::Dead } else { standing };
+    let standing = holder::look(context, claim, standing).await;
+    let terms = Terms {
+        reuse_grace: exchange.spec.reuse_grace,
+        access_issued_at: record.map(|record| record.issued_at),
+        access_expires_at: record.and_then(|record| record.expires_at),
+        asked_at,
+    };
+    Some(judge(claim, standing, &terms, now))
+}

@@ -1,0 +1,84 @@
+//! From the answer read to the answer safe: tried for ever, since the only copy of the token is here.
+
+use crate::fail_point;
+use crate::lifecycle::rotation::exchange::{Event, Found};
+use crate::oauth::secret::RefreshToken;
+
+use crate::controller::secrets::WriteError;
+use crate::controller::state::{self, State};
+
+use super::Spender;
+use super::{FIRST_RETRY, LAST_RETRY};
+
+impl Spender<'_, '_> {
+    pub(super) async fn commit(&mut self) -> Event<RefreshToken> {
+        let (context, credential) = (self.exchange.context, self.exchange.credential);
+        let (Some(answer), Some(sent_at), Ok(spent)) = (&self.answer, self.sent_at, self.spent())
+        else {
+            return Event::Refused;
+        };
+        let lifetime = self.exchange.spec.default_lifetime;
+        let record = answer.record(self.base.record.as_ref(), spent, sent_at, lifetime);
+        let Some(record) = record else { return Event::Refused };
+        fail_point::reach("committing");
+        let written =
+            state::commit(&context.secrets, &self.place, &self.base, &self.id, &record).await;
+        self.record = Some(record);
+        let (namespace, state) = (&self.place.namespace, &self.place.name);
+        match written {
+            Ok(meta) => {
+                fail_point::reach("committed");
+                if let Some(received) = self.received.take() {
+                    context.metrics.committed(received.elapsed());
+                }
+                let names = context.index.saw_secret(&meta);
+                context.wake_others(names, credential);
+                return Event::Done;
+            }
+            Err(WriteError::NamespaceGone) => {
+                tracing::error!(namespace, state, "the namespace is gone, and this result with it");
+                self.base = State::gone();
+            }
+            Err(error) => {
+                tracing::error!(namespace, state, %error, "result not committed yet; trying again");
+            }
+        }
+        tokio::time::sleep(self.wait).await;
+        self.wait = self.wait.saturating_mul(2).min(LAST_RETRY);
+        Event::Unclear
+    }
+
+    pub(super) async fn reread(&mut self) -> Event<RefreshToken> {
+        let mut wait = FIRST_RETRY;
+        while !self.base.is_gone() {
+            match state::reread(&self.exchange.context.secrets, &self.place).await {
+                Ok(found) => {
+                    self.base = found;
+                    break;
+                }
+                Err(error) => {
+                    let (namespace, state) = (&self.place.namespace, &self.place.name);
+                    tracing::warn!(namespace, state, %error, "state not read; trying again");
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = wait.saturating_mul(2).min(LAST_RETRY);
+        }
+        let stored = self.base.record.as_ref();
+        let seed = self.seen.as_ref().map(|seen| &seen.spent.seed);
+        Event::Found(Found {
+            generation: self.base.generation(),
+            is_ours: stored.is_some() && stored == self.record.as_ref(),
+            knows_seed: stored.zip(seed).is_some_and(|(stored, seed)| stored.knows(seed)),
+        })
+    }
+
+    pub(super) async fn free(&mut self) -> Event<RefreshToken> {
+        fail_point::reach("freeing");
+        self.exchange.unsaved.forget();
+        if let Some(slot) = self.slot.take() {
+            slot.free().await;
+        }
+        Event::Done
+    }
+}

@@ -1,0 +1,100 @@
+//! From the first byte sent to the answer read.
+
+use std::time::Instant;
+
+use crate::api::Reason;
+use crate::fail_point;
+use crate::lifecycle::failure::{of_token_error, of_unknown_outcome};
+use crate::lifecycle::problem::Problem;
+use crate::lifecycle::resolve::GrantKind;
+use crate::lifecycle::rotation::answer::{self, Answer};
+use crate::lifecycle::rotation::exchange::{Event, Reply};
+use crate::oauth::error::TokenError;
+use crate::oauth::request::GrantInput;
+use crate::oauth::secret::RefreshToken;
+
+use crate::controller::journal::{Entry, Left};
+use crate::controller::state;
+
+use super::Spender;
+
+impl Spender<'_, '_> {
+    pub(super) async fn send(&mut self, token: &RefreshToken) -> Event<RefreshToken> {
+        let context = self.exchange.context;
+        let (Some(seen), Some(claim)) = (&self.seen, &self.base.claim) else {
+            return Event::NotSent;
+        };
+        let sent_at = context.clock.now();
+        if let Some(slot) = &self.slot
+            && let Err(error) = slot.sending(sent_at).await
+        {
+            let message = format!("the journal can't be written: {error}");
+            self.problem = Some(Problem::new(Reason::StateNotWritable, message));
+            return Event::NotSent;
+        }
+        fail_point::reach("sending");
+        let grant = GrantInput::RefreshToken(token.clone());
+        let request = self.exchange.spec.request(&seen.client, &grant);
+        let guard = context.send_guard(claim.term, self.claimed);
+        let begun = Instant::now();
+        let sent = context.transport.spend(&request, guard).await;
+        context.metrics.token_request_took(begun.elapsed());
+        match sent {
+            Err(error @ (TokenError::NotSent(_) | TokenError::Denied(_))) => {
+                self.problem = Some(of_token_error(&error, GrantKind::RefreshToken));
+                return Event::NotSent;
+            }
+            Err(error) => self.why_none = Some(error),
+            Ok(raw) => self.raw = Some(raw),
+        }
+        self.sent_at = Some(sent_at);
+        self.exchange.trace.sent_at = Some(sent_at);
+        self.received = Some(Instant::now());
+        self.keep_for_rescue();
+        fail_point::reach("received");
+        Event::Received { sent_at }
+    }
+
+    /// Puts all that is needed to commit the answer where a panic does not reach it.
+    pub(super) fn keep_for_rescue(&self) {
+        let Ok(spent) = self.spent() else { return };
+        let entry = Entry::new(&self.place, &self.id, spent, self.exchange.spec.default_lifetime);
+        let left = Left { entry, sent_at: self.sent_at, answer: self.raw.clone() };
+        self.exchange.unsaved.keep(left, self.slot.clone());
+    }
+
+    pub(super) async fn journal(&mut self) -> Event<RefreshToken> {
+        if let (Some(slot), Some(raw)) = (&self.slot, &self.raw) {
+            if let Err(error) = slot.write(raw).await {
+                tracing::error!(%error, "answer not journaled; it is kept in memory until it is committed");
+                return Event::Refused;
+            }
+            if let Some(received) = self.received {
+                self.exchange.context.metrics.journaled(received.elapsed());
+            }
+        }
+        fail_point::reach("journaled");
+        Event::Done
+    }
+
+    pub(super) async fn parse(&mut self) -> Event<RefreshToken> {
+        let answer = answer::read(self.raw.as_ref(), self.why_none.take());
+        self.problem = answer.error().map(|error| match &answer {
+            Answer::Unknown(_) | Answer::Salvaged(..) => of_unknown_outcome(error),
+            _ => of_token_error(error, GrantKind::RefreshToken),
+        });
+        let mut reply = answer.reply(self.believed_dead().is_some());
+        if matches!(answer, Answer::Rejected(_)) && self.was_overtaken().await {
+            // Another token is there already: this one's death is no news.
+            reply = Reply::Kept;
+        }
+        self.answer = Some(answer);
+        Event::Parsed(reply)
+    }
+
+    /// Whether the state holds a newer token than the one that was sent.
+    pub(super) async fn was_overtaken(&self) -> bool {
+        let found = state::reread(&self.exchange.context.secrets, &self.place).await;
+        found.is_ok_and(|found| found.generation() > self.base.generation())
+    }
+}

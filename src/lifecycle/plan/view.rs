@@ -1,0 +1,144 @@
+//! The world as the rules look at it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::Reason;
+use crate::lifecycle::failure::{Failure, unresolved};
+use crate::lifecycle::ownership;
+use crate::lifecycle::problem::Problem;
+use crate::lifecycle::record::Record;
+use crate::lifecycle::render;
+use crate::lifecycle::resolve::Resolved;
+use crate::lifecycle::rotation::hold::{Terms, Unresolved};
+use crate::lifecycle::schedule::{minus, plus, renew_at};
+
+use super::{Action, Plan, SecretFacts, Verdict, Why, World, is_ready};
+
+/// So far clocks may differ.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// The world with a spec that can be acted on, and what follows from it.
+pub(super) struct View<'a> {
+    /// All that was observed.
+    pub(super) world: &'a World<'a>,
+    /// The spec.
+    pub(super) spec: &'a Resolved<'a>,
+    /// The time.
+    pub(super) now: Timestamp,
+    /// The record of the newest token set.
+    pub(super) record: Option<&'a Record>,
+}
+
+impl View<'_> {
+    /// Whether the source was written since the last token set, and nobody has looked what it says.
+    pub(super) fn source_is_new(&self) -> bool {
+        let (Some(source), Some(record)) = (self.world.source, self.record) else { return false };
+        let version = source.version.as_str();
+        record.source_version != version && self.world.known_source != Some(version)
+    }
+
+    pub(super) fn asked_after(&self, time: Timestamp) -> bool {
+        self.world.asked_at.is_some_and(|asked_at| asked_at > time)
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        Terms {
+            reuse_grace: self.spec.reuse_grace,
+            access_issued_at: self.record.map(|record| record.issued_at),
+            access_expires_at: self.record.and_then(|record| record.expires_at),
+            asked_at: self.world.asked_at,
+        }
+    }
+
+    /// Waits to send a token again whose last outcome nobody knows.
+    pub(super) fn held(&self, tries: Unresolved, until: Timestamp) -> Plan {
+        let failure = unresolved(tries, Some(until), self.world);
+        Plan { next_renewal: Some(until), ..Plan::wait(Verdict::Failing(failure), Some(until)) }
+    }
+
+    /// A failure that must still be waited out.
+    pub(super) fn waiting(&self) -> Option<&Failure> {
+        let version = self.world.source.map(|source| source.version.as_str());
+        let failure = self.world.failure?;
+        let over = failure.next_attempt.is_some_and(|next| next <= self.now);
+        (failure.is_about(self.world.generation, version) && !over).then_some(failure)
+    }
+
+    /// What to say while nothing is decided: the last failure while it lasts, else how the target is.
+    pub(super) fn standing(&self) -> Verdict {
+        let claim = self.world.state.and_then(|state| state.claim.as_deref());
+        if let Some(tries) = claim.and_then(|claim| claim.unresolved) {
+            return Verdict::Failing(unresolved(tries, None, self.world));
+        }
+        let version = self.world.source.map(|source| source.version.as_str());
+        match self.world.failure.filter(|failure| failure.is_about(self.world.generation, version))
+        {
+            Some(failure) => Verdict::Failing(failure.clone()),
+            None if is_ready(self.world, self.now) => Verdict::Fresh,
+            None => Verdict::Pending,
+        }
+    }
+
+    pub(super) fn reauthorize(message: &str) -> Plan {
+        Plan::wait(
+            Verdict::Blocked(Problem::new(Reason::ReauthorizationRequired, message.to_owned())),
+            None,
+        )
+    }
+
+    /// When the next renewal is due, not sooner than `minInterval` allows.
+    pub(super) fn renew_at(&self) -> Option<Timestamp> {
+        let record = self.record?;
+        let due =
+            renew_at(record.issued_at, record.expires_at?, &self.spec.renewal, self.world.uid);
+        // Nobody knows how old a token is that was issued in the future: the clock was set back.
+        let due = if minus(record.issued_at, CLOCK_TOLERANCE) > self.now { self.now } else { due };
+        self.earliest().max(Some(due))
+    }
+
+    /// An exchange now, or as soon as `minInterval` allows.
+    pub(super) fn exchange(&self, why: Why) -> Plan {
+        let earliest = self.earliest().filter(|earliest| *earliest > self.now);
+        let action = if earliest.is_none() { Action::Exchange(why) } else { Action::Wait };
+        Plan { action, next_renewal: earliest, ..Plan::wait(self.standing(), earliest) }
+    }
+
+    /// A look at once, or as soon as the last one allows; what it leads to is decided by what it finds.
+    pub(super) fn look(&self, why: Why) -> Plan {
+        let earliest = self.world.not_before.filter(|earliest| *earliest > self.now);
+        let action = if earliest.is_none() { Action::Exchange(why) } else { Action::Wait };
+        Plan { action, next_renewal: earliest, ..Plan::wait(self.standing(), earliest) }
+    }
+
+    /// Before this no token request may be made.
+    pub(super) fn earliest(&self) -> Option<Timestamp> {
+        // A time to come is that of a clock that was set back since.
+        let tolerated = plus(self.now, CLOCK_TOLERANCE);
+        let last = [self.record.map(|record| record.issued_at), self.world.last_attempt]
+            .into_iter()
+            .flatten()
+            .filter(|last| *last <= tolerated)
+            .max();
+        let spaced = last.map(|last| plus(last, self.spec.renewal.min_interval));
+        [spaced, self.world.not_before].into_iter().flatten().max()
+    }
+
+    pub(super) fn target_is_in_order(&self, record: &Record) -> bool {
+        self.world.target.is_some_and(|target| {
+            target.record.as_ref() == Some(record)
+                && target.template.as_deref() == Some(&render::template_digest(self.spec.target))
+                && is_intact(self.world, target, record)
+        })
+    }
+}
+
+/// Whether nobody else wrote what is ours in the target.
+pub(super) fn is_intact(world: &World<'_>, target: &SecretFacts, record: &Record) -> bool {
+    let untouched = |spec: &Resolved<'_>| {
+        target.fields
+            == ownership::fingerprint(&render::target_fields(world.name, spec.target, record))
+    };
+    world.known_target == Some(&target.version) || world.spec.map_or(true, untouched)
+}

@@ -1,0 +1,100 @@
+//! Which refresh token is sent: the newest of the lineage, or a seed that was never seen.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::lifecycle::record::{StateRecord, seed_hash};
+use crate::oauth::secret::RefreshToken;
+
+/// What the token in the source is to the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Seed {
+    /// Never seen: a human signed in, and a new lineage begins.
+    New,
+    /// The lineage in the state began with it, or it is the newest token itself, written back.
+    Current,
+    /// It began an earlier lineage: somebody put an old one back. It is ignored.
+    Reverted,
+    /// The authorization server called its lineage dead.
+    Refused,
+}
+
+/// A seed whose lineage the authorization server called dead, as the state Secret keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedSeed {
+    salt: String,
+    hash: String,
+    /// When it was called so.
+    pub at: Timestamp,
+}
+
+impl RefusedSeed {
+    /// Of a seed.
+    pub fn of(seed: &RefreshToken, salt: &str, at: Timestamp) -> Self {
+        Self { salt: salt.to_owned(), hash: seed_hash(salt, seed), at }
+    }
+
+    fn is(&self, seed: &RefreshToken) -> bool {
+        seed_hash(&self.salt, seed) == self.hash
+    }
+}
+
+/// Looks a seed up. `asked_at` is when the user asked for one more try of a dead lineage.
+pub fn look_up(
+    record: Option<&StateRecord>,
+    refused: Option<&RefusedSeed>,
+    seed: &RefreshToken,
+    asked_at: Option<Timestamp>,
+) -> Seed {
+    let believed = |refused: &&RefusedSeed| asked_at.is_none_or(|asked_at| asked_at <= refused.at);
+    if refused.filter(believed).is_some_and(|refused| refused.is(seed)) {
+        return Seed::Refused;
+    }
+    let Some(record) = record else { return Seed::New };
+    if record.is_current(seed) {
+        Seed::Current
+    } else if record.knows(seed) {
+        // Where the newest lineage is dead an old seed is no way out either.
+        if refused.filter(believed).is_some() { Seed::Refused } else { Seed::Reverted }
+    } else {
+        Seed::New
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::rotation::commit::commit;
+    use crate::lifecycle::rotation::commit::tests::{LIFESPAN, first_record, set, spent};
+
+    fn token(text: &str) -> RefreshToken {
+        RefreshToken::new(text)
+    }
+
+    #[test]
+    fn a_seed_is_new_current_or_an_old_one() {
+        assert_eq!(look_up(None, None, &token("s"), None), Seed::New);
+        let record = first_record();
+        assert_eq!(look_up(Some(&record), None, &token("s"), None), Seed::Current);
+        assert_eq!(look_up(Some(&record), None, &token("r1"), None), Seed::Current);
+        let moved = commit(Some(&record), &spent("t", "t", true), &set(Some("r2")), LIFESPAN);
+        assert_eq!(look_up(Some(&moved), None, &token("s"), None), Seed::Reverted);
+        assert_eq!(look_up(Some(&moved), None, &token("u"), None), Seed::New);
+    }
+
+    #[test]
+    fn a_dead_lineage_sends_nothing_until_a_new_seed_or_an_asking_user() {
+        let at = Timestamp::from_second(100).unwrap();
+        let record = first_record();
+        let refused = RefusedSeed::of(&token("s"), "other salt", at);
+        for record in [None, Some(&record)] {
+            let seen =
+                |seed: &str, asked_at| look_up(record, Some(&refused), &token(seed), asked_at);
+            assert_eq!(seen("s", None), Seed::Refused);
+            assert_eq!(seen("s", Some(at)), Seed::Refused, "asked before it was tried");
+            assert_eq!(seen("t", None), Seed::New);
+            let later = Timestamp::from_second(101).unwrap();
+            assert_ne!(seen("s", Some(later)), Seed::Refused);
+        }
+    }
+}

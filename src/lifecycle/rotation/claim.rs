@@ -1,0 +1,224 @@
+//! The claim: the mark made in the state Secret before a refresh token is sent. It stays until the outcome is known, so
+//! that nobody sends the same token again by mistake.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::lifecycle::record::seed_hash;
+use crate::lifecycle::schedule::plus;
+use crate::oauth::secret::RefreshToken;
+
+use super::hold::{self, NextTry, Terms, Unresolved};
+
+/// A request that was not sent this long after its claim is not sent any more.
+pub const SEND_WITHIN: Duration = Duration::from_secs(5);
+/// A living holder gets at least this long: time to send, the limit of the request, and a few tries to commit.
+const LEAST_PATIENCE: Duration = Duration::from_secs(40);
+/// And at most this long.
+const MOST_PATIENCE: Duration = Duration::from_secs(300);
+/// Unless the access token needs a successor sooner: this long before its expiry.
+const BEFORE_EXPIRY: Duration = Duration::from_secs(120);
+
+/// The mark made in the state Secret before a refresh token is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// Random, so that a lost reply can be recognised.
+    pub exchange: String,
+    /// Hash of the token that is spent.
+    pub token: String,
+    /// Its salt.
+    pub salt: String,
+    /// Who spends it.
+    pub holder: Holder,
+    /// The lease term in which it was made.
+    pub term: i64,
+    /// When it was made.
+    pub started_at: Timestamp,
+    /// The tries to send this token before this one whose outcome nobody knows; with `over`, this one is among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unresolved: Option<Unresolved>,
+    /// The holder ended the exchange and does not know its outcome either.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over: bool,
+}
+
+/// A process that spends tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Holder {
+    /// UID of the pod.
+    pub pod: String,
+    /// Name of the pod, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Namespace of the pod, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Random for each process start.
+    pub incarnation: String,
+}
+
+/// What is known of the process that holds a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It will never finish: it is this process, which is not at it; or its container was started anew and has replayed
+    /// its journal; or its pod is gone.
+    Dead,
+    /// It may be at it. The claim was first seen then, by this process's own clock.
+    Alive {
+        /// When.
+        first_seen: Timestamp,
+    },
+}
+
+/// What a claim that stands in the state allows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Somebody may be at it: nothing is sent before.
+    Respect {
+        /// When patience ends.
+        until: Timestamp,
+    },
+    /// The token was sent and nobody knows what came of it: it is not sent again before.
+    Hold {
+        /// When.
+        until: Timestamp,
+        /// The tries so far.
+        unresolved: Unresolved,
+    },
+    /// The token may be sent again now.
+    Try {
+        /// The tries so far.
+        unresolved: Unresolved,
+        /// Whether this one ends the hold.
+        after_hold: bool,
+    },
+    /// It was sent often enough.
+    GiveUp {
+        /// The tries so far.
+        unresolved: Unresolved,
+    },
+}
+
+impl Claim {
+    /// Whether it is about this token.
+    pub fn is_about(&self, token: &RefreshToken) -> bool {
+        self.token == seed_hash(&self.salt, token)
+    }
+
+    /// The mark that stays when its holder does not know the outcome either.
+    pub fn marked(&self, unresolved: Unresolved) -> Self {
+        Self { over: true, unresolved: Some(unresolved), ..self.clone() }
+    }
+
+    /// The tries of this token whose outcome nobody knows, if this claim's holder never says more.
+    pub fn unresolved_now(&self) -> Unresolved {
+        match self.unresolved {
+            Some(unresolved) if self.over => unresolved,
+            before => Unresolved::after(before, self.started_at, false),
+        }
+    }
+}
+
+/// Judges a claim.
+pub fn judge(claim: &Claim, standing: Standing, terms: &Terms, now: Timestamp) -> Verdict {
+    if let Standing::Alive { first_seen } = standing
+        && !claim.over
+        && !terms.repeats_harmlessly(claim.started_at.min(first_seen), now)
+    {
+        let until = plus(first_seen, patience(terms, first_seen));
+        if now < until {
+            return Verdict::Respect { until };
+        }
+    }
+    let unresolved = claim.unresolved_now();
+    match hold::next_try(unresolved, terms, now) {
+        NextTry::At { time, .. } if now < time => Verdict::Hold { until: time, unresolved },
+        NextTry::At { after_hold, .. } => Verdict::Try { unresolved, after_hold },
+        NextTry::Never => Verdict::GiveUp { unresolved },
+    }
+}
+
+/// How long a living holder is waited for: until shortly before the access token expires, within bounds.
+fn patience(terms: &Terms, first_seen: Timestamp) -> Duration {
+    let left = terms.access_expires_at.map_or(Duration::ZERO, |expiry| {
+        Duration::try_from(expiry.duration_since(first_seen)).unwrap_or_default()
+    });
+    left.saturating_sub(BEFORE_EXPIRY).clamp(LEAST_PATIENCE, MOST_PATIENCE)
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers of seconds")]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn claim(started_at: i64) -> Claim {
+        Claim {
+            exchange: "x".into(),
+            token: "hash".into(),
+            salt: "salt".into(),
+            holder: Holder {
+                pod: "p".into(),
+                name: None,
+                namespace: None,
+                incarnation: "i".into(),
+            },
+            term: 1,
+            started_at: at(started_at),
+            unresolved: None,
+            over: false,
+        }
+    }
+
+    fn terms(grace: Option<u64>, expires_at: Option<i64>) -> Terms {
+        Terms {
+            reuse_grace: grace.map(Duration::from_secs),
+            access_issued_at: Some(at(0)),
+            access_expires_at: expires_at.map(at),
+            asked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_living_holder_is_respected_and_a_dead_one_is_not() {
+        let alive = Standing::Alive { first_seen: at(100) };
+        let terms = terms(None, Some(10_000));
+        assert_eq!(judge(&claim(100), alive, &terms, at(101)), Verdict::Respect { until: at(400) });
+        assert!(!matches!(judge(&claim(100), alive, &terms, at(400)), Verdict::Respect { .. }));
+        let dead = judge(&claim(100), Standing::Dead, &terms, at(101));
+        assert!(matches!(dead, Verdict::Try { unresolved, .. } if unresolved.tries == 1));
+    }
+
+    #[test]
+    fn patience_ends_before_the_access_token_but_leaves_time_to_answer() {
+        for (expires_at, until) in [(100 + 120 + 90, 190), (150, 140), (100_000, 400)] {
+            let alive = Standing::Alive { first_seen: at(100) };
+            let verdict = judge(&claim(100), alive, &terms(None, Some(expires_at)), at(101));
+            assert_eq!(verdict, Verdict::Respect { until: at(until) });
+        }
+    }
+
+    #[test]
+    fn within_the_window_of_the_server_nobody_is_waited_for() {
+        let alive = Standing::Alive { first_seen: at(100) };
+        let verdict = judge(&claim(100), alive, &terms(Some(60), None), at(110));
+        assert!(matches!(verdict, Verdict::Try { .. }), "{verdict:?}");
+    }
+
+    #[test]
+    fn who_says_that_the_outcome_is_unknown_is_not_waited_for() {
+        let alive = Standing::Alive { first_seen: at(100) };
+        let over = Claim { over: true, unresolved: Some(Unresolved::first(at(100))), ..claim(100) };
+        let verdict = judge(&over, alive, &terms(Some(0), Some(1000)), at(101));
+        assert!(
+            matches!(verdict, Verdict::Hold { unresolved, .. } if unresolved.tries == 1),
+            "{verdict:?}"
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! The record after an exchange, and whether it may still be written.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::lifecycle::record::{Owners, StateRecord, VERSION};
+use crate::lifecycle::schedule::{plus, to_second};
+use crate::oauth::response::{Lifetime, TokenSet};
+use crate::oauth::secret::{AccessToken, RefreshToken};
+
+/// What was sent and with what.
+#[derive(Clone, Debug)]
+pub struct Spent {
+    /// The seed in the source.
+    pub seed: RefreshToken,
+    /// The token that was sent.
+    pub token: RefreshToken,
+    /// Whether it began a new lineage.
+    pub new_lineage: bool,
+    /// Salt for a state that has none yet.
+    pub salt: String,
+    /// Generation of the state it was chosen from.
+    pub base_generation: i64,
+    /// No generation up to this one is given again: the target has seen it.
+    pub floor: i64,
+    /// Digest of the request.
+    pub request: String,
+    /// Origin of the token endpoint.
+    pub endpoint: String,
+    /// Fingerprint of the client.
+    pub client: String,
+    /// `resourceVersion` of the source.
+    pub source_version: String,
+    /// Where this state belongs.
+    pub owners: Owners,
+    /// Whether the new token goes into the source.
+    pub write_back: bool,
+}
+
+/// When the token set was requested and expires.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifespan {
+    /// When the request was sent, to the second.
+    pub issued_at: Timestamp,
+    /// When the access token expires, if anybody knows.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// When the token set was issued and expires.
+pub fn lifespan(
+    set: &TokenSet,
+    sent_at: Timestamp,
+    default_lifetime: Option<Duration>,
+) -> Lifespan {
+    let issued_at = to_second(sent_at);
+    let lifetime = match set.lifetime {
+        Lifetime::Seconds(seconds) => Duration::try_from(SignedDuration::from_secs(seconds)).ok(),
+        Lifetime::Missing | Lifetime::Unusable(_) => default_lifetime,
+    };
+    Lifespan { issued_at, expires_at: lifetime.map(|lifetime| plus(issued_at, lifetime)) }
+}
+
+/// The record after an exchange: the new refresh token, or the old one when none came back (RFC 6749 §6).
+pub fn commit(
+    base: Option<&StateRecord>,
+    spent: &Spent,
+    set: &TokenSet,
+    lifespan: Lifespan,
+) -> StateRecord {
+    let rotated = set.refresh_token.as_ref().is_some_and(|new| *new != spent.token);
+    let lineage = base.filter(|_| !spent.new_lineage);
+    let rotations = lineage.map_or(0, |base| base.rotations).saturating_add(i64::from(rotated));
+    let mut record = StateRecord {
+        version: VERSION,
+        generation: next_generation(base, spent),
+        refresh_token: set.refresh_token.clone().unwrap_or_else(|| spent.token.clone()),
+        access_token: set.access_token.clone(),
+        token_type: set.token_type.clone(),
+        scopes: set.scopes.clone(),
+        issued_at: lifespan.issued_at,
+        expires_at: lifespan.expires_at,
+        salt: base.map_or_else(|| spent.salt.clone(), |base| base.salt.clone()),
+        seeds: base.map(|base| base.seeds.clone()).unwrap_or_default(),
+        lineage: base.map(|base| base.lineage.clone()).unwrap_or_default(),
+        written_back: lineage.map(|base| base.written_back.clone()).unwrap_or_default(),
+        rotations,
+        rotated_at: if rotated {
+            Some(lifespan.issued_at)
+        } else {
+            lineage.and_then(|base| base.rotated_at)
+        },
+        request: spent.request.clone(),
+        endpoint: spent.endpoint.clone(),
+        client: spent.client.clone(),
+        source_version: spent.source_version.clone(),
+        owners: spent.owners.clone(),
+    };
+    if spent.new_lineage || base.is_none() {
+        record.remember(&spent.seed);
+    }
+    if spent.write_back {
+        record.remember_written_back(&spent.seed);
+    }
+    record
+}
+
+/// The record after an answer that held a new refresh token and nothing else of use: the token is kept, and the access
+/// token that was there stays.
+pub fn salvage(
+    base: Option<&StateRecord>,
+    spent: &Spent,
+    token: &RefreshToken,
+    sent_at: Timestamp,
+) -> StateRecord {
+    let lineage = base.filter(|_| !spent.new_lineage);
+    let set = TokenSet {
+        access_token: base
+            .map_or_else(|| AccessToken::new(String::new()), |base| base.access_token.clone()),
+        token_type: base.map_or_else(|| "Bearer".to_owned(), |base| base.token_type.clone()),
+        lifetime: Lifetime::Missing,
+        refresh_token: Some(token.clone()),
+        scopes: base.map(|base| base.scopes.clone()).unwrap_or_default(),
+    };
+    let now = to_second(sent_at);
+    let lifespan = Lifespan {
+        issued_at: base.map_or(now, |base| base.issued_at),
+        // Without one before, there is none: it expired the moment it came.
+        expires_at: base.map_or(Some(now), |base| base.expires_at),
+    };
+    let record = commit(base, spent, &set, lifespan);
+    let rotated_at =
+        record.rotated_at.map(|_| now).or_else(|| lineage.and_then(|base| base.rotated_at));
+    StateRecord { rotated_at, ..record }
+}
+
+fn next_generation(base: Option<&StateRecord>, spent: &Spent) -> i64 {
+    base.map_or(0, |base| base.generation).max(spent.floor).saturating_add(1)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn set(refresh_token: Option<&str>) -> TokenSet {
+        TokenSet {
+            access_token: AccessToken::new("at"),
+            token_type: "Bearer".into(),
+            lifetime: Lifetime::Seconds(60),
+            refresh_token: refresh_token.map(RefreshToken::new),
+            scopes: vec![],
+        }
+    }
+
+    pub(crate) fn spent(seed: &str, token: &str, new_lineage: bool) -> Spent {
+        Spent {
+            seed: RefreshToken::new(seed),
+            token: RefreshToken::new(token),
+            new_lineage,
+            salt: "salt".into(),
+            base_generation: 0,
+            floor: 0,
+            request: "q".into(),
+            endpoint: "https://as.example".into(),
+            client: "c".into(),
+            source_version: "1".into(),
+            owners: Owners::default(),
+            write_back: false,
+        }
+    }
+
+    pub(crate) const LIFESPAN: Lifespan =
+        Lifespan { issued_at: Timestamp::UNIX_EPOCH, expires_at: None };
+
+    /// `r1` of the seed `s`.
+    pub(crate) fn first_record() -> StateRecord {
+        commit(None, &spent("s", "s", true), &set(Some("r1")), LIFESPAN)
+    }
+
+    #[test]
+    fn a_rotation_replaces_the_token_and_no_rotation_keeps_it() {
+        let first = first_record();
+        assert_eq!((first.refresh_token.expose(), first.generation, first.rotations), ("r1", 1, 1));
+        let second = commit(Some(&first), &spent("s", "r1", false), &set(None), LIFESPAN);
+        assert_eq!(
+            (second.refresh_token.expose(), second.generation, second.rotations),
+            ("r1", 2, 1)
+        );
+        let same = commit(Some(&second), &spent("s", "r1", false), &set(Some("r1")), LIFESPAN);
+        assert_eq!(same.rotations, 1);
+    }
+
+    #[test]
+    fn a_new_lineage_counts_its_own_rotations_and_goes_on_with_the_generations() {
+        let second =
+            commit(Some(&first_record()), &spent("t", "t", true), &set(Some("r2")), LIFESPAN);
+        assert_eq!((second.generation, second.rotations), (2, 1));
+        assert!(
+            second.knows(&RefreshToken::new("s")) && second.is_current(&RefreshToken::new("t"))
+        );
+        assert!(!second.is_current(&RefreshToken::new("s")));
+    }
+
+    #[test]
+    fn generations_go_on_above_what_the_target_has_seen() {
+        let after_loss = Spent { floor: 7, ..spent("t", "t", true) };
+        assert_eq!(commit(None, &after_loss, &set(None), LIFESPAN).generation, 8);
+    }
+
+    #[test]
+    fn only_eight_seeds_are_remembered() {
+        let mut record = commit(None, &spent("0", "0", true), &set(None), LIFESPAN);
+        for seed in 1..20 {
+            record =
+                commit(Some(&record), &spent(&seed.to_string(), "x", true), &set(None), LIFESPAN);
+        }
+        assert_eq!(record.seeds.len(), 8);
+        assert!(record.knows(&RefreshToken::new("19")) && !record.knows(&RefreshToken::new("0")));
+    }
+
+    #[test]
+    fn renewals_with_an_old_seed_in_the_source_do_not_make_it_current() {
+        let moved =
+            commit(Some(&first_record()), &spent("t", "t", true), &set(Some("r2")), LIFESPAN);
+        let renewed = commit(Some(&moved), &spent("s", "r2", false), &set(Some("r3")), LIFESPAN);
+        assert!(!renewed.is_current(&RefreshToken::new("s")));
+        assert!(renewed.is_current(&RefreshToken::new("t")));
+    }
+
+    #[test]
+    fn a_token_written_back_into_the_source_is_no_new_seed() {
+        let write_back =
+            |seed: &str, token: &str| Spent { write_back: true, ..spent(seed, token, false) };
+        let mut record = commit(
+            None,
+            &Spent { write_back: true, ..spent("s", "s", true) },
+            &set(Some("r1")),
+            LIFESPAN,
+        );
+        for number in 1..20 {
+            let (before, token) = (format!("r{number}"), format!("r{}", number + 1));
+            // The source holds the one before, or still the one before that: its write was lost.
+            assert!(record.is_current(&RefreshToken::new(before.as_str())));
+            record =
+                commit(Some(&record), &write_back(&before, &before), &set(Some(&token)), LIFESPAN);
+            assert!(record.is_current(&RefreshToken::new(before.as_str())));
+        }
+        assert!(record.is_current(&RefreshToken::new("s")), "the human's seed is not forgotten");
+        assert!(record.written_back.len() <= 8);
+    }
+
+    #[test]
+    fn a_salvaged_token_keeps_the_access_token_there_is() {
+        let first = first_record();
+        let salvaged = salvage(
+            Some(&first),
+            &spent("s", "r1", false),
+            &RefreshToken::new("r2"),
+            LIFESPAN.issued_at,
+        );
+        assert_eq!((salvaged.refresh_token.expose(), salvaged.access_token.expose()), ("r2", "at"));
+        assert_eq!((salvaged.generation, salvaged.expires_at), (2, first.expires_at));
+        let alone =
+            salvage(None, &spent("s", "s", true), &RefreshToken::new("r1"), LIFESPAN.issued_at);
+        assert_eq!(alone.expires_at, Some(LIFESPAN.issued_at), "there is no access token to use");
+    }
+}

@@ -1,0 +1,254 @@
+//! When a refresh token is sent again whose last outcome nobody knows. A server that rotates strictly takes the second
+//! sending of a token it has replaced for theft, and may revoke the access token too; so the less is known, the longer
+//! it is waited.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::lifecycle::schedule::{minus, plus};
+
+/// The first tries where the server is known to accept a replaced token for a while, or nothing is known of it.
+const SOON: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
+/// After the hold.
+const HOURLY: Duration = Duration::from_secs(3600);
+/// So often after the hold.
+const HOURLY_TRIES: u32 = 24;
+/// The hold ends at most this long before the access token expires.
+const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
+/// Where there is no access token to protect, the hold lasts this long.
+const WITHOUT_ACCESS_TOKEN: Duration = Duration::from_secs(60);
+
+/// Tries to send one refresh token whose outcome nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unresolved {
+    /// How many.
+    pub tries: u32,
+    /// How many of them since the hold ended.
+    pub tries_after_hold: u32,
+    /// The first.
+    pub first_at: Timestamp,
+    /// The last.
+    pub last_at: Timestamp,
+}
+
+impl Unresolved {
+    /// The first one.
+    pub fn first(at: Timestamp) -> Self {
+        Self { tries: 1, tries_after_hold: 0, first_at: at, last_at: at }
+    }
+
+    /// One more.
+    pub fn after(before: Option<Self>, at: Timestamp, after_hold: bool) -> Self {
+        before.map_or_else(
+            || Self { tries_after_hold: u32::from(after_hold), ..Self::first(at) },
+            |before| Self {
+                tries: before.tries.saturating_add(1),
+                // Once the hold is over it stays over.
+                tries_after_hold: before
+                    .tries_after_hold
+                    .saturating_add(u32::from(after_hold || before.tries_after_hold > 0)),
+                last_at: at,
+                ..before
+            },
+        )
+    }
+}
+
+/// What the next try depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// For how long the server accepts a token it has replaced (`provider.reuseGrace`): zero for a strict one, nothing
+    /// when nobody knows.
+    pub reuse_grace: Option<Duration>,
+    /// When the access token that is in use was issued.
+    pub access_issued_at: Option<Timestamp>,
+    /// When it expires.
+    pub access_expires_at: Option<Timestamp>,
+    /// When the user asked for one more try.
+    pub asked_at: Option<Timestamp>,
+}
+
+impl Terms {
+    /// How long after the first sending another one is harmless: a good part of the server's window.
+    fn window(&self) -> Duration {
+        self.reuse_grace.map_or(Duration::ZERO, |grace| grace.saturating_mul(4) / 5)
+    }
+
+    /// Whether sending again does no harm.
+    pub fn repeats_harmlessly(&self, first_at: Timestamp, now: Timestamp) -> bool {
+        now < plus(first_at, self.window())
+    }
+
+    /// When the hold ends: shortly before the access token does.
+    fn hold_ends_at(&self, unresolved: Unresolved) -> Timestamp {
+        let least = plus(unresolved.last_at, Duration::from_secs(1));
+        let Some(expires_at) = self.access_expires_at.filter(|expiry| *expiry > least) else {
+            return plus(unresolved.last_at, WITHOUT_ACCESS_TOKEN);
+        };
+        let issued_at = self.access_issued_at.unwrap_or(unresolved.first_at);
+        let lifetime = Duration::try_from(expires_at.duration_since(issued_at)).unwrap_or_default();
+        let ahead = (lifetime / 10).min(BEFORE_EXPIRY);
+        minus(expires_at, ahead).max(least)
+    }
+}
+
+/// The next try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextTry {
+    /// Not before.
+    At {
+        /// When.
+        time: Timestamp,
+        /// Whether it ends the hold or comes after it.
+        after_hold: bool,
+    },
+    /// It was tried often enough: a human must sign in.
+    Never,
+}
+
+/// When to try next.
+pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTry {
+    if terms.asked_at.is_some_and(|asked_at| asked_at > unresolved.last_at) {
+        return NextTry::At { time: now, after_hold: true };
+    }
+    if unresolved.tries_after_hold > HOURLY_TRIES {
+        return NextTry::Never;
+    }
+    if unresolved.tries_after_hold > 0 {
+        return NextTry::At { time: plus(unresolved.last_at, HOURLY), after_hold: true };
+    }
+    early_try(unresolved, terms, now)
+        .unwrap_or_else(|| NextTry::At { time: terms.hold_ends_at(unresolved), after_hold: true })
+}
+
+/// A try before the hold, if one is left.
+fn early_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> Option<NextTry> {
+    let done = usize::try_from(unresolved.tries.saturating_sub(1)).ok()?;
+    let offset = match terms.reuse_grace {
+        None => *SOON.get(done)?,
+        Some(grace) => {
+            let quarters = (1..=3).map(|quarter: u32| grace.saturating_mul(quarter) / 4);
+            let mut offsets: Vec<_> = SOON
+                .into_iter()
+                .take(2)
+                .chain(quarters)
+                .filter(|at| *at <= terms.window())
+                .collect();
+            offsets.sort_unstable();
+            offsets.dedup();
+            let offset = *offsets.get(done)?;
+            // Too late for it, after a pause: the window closes.
+            if !terms.repeats_harmlessly(unresolved.first_at, now) {
+                return None;
+            }
+            offset
+        }
+    };
+    Some(NextTry::At { time: plus(unresolved.first_at, offset), after_hold: false })
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers of seconds")]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// The tries that follow one at 0, each made when it is due.
+    fn tries(grace: Option<u64>, expires_at: Option<i64>) -> Vec<i64> {
+        let terms = Terms {
+            reuse_grace: grace.map(Duration::from_secs),
+            access_issued_at: Some(at(-1000)),
+            access_expires_at: expires_at.map(at),
+            asked_at: None,
+        };
+        let mut unresolved = Unresolved::first(at(0));
+        let mut times = vec![];
+        while let NextTry::At { time, after_hold } =
+            next_try(unresolved, &terms, unresolved.last_at)
+        {
+            times.push(time.as_second());
+            unresolved = Unresolved::after(Some(unresolved), time, after_hold);
+            assert!(times.len() < 100, "it ends");
+        }
+        times
+    }
+
+    #[test]
+    fn a_strict_server_is_asked_once_before_the_access_token_expires_then_hourly_for_a_day() {
+        let times = tries(Some(0), Some(2000));
+        assert_eq!(times[..2], [1940, 1940 + 3600]);
+        assert_eq!(times.len(), 1 + 24);
+    }
+
+    #[test]
+    fn an_unknown_server_is_asked_three_times_soon_and_then_held() {
+        let times = tries(None, Some(2000));
+        assert_eq!(times[..5], [1, 5, 20, 1940, 5540]);
+        assert_eq!(times.len(), 3 + 1 + 24);
+    }
+
+    #[test]
+    fn a_window_is_used_up_to_four_fifths() {
+        assert_eq!(tries(Some(60), Some(2000))[..6], [1, 5, 15, 30, 45, 1940]);
+        // Of a short window what fits.
+        assert_eq!(tries(Some(8), Some(2000))[..5], [1, 2, 4, 5, 6]);
+        assert_eq!(tries(Some(1), Some(2000))[..1], [0]);
+    }
+
+    #[test]
+    fn without_an_access_token_the_hold_is_short() {
+        assert_eq!(tries(Some(0), None)[..2], [60, 3660]);
+        assert_eq!(tries(Some(0), Some(-5))[..1], [60]);
+    }
+
+    #[test]
+    fn the_hold_of_a_short_token_ends_in_its_last_tenth() {
+        let terms = Terms {
+            reuse_grace: Some(Duration::ZERO),
+            access_issued_at: Some(at(0)),
+            access_expires_at: Some(at(50)),
+            asked_at: None,
+        };
+        let next = next_try(Unresolved::first(at(40)), &terms, at(40));
+        assert_eq!(next, NextTry::At { time: at(45), after_hold: true });
+    }
+
+    #[test]
+    fn a_window_missed_while_nobody_ran_is_not_used() {
+        let terms = Terms {
+            reuse_grace: Some(Duration::from_secs(60)),
+            access_issued_at: Some(at(0)),
+            access_expires_at: Some(at(3600)),
+            asked_at: None,
+        };
+        let next = next_try(Unresolved::first(at(0)), &terms, at(500));
+        assert_eq!(next, NextTry::At { time: at(3540), after_hold: true });
+    }
+
+    #[test]
+    fn a_user_who_asks_gets_one_try_at_once() {
+        let mut terms = Terms {
+            reuse_grace: Some(Duration::ZERO),
+            access_issued_at: None,
+            access_expires_at: Some(at(1000)),
+            asked_at: Some(at(10)),
+        };
+        let next = next_try(Unresolved::first(at(0)), &terms, at(12));
+        assert_eq!(next, NextTry::At { time: at(12), after_hold: true });
+        // Not again for the same asking.
+        let after = Unresolved::after(Some(Unresolved::first(at(0))), at(12), true);
+        assert_eq!(
+            next_try(after, &terms, at(13)),
+            NextTry::At { time: at(3612), after_hold: true }
+        );
+        terms.asked_at = None;
+        assert!(matches!(next_try(after, &terms, at(13)), NextTry::At { .. }));
+    }
+}

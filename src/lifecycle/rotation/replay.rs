@@ -1,0 +1,83 @@
+//! What an exchange that its process did not finish comes to.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::lifecycle::record::StateRecord;
+
+use super::answer::Answer;
+use super::claim::Claim;
+use super::commit::Spent;
+use super::exchange::{Found, may_commit};
+
+/// An exchange that was not finished.
+#[derive(Debug)]
+pub struct Unfinished<'a> {
+    /// Its id.
+    pub exchange: &'a str,
+    /// What it was about to spend, or spent.
+    pub spent: &'a Spent,
+    /// When the token was sent, if it was.
+    pub sent_at: Option<Timestamp>,
+    /// The answer, if any of it is there.
+    pub answer: Option<&'a Answer>,
+    /// Lifetime of an access token whose response has none.
+    pub default_lifetime: Option<Duration>,
+}
+
+/// What to do about it.
+#[derive(Clone, Debug)]
+pub enum Settlement {
+    /// Nothing: it is in the state, or what is there is newer.
+    Nothing,
+    /// Write this record.
+    Commit(Box<StateRecord>),
+    /// Take the claim away.
+    Free,
+    /// Leave this mark: nobody knows whether the token was spent.
+    Mark(Claim),
+}
+
+/// Decides by what the state holds now.
+pub fn settle(
+    unfinished: &Unfinished<'_>,
+    record: Option<&StateRecord>,
+    claim: Option<&Claim>,
+    generation: i64,
+) -> Settlement {
+    let ours = claim.filter(|claim| claim.exchange == unfinished.exchange);
+    if let (Some(answer), Some(sent_at)) = (unfinished.answer, unfinished.sent_at) {
+        let new = answer.record(record, unfinished.spent, sent_at, unfinished.default_lifetime);
+        if let Some(new) = new {
+            let wanted = is_wanted(unfinished.spent, answer, record, ours.is_some(), generation);
+            return if wanted { Settlement::Commit(Box::new(new)) } else { Settlement::Nothing };
+        }
+    }
+    let Some(claim) = ours.filter(|claim| !claim.over) else { return Settlement::Nothing };
+    let known = unfinished.sent_at.is_none()
+        || matches!(unfinished.answer, Some(Answer::Kept(_) | Answer::Rejected(_)));
+    match claim.unresolved {
+        // As it was before.
+        Some(before) if known => Settlement::Mark(claim.marked(before)),
+        None if known => Settlement::Free,
+        _ => Settlement::Mark(claim.marked(claim.unresolved_now())),
+    }
+}
+
+/// Whether the state still lacks the answer. A journal of another lineage, or one that was overtaken, is of no use.
+fn is_wanted(
+    spent: &Spent,
+    answer: &Answer,
+    record: Option<&StateRecord>,
+    is_claimed: bool,
+    generation: i64,
+) -> bool {
+    let knows_seed = record.is_some_and(|record| record.knows(&spent.seed));
+    let is_ours = record.is_some_and(|record| answer.is_in(record));
+    let found = Found { generation, is_ours, knows_seed };
+    let succeeds = record.is_none_or(|record| record.refresh_token == spent.token);
+    !is_ours
+        && may_commit(found, spent.base_generation, spent.new_lineage)
+        && (is_claimed || succeeds || (spent.new_lineage && !knows_seed))
+}
