@@ -84,16 +84,7 @@ impl Metrics {
             "Time of token requests",
             metrics.request_seconds.clone(),
         );
-        registry.register(
-            "answer_journaled_seconds",
-            "Time from an answer to a refresh token to its place in the journal",
-            metrics.journal_seconds.clone(),
-        );
-        registry.register(
-            "answer_committed_seconds",
-            "Time from an answer to a refresh token to its place in the state Secret",
-            metrics.commit_seconds.clone(),
-        );
+        metrics.register_persisting(&mut registry);
         registry.register(
             "credentials",
             "Credentials by the reason of their Ready condition",
@@ -111,6 +102,19 @@ impl Metrics {
             metrics.sync_seconds.clone(),
         );
         Self { registry, ..metrics }
+    }
+
+    fn register_persisting(&self, registry: &mut Registry) {
+        registry.register(
+            "answer_journaled_seconds",
+            "Time from an answer to a refresh token to its place in the journal",
+            self.journal_seconds.clone(),
+        );
+        registry.register(
+            "answer_committed_seconds",
+            "Time from an answer to a refresh token to its place in the state Secret",
+            self.commit_seconds.clone(),
+        );
     }
 
     /// A token request ended.

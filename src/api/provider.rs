@@ -10,10 +10,6 @@ use super::DURATION_PATTERN;
 /// An authorization server, given inline.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!has(self.revocationEndpoint) || !isURL(self.revocationEndpoint) || !isURL(self.tokenEndpoint) || (url(self.revocationEndpoint).getHost() == url(self.tokenEndpoint).getHost() && url(self.revocationEndpoint).getScheme() == url(self.tokenEndpoint).getScheme())")
-        .message("revocationEndpoint must have the scheme, host and port of tokenEndpoint: the refresh token is sent there")
-)]
 pub struct ProviderSpec {
     /// URL of the token endpoint (RFC 6749 §3.2). `https`, unless the operator runs with `--allow-http`.
     #[schemars(length(min = 1, max = 2048))]

@@ -56,7 +56,7 @@ impl Events {
     pub fn revoked(&self, credential: &OAuthCredential, failure: Option<&str>) {
         match failure {
             None => {
-                self.write("Normal", credential, "TokenRevoked", "the refresh token was revoked")
+                self.write("Normal", credential, "TokenRevoked", "the refresh token was revoked");
             }
             Some(why) => self.write("Warning", credential, "RevocationFailed", why),
         }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
 
-use crate::api::{OAuthCredential, RETRY};
+use crate::api::{ADOPT_STATE, OAuthCredential, RETRY};
 use crate::lifecycle::plan::World;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::Resolved;
@@ -42,7 +42,7 @@ pub fn observe(context: &Context, credential: &OAuthCredential) -> Observation {
 }
 
 /// What is known of the holder of a claim without asking anybody.
-fn known_standing(context: &Context, meta: &ObjectMeta, claim: &Claim) -> Standing {
+pub fn known_standing(context: &Context, meta: &ObjectMeta, claim: &Claim) -> Standing {
     let now = context.clock.now();
     let mut first_seen = now;
     let uid = meta.uid.as_deref().unwrap_or_default();
@@ -80,6 +80,10 @@ impl Observation {
             claim_standing: self.claim_standing,
             newest_generation: self.note.newest.as_ref().map(|newest| newest.generation),
             asked_at: asked_at(meta),
+            adopted: self.sight.state.as_ref().is_some_and(|state| {
+                let adopted = meta.annotations.as_ref().and_then(|asked| asked.get(ADOPT_STATE));
+                adopted == Some(&state.uid)
+            }),
         }
     }
 }

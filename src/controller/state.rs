@@ -356,7 +356,7 @@ fn new_secret(place: &Place, annotations: Map<String, Value>, data: Map<String, 
     });
     let mut annotations: BTreeMap<String, String> = texts.collect();
     annotations.insert(CREDENTIAL.to_owned(), place.credential.clone());
-    let data = data.into_iter().filter_map(|(key, value)| {
+    let data = data.into_iter().filter(|(_, value)| !value.is_null()).filter_map(|(key, value)| {
         serde_json::from_value::<ByteString>(value).ok().map(|bytes| (key, bytes))
     });
     Secret {

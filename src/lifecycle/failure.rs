@@ -24,38 +24,27 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 
 /// What it means that nobody knows whether a refresh token was spent.
 pub fn of_unknown_outcome(error: &TokenError) -> Problem {
-    let why = of_token_error(error, GrantKind::RefreshToken).message;
-    Problem::new(Reason::ExchangeOutcomeUnknown, why)
+    Problem::new(Reason::ExchangeOutcomeUnknown, error.why())
 }
 
 /// What a token error means for a credential.
 pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
-    let waits = |reason, message, retry_after| Problem { reason, message, retry_after };
-    match error {
-        TokenError::Denied(why) => Problem::new(Reason::EndpointDenied, why.clone()),
-        TokenError::NotSent(why) => Problem::new(Reason::EndpointUnreachable, why.clone()),
-        TokenError::OutcomeUnknown(why) => {
-            Problem::new(Reason::ExchangeOutcomeUnknown, why.clone())
+    let (reason, retry_after) = match error {
+        TokenError::Denied(_) => (Reason::EndpointDenied, None),
+        TokenError::NotSent(_) => (Reason::EndpointUnreachable, None),
+        TokenError::OutcomeUnknown(_) => (Reason::ExchangeOutcomeUnknown, None),
+        TokenError::Invalid(_) => (Reason::ResponseInvalid, None),
+        TokenError::InvalidGrant(_) if grant == GrantKind::RefreshToken => {
+            (Reason::RefreshTokenRejected, None)
         }
-        TokenError::Invalid(why) => Problem::new(Reason::ResponseInvalid, why.clone()),
-        TokenError::InvalidGrant(why) if grant == GrantKind::RefreshToken => {
-            Problem::new(Reason::RefreshTokenRejected, why.clone())
+        TokenError::InvalidGrant(_) | TokenError::InvalidRequest(_) => {
+            (Reason::RequestRejected, None)
         }
-        TokenError::InvalidGrant(why) | TokenError::InvalidRequest(why) => {
-            Problem::new(Reason::RequestRejected, why.clone())
-        }
-        TokenError::InvalidClient(why) => Problem::new(Reason::ClientRejected, why.clone()),
-        TokenError::RateLimited { retry_after } => waits(
-            Reason::RateLimited,
-            "the authorization server answered 429 (too many requests)".to_owned(),
-            *retry_after,
-        ),
-        TokenError::Server { status, retry_after } => waits(
-            Reason::ServerError,
-            format!("the authorization server answered {status}"),
-            *retry_after,
-        ),
-    }
+        TokenError::InvalidClient(_) => (Reason::ClientRejected, None),
+        TokenError::RateLimited { retry_after } => (Reason::RateLimited, *retry_after),
+        TokenError::Server { retry_after, .. } => (Reason::ServerError, *retry_after),
+    };
+    Problem { reason, message: error.why(), retry_after }
 }
 
 /// The problem with a token set whose life nobody knows.
@@ -73,14 +62,20 @@ pub fn unknown_lifetime(set: &TokenSet) -> Problem {
 
 /// The failure that tries of a refresh token make whose outcome nobody knows. It stands in the state, so that it need not
 /// be remembered.
-pub fn unresolved(tries: Unresolved, next_try: Option<Timestamp>, world: &World<'_>) -> Failure {
+pub fn unresolved(
+    tries: Unresolved,
+    why: Option<&str>,
+    next_try: Option<Timestamp>,
+    world: &World<'_>,
+) -> Failure {
     let times = if tries.tries == 1 { "once".to_owned() } else { format!("{} times", tries.tries) };
     let next = next_try.map_or_else(
         || "it is being sent again".to_owned(),
         |time| format!("it is sent again at {}", to_second(time)),
     );
     let message = format!(
-        "the refresh token was sent {times} since {}, and no answer says whether the authorization server replaced it; {next}",
+        "{}: the refresh token was sent {times} since {}, and nobody knows whether the authorization server replaced it; {next}",
+        why.unwrap_or("the exchange was cut off"),
         to_second(tries.first_at)
     );
     Failure {
@@ -141,7 +136,10 @@ impl Failure {
         let wait = match reason.class() {
             // Neither needs a token request to look again, and no watch tells when they are mended.
             Class::Configuration
-                if matches!(reason, Reason::StateInvalid | Reason::EndpointDenied) =>
+                if matches!(
+                    reason,
+                    Reason::StateInvalid | Reason::EndpointDenied | Reason::DuplicateRefreshToken
+                ) =>
             {
                 Some(back_off(attempts, attempt.uid))
             }

@@ -77,6 +77,8 @@ pub struct World<'a> {
     pub newest_generation: Option<i64>,
     /// When the user asked for one more try.
     pub asked_at: Option<Timestamp>,
+    /// Whether the user had the credential take over this very state from elsewhere.
+    pub adopted: bool,
 }
 
 /// What to do.

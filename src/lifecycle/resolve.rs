@@ -98,6 +98,15 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
         let message = format!("spec.provider.revocationEndpoint is no URL: {error}");
         Problem::new(Reason::SpecInvalid, message)
     })?;
+    // A refresh token is sent there: a rule of the CRD for this would cost more than the API server allows.
+    if revocation_endpoint
+        .as_ref()
+        .is_some_and(|revocation| revocation.origin() != endpoint.origin())
+    {
+        let message =
+            "spec.provider.revocationEndpoint must have the scheme, host and port of tokenEndpoint";
+        return Err(Problem::new(Reason::SpecInvalid, message.to_owned()));
+    }
     let method = provider.client_authentication.as_ref().map(|auth| auth.method);
     let encoding =
         match provider.request.as_ref().map(|request| request.encoding).unwrap_or_default() {

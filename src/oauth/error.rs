@@ -33,6 +33,25 @@ pub enum TokenError {
     },
 }
 
+impl TokenError {
+    /// What went wrong, in words of ours.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Denied(why)
+            | Self::NotSent(why)
+            | Self::OutcomeUnknown(why)
+            | Self::Invalid(why)
+            | Self::InvalidGrant(why)
+            | Self::InvalidClient(why)
+            | Self::InvalidRequest(why) => why.clone(),
+            Self::RateLimited { .. } => {
+                "the authorization server answered 429 (too many requests)".to_owned()
+            }
+            Self::Server { status, .. } => format!("the authorization server answered {status}"),
+        }
+    }
+}
+
 /// Error codes that mean the refresh token is dead: RFC 6749 §5.2 and the dialects of well-known servers.
 const DEAD_GRANT: [&str; 4] =
     ["invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked"];

@@ -29,7 +29,7 @@ fn requests(server: &ScriptedServer, name: &str) -> usize {
 }
 
 async fn offer(stage: &Stage, name: &str, server: &ScriptedServer, change: Value) {
-    let keys = [("client_id", "i"), ("client_secret", "s"), ("refresh_token", "r")];
+    let keys = [("client_id", "i"), ("client_secret", "s"), ("refresh_token", name)];
     stage.source(&source_of(name), &keys).await;
     let endpoint = server.url(&format!("/{name}"));
     stage.credential(name, with(eager(spec(name, &endpoint)), change)).await;
@@ -51,6 +51,7 @@ fn patience(row: &Row) -> i64 {
         (_, "RateLimited") => 120,
         (_, "RefreshTokenRejected") => 60,
         (_, "ClientRejected" | "RequestRejected") => 3600,
+        (_, "ExchangeOutcomeUnknown") => 1,
         _ => 5,
     }
 }
@@ -62,7 +63,9 @@ pub async fn each_bad_answer_has_its_reason_and_its_patience(env: Arc<Env>) {
     let operator = stage.operator().await;
     let neighbour = Neighbour::on(&stage).await;
     for row in &rows {
-        offer(&stage, row.name, &server, json!({})).await;
+        let grant =
+            if row.spends { json!({}) } else { json!({"grant": {"clientCredentials": {}}}) };
+        offer(&stage, row.name, &server, grant).await;
     }
     for row in &rows {
         let (name, reason) = (row.name, row.reason);
@@ -77,7 +80,11 @@ pub async fn each_bad_answer_has_its_reason_and_its_patience(env: Arc<Env>) {
     neighbour.renewed_twice(&stage).await;
     for row in &rows {
         let seen = requests(&server, row.name);
-        let most = if patience(row) > 5 { 1 } else { 3 };
+        let most = match patience(row) {
+            1 => 4,
+            5 => 3,
+            _ => 1,
+        };
         assert!((1..=most).contains(&seen), "{}: {seen} requests", row.name);
         assert!(stage.target(row.name).await.is_empty(), "{} has a target", row.name);
     }
@@ -95,7 +102,7 @@ pub async fn a_server_that_never_answers_is_given_up_after_half_a_minute(env: Ar
     stage.condition("hang", "Reconciling", "True", "Pending").await;
     neighbour.renewed_twice(&stage).await;
     let message = stage.condition("hang", "Ready", "False", "ExchangeOutcomeUnknown").await;
-    assert_eq!(message, "no answer within 30 seconds");
+    assert!(message.starts_with("no answer within 30 seconds"), "{message}");
     neighbour.renewed_twice(&stage).await;
     assert!(requests(&server, "hang") <= 2);
 }
@@ -133,8 +140,7 @@ pub async fn strange_lifetimes_are_read_or_named(env: Arc<Env>) {
         ("fraction", json!(3599.0), ""),
     ];
     let answer = |expires_in: &Value| {
-        let body = json!({"access_token": "a", "expires_in": expires_in, "refresh_token": "r2"});
-        Answer::json(200, &body)
+        Answer::json(200, &json!({"access_token": "a", "expires_in": expires_in}))
     };
     let server = scripted(rows.iter().map(|row| (row.0, answer(&row.1))).collect()).await;
     let operator = stage.operator().await;

@@ -8,11 +8,13 @@ use serde_json::json;
 
 use crate::stage::{Neighbour, Stage, client_credentials, eager, source_of, spec, started, with};
 
-const KEYS: [(&str, &str); 3] =
-    [("client_id", "i"), ("client_secret", "s"), ("refresh_token", "r")];
+/// Each credential has a refresh token of its own.
+fn keys(name: &str) -> [(&str, &str); 3] {
+    [("client_id", "i"), ("client_secret", "s"), ("refresh_token", name)]
+}
 
 async fn offer(stage: &Stage, name: &str, endpoint: &str) {
-    stage.source(&source_of(name), &KEYS).await;
+    stage.source(&source_of(name), &keys(name)).await;
     stage.credential(name, eager(spec(name, endpoint))).await;
 }
 
@@ -95,7 +97,7 @@ pub async fn an_endpoint_that_is_down_is_tried_again_later(env: Arc<Env>) {
     for (name, endpoint) in rows {
         offer(&stage, name, endpoint).await;
         let asking = format!("{name}-asking");
-        stage.source(&source_of(&asking), &KEYS).await;
+        stage.source(&source_of(&asking), &keys(&asking)).await;
         stage.credential(&asking, client_credentials(eager(spec(&asking, endpoint)))).await;
     }
     for name in ["down", "down-asking", "unknown", "unknown-asking", "no-tls", "no-tls-asking"] {

@@ -106,12 +106,12 @@ async fn successes(stage: &Stage, server: &ScriptedServer) {
 
 async fn failures_of_the_server(stage: &Stage, server: &ScriptedServer) {
     for (name, reason) in [
-        ("html", "ResponseInvalid"),
-        ("500", "ServerError"),
+        ("html", "ExchangeOutcomeUnknown"),
+        ("500", "ExchangeOutcomeUnknown"),
         ("strange", "RequestRejected"),
         ("grant", "RefreshTokenRejected"),
         ("client", "ClientRejected"),
-        ("redirect", "ResponseInvalid"),
+        ("redirect", "ExchangeOutcomeUnknown"),
         ("cut", "ExchangeOutcomeUnknown"),
         ("lifetime", "LifetimeUnknown"),
     ] {

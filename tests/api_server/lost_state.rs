@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::wait;
 use serde_json::json;
 
 use crate::stage::{HOUR, Neighbour, SOON, Stage, eager, server, source_of, spec, state_of};
@@ -18,7 +19,17 @@ pub async fn with_a_rotated_token_a_human_must_sign_in(env: Arc<Env>) {
     stage.ready("c").await;
     let target = stage.target("c").await;
 
+    // While it runs, it knows what was in it.
+    let record = stage.state_record("c").await;
     stage.delete_secret(&state_of("c")).await;
+    wait::until("the state is written again", SOON, || async {
+        stage.secrets().get_opt(&state_of("c")).await.ok().flatten().map(drop)
+    })
+    .await;
+    assert_eq!(stage.state_record("c").await, record);
+    operator.stop().await;
+    stage.delete_secret(&state_of("c")).await;
+    let operator = stage.operator().await;
 
     let message = stage.condition("c", "Stalled", "True", "ReauthorizationRequired").await;
     assert!(message.contains("state Secret"), "{message}");
@@ -47,14 +58,16 @@ pub async fn with_a_token_that_is_not_rotated_it_is_made_anew(env: Arc<Env>) {
     let stage = Stage::new(env, "lost").await;
     let server = ScriptedServer::start().await;
     server.always(Answer::json(200, &json!({"access_token": "a", "expires_in": 3600})));
-    let _operator = stage.operator().await;
+    let operator = stage.operator().await;
     let neighbour = Neighbour::on(&stage).await;
     stage.source("c-source", &SEED).await;
     stage.credential("c", eager(spec("c", &server.url("/token")))).await;
     let status = stage.ready("c").await;
     assert_eq!(status["refreshToken"]["rotations"], 0);
 
+    operator.stop().await;
     stage.delete_secret(&state_of("c")).await;
+    let _operator = stage.operator().await;
 
     server.wait_for_requests(2, SOON).await;
     stage.ready("c").await;

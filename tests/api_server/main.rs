@@ -16,6 +16,7 @@ mod canary;
 mod chart;
 mod conflicts;
 mod crd;
+mod deletion;
 mod drift;
 mod folder;
 mod gate;
@@ -29,6 +30,7 @@ mod rotation;
 mod stage;
 mod story;
 mod undecodable;
+mod write_back;
 mod writes;
 
 use std::process::ExitCode;
@@ -68,12 +70,19 @@ fn main() -> ExitCode {
         restart::sigterm_waits_for_the_commit,
         restart::a_journaled_answer_is_committed_by_the_next_process,
         restart::an_exchange_cut_by_a_kill_is_made_again,
-        restart::a_claim_of_another_pod_is_respected_until_its_exchange_must_be_over,
+        restart::a_claim_is_respected_as_long_as_its_pod_is_there,
         rotation::the_claim_is_written_before_the_request_goes_out,
         rotation::the_commit_comes_before_the_target,
         rotation::an_edit_of_the_state_meanwhile_does_not_cost_the_token,
         rotation::a_state_deleted_meanwhile_is_made_anew,
-        rotation::a_credential_made_anew_waits_for_the_exchange_of_its_predecessor,
+        rotation::a_credential_deleted_amid_an_exchange_goes_after_its_commit,
+        deletion::its_state_goes_with_it_and_the_finalizer_after,
+        deletion::what_shall_stay_stays,
+        deletion::the_refresh_token_is_revoked_first,
+        deletion::a_revocation_that_fails_does_not_hold_it_up_for_ever,
+        write_back::each_rotated_token_is_written_into_the_source,
+        write_back::a_newer_seed_is_not_overwritten,
+        write_back::without_it_the_source_is_not_touched,
         rotation::without_a_claim_nothing_is_sent,
         rotation::a_refused_target_does_not_cost_the_token,
         program::the_namespaces_given_are_watched_and_no_other,

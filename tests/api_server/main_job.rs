@@ -96,7 +96,10 @@ pub async fn a_refresh_token_becomes_a_target(env: Arc<Env>) {
     }
 
     let state = stage.secret(&state_of("c")).await;
-    assert_owned(&state, "c", &uid);
+    // It may outlive the credential, which a finalizer holds until that is decided.
+    assert_eq!(state.metadata.owner_references, None);
+    let finalizers = stage.credentials().get("c").await.expect("it exists").metadata.finalizers;
+    assert_eq!(finalizers.unwrap_or_default(), ["oauth-keeper.dev/state"]);
     assert_eq!(state.type_.as_deref(), Some("oauth-keeper.dev/state"));
     let keys: Vec<String> = state.data.unwrap_or_default().into_keys().collect();
     assert_eq!(keys, ["record"], "the claim goes with the commit");
@@ -209,9 +212,9 @@ pub async fn events_tell_transitions_only(env: Arc<Env>) {
     stage.credential("c", quick(spec("c", &server.url("/token")))).await;
     stage.revision("c", 3).await;
 
-    server.queue(Answer::status(500));
+    server.queue(Answer::status(429));
     stage
-        .status_that("c", "has failed", |status| status["failure"]["reason"] == "ServerError")
+        .status_that("c", "has failed", |status| status["failure"]["reason"] == "RateLimited")
         .await;
     let failed_at = stage.status("c").await["target"]["revision"].as_i64();
     stage.revision("c", failed_at.expect("it was ready before") + 1).await;
@@ -227,9 +230,9 @@ pub async fn events_tell_transitions_only(env: Arc<Env>) {
     let expected = [
         ("Normal", "Fresh"),
         ("Warning", "TokenShortLived"),
-        ("Warning", "ServerError"),
+        ("Warning", "RateLimited"),
         // The token has expired meanwhile, so that Ready is no longer True.
-        ("Warning", "ServerError"),
+        ("Warning", "RateLimited"),
         ("Normal", "Fresh"),
     ];
     wait::until_ok("the events are written", SOON, || async {

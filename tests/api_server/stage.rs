@@ -126,6 +126,14 @@ impl Stage {
         .await;
     }
 
+    /// Waits until a deleted credential is gone.
+    pub async fn gone(&self, name: &str) {
+        wait::until("the credential is gone", SOON, || async {
+            self.credentials().get_opt(name).await.ok()?.is_none().then_some(())
+        })
+        .await;
+    }
+
     pub async fn state_record(&self, name: &str) -> Value {
         credentials::state_record(&self.client, &self.namespace, name).await
     }

@@ -1,5 +1,6 @@
 //! What is read live before a refresh token is spent, and what forbids spending it.
 
+use jiff::Timestamp;
 use kube::Api;
 use kube::api::{ObjectMeta, Patch, PatchParams};
 use serde_json::json;
@@ -10,10 +11,10 @@ use crate::api::{
 };
 use crate::lifecycle::plan::Why;
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::record::{StateRecord, lineage_of};
+use crate::lifecycle::record::{Owners, Record, StateRecord, lineage_of};
 use crate::lifecycle::rotation::admission::{Circumstances, admit};
 use crate::lifecycle::rotation::choice::{Seed, look_up};
-use crate::lifecycle::rotation::claim::{self, Standing, judge};
+use crate::lifecycle::rotation::claim::{self, judge};
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Stored, View};
 use crate::lifecycle::rotation::hold::Terms;
@@ -23,11 +24,11 @@ use crate::oauth::secret::RefreshToken;
 use crate::controller::context::Context;
 use crate::controller::holder;
 use crate::controller::index::Name;
-use crate::controller::observe::asked_at;
+use crate::controller::observe::{asked_at, known_standing};
 use crate::controller::secrets::{API_TIMEOUT, brief};
 use crate::controller::state::{self, Place, State};
 
-use super::attempt::Exchange;
+use super::attempt::{Exchange, Source};
 
 /// What was read.
 pub struct Seen {
@@ -54,68 +55,98 @@ pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> 
     let Some(seed) = source.content.seed.clone() else { return Ok(None) };
     let place = Place::of(exchange.credential);
     let state = state::read(&context.secrets, &place).await?;
-    let record = state.record.as_ref();
-    let asked_at = asked_at(&live);
-    let standing = look_up(record, state.refused.as_ref(), &seed, asked_at);
     let owners = context.homes.of(&context.client, &place.namespace).await?;
     let target = exchange.target().and_then(|target| target.record.clone());
-    let annotation = |meta: &ObjectMeta, key: &str| {
-        meta.annotations.as_ref().and_then(|annotations| annotations.get(key)).cloned()
-    };
-    let endpoint = exchange.spec.origin();
-    if let Some(record) = record {
-        admit(
-            record,
-            standing,
-            &Circumstances {
-                credential: &place.credential,
-                source: exchange.spec.source.name,
-                here: &owners,
-                state_uid: state.uid(),
-                adopted: annotation(&live, ADOPT_STATE).as_deref(),
-                endpoint: &endpoint,
-                allowed_endpoints: &annotation(&source.meta, ALLOWED_ENDPOINTS).unwrap_or_default(),
-                target: target.as_ref(),
-                asked_at,
-            },
-        )?;
-    } else if exchange.is_spent(&seed, asked_at) {
-        let message =
-            "the record in the state Secret is gone, and the refresh token in the source was spent";
-        return Err(Problem::new(Reason::ReauthorizationRequired, message.to_owned()));
+    let asked_at = asked_at(&live);
+    let standing = look_up(state.record.as_ref(), state.refused.as_ref(), &seed, asked_at);
+    let read = Read { live, source, seed, standing, state, owners, target, asked_at };
+    let newest = context.notes.of(exchange.credential).newest;
+    // One that was set back is not what will be judged.
+    let was_set_back =
+        newest.as_ref().is_some_and(|newest| newest.generation > read.state.generation());
+    if !was_set_back {
+        judge_state(exchange, &read)?;
     }
-    refuse_duplicates(context, &place, &seed, record)?;
-    note_seed(exchange, standing, &source.version, record);
+    refuse_duplicates(context, &place, &read)?;
+    note_seed(exchange, &read);
+    let claim = judged_claim(exchange, &read).await;
+    Ok(Some(seen(exchange, read, newest.as_deref(), claim)))
+}
+
+/// All that was read.
+struct Read {
+    live: ObjectMeta,
+    source: Source,
+    seed: RefreshToken,
+    standing: Seed,
+    state: State,
+    owners: Owners,
+    target: Option<Record>,
+    asked_at: Option<Timestamp>,
+}
+
+fn seen(
+    exchange: &Exchange<'_>,
+    read: Read,
+    newest: Option<&StateRecord>,
+    claim: Option<claim::Verdict>,
+) -> Seen {
+    let record = read.state.record.as_ref();
     let salt = record.map_or_else(|| Uuid::new_v4().to_string(), |record| record.salt.clone());
-    let client = source.content.client.fingerprint(salt.as_bytes());
-    let nothing_else = exchange.why == Why::StateSetBack
-        || (exchange.why == Why::SourceChanged
-            && record.is_some_and(|record| record.client == client));
-    let claim = judged_claim(exchange, &state, &seed, asked_at).await;
-    let memory = context.notes.of(exchange.credential).newest;
+    let client = read.source.content.client.fingerprint(salt.as_bytes());
+    let same_client = record.is_some_and(|record| record.client == client);
+    let nothing_else =
+        exchange.why == Why::StateSetBack || (exchange.why == Why::SourceChanged && same_client);
     let view = View {
-        seed: seed.clone(),
-        standing,
+        seed: read.seed.clone(),
+        standing: read.standing,
         stored: record.map(stored),
-        memory: memory.as_deref().map(stored),
+        memory: newest.map(stored),
         claim,
         wanted: !nothing_else,
     };
     let spent = Spent {
-        token: seed.clone(),
-        seed,
+        token: read.seed.clone(),
+        seed: read.seed,
         new_lineage: false,
         salt,
-        base_generation: state.generation(),
-        floor: target.map_or(0, |target| target.revision),
+        base_generation: read.state.generation(),
+        floor: read.target.map_or(0, |target| target.revision),
         request: exchange.spec.request_digest.clone(),
-        endpoint,
+        endpoint: exchange.spec.origin(),
         client,
-        source_version: source.version,
-        owners,
+        source_version: read.source.version,
+        owners: read.owners,
         write_back: exchange.spec.source.write_back,
     };
-    Ok(Some(Seen { client: source.content.client, state, spent, view }))
+    Seen { client: read.source.content.client, state: read.state, spent, view }
+}
+
+fn annotation<'m>(meta: &'m ObjectMeta, key: &str) -> Option<&'m str> {
+    meta.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+/// Refuses a state that does not belong here, and a seed whose state was lost.
+fn judge_state(exchange: &Exchange<'_>, read: &Read) -> Result<(), Problem> {
+    let Some(record) = &read.state.record else {
+        if exchange.is_spent(&read.seed, read.asked_at) {
+            let message = "the record in the state Secret is gone, and the refresh token in the source was spent";
+            return Err(Problem::new(Reason::ReauthorizationRequired, message.to_owned()));
+        }
+        return Ok(());
+    };
+    let circumstances = Circumstances {
+        credential: exchange.credential.metadata.name.as_deref().unwrap_or_default(),
+        source: exchange.spec.source.name,
+        here: &read.owners,
+        state_uid: read.state.uid(),
+        adopted: annotation(&read.live, ADOPT_STATE),
+        endpoint: &exchange.spec.origin(),
+        allowed_endpoints: annotation(&read.source.meta, ALLOWED_ENDPOINTS).unwrap_or_default(),
+        target: read.target.as_ref(),
+        asked_at: read.asked_at,
+    };
+    admit(record, read.standing, &circumstances)
 }
 
 fn stored(record: &StateRecord) -> Stored<RefreshToken> {
@@ -172,15 +203,10 @@ fn not_kept(why: &str) -> Problem {
 }
 
 /// Two credentials that spend one refresh token kill it for each other.
-fn refuse_duplicates(
-    context: &Context,
-    place: &Place,
-    seed: &RefreshToken,
-    record: Option<&StateRecord>,
-) -> Result<(), Problem> {
+fn refuse_duplicates(context: &Context, place: &Place, read: &Read) -> Result<(), Problem> {
     let name: Name = (place.namespace.clone(), place.credential.clone());
-    let mut tokens = vec![lineage_of(seed)];
-    tokens.extend(record.map(|record| lineage_of(&record.refresh_token)));
+    let mut tokens = vec![lineage_of(&read.seed)];
+    tokens.extend(read.state.record.as_ref().map(|record| lineage_of(&record.refresh_token)));
     let other = context.index.holder_of(&tokens, &name);
     let other = other.or_else(|| context.notes.spend(&tokens, &name));
     let Some((namespace, other)) = other else { return Ok(()) };
@@ -191,51 +217,35 @@ fn refuse_duplicates(
 }
 
 /// Says once for each version of the source that an old seed was put back.
-fn note_seed(
-    exchange: &Exchange<'_>,
-    standing: Seed,
-    source_version: &str,
-    record: Option<&StateRecord>,
-) {
-    let known = context_knows(exchange, source_version)
-        || record.is_some_and(|record| record.source_version == source_version);
-    if standing == Seed::Reverted && !known {
+fn note_seed(exchange: &Exchange<'_>, read: &Read) {
+    let version = read.source.version.as_str();
+    let note = exchange.context.notes.of(exchange.credential);
+    let record = read.state.record.as_ref();
+    let known = note.known_source.as_deref() == Some(version)
+        || record.is_some_and(|record| record.source_version == version);
+    if read.standing == Seed::Reverted && !known {
         exchange.context.events.seed_reverted(exchange.credential);
     }
 }
 
-fn context_knows(exchange: &Exchange<'_>, source_version: &str) -> bool {
-    let note = exchange.context.notes.of(exchange.credential);
-    note.known_source.as_deref() == Some(source_version)
-}
-
 /// What the claim in the state allows, if it is about the token that would be sent and means anything.
-async fn judged_claim(
-    exchange: &Exchange<'_>,
-    state: &State,
-    seed: &RefreshToken,
-    asked_at: Option<jiff::Timestamp>,
-) -> Option<claim::Verdict> {
+async fn judged_claim(exchange: &Exchange<'_>, read: &Read) -> Option<claim::Verdict> {
     let context = exchange.context;
-    let claim = state.claim.as_ref()?;
-    let record = state.record.as_ref();
-    let token = record.map_or(seed, |record| &record.refresh_token);
+    let claim = read.state.claim.as_ref()?;
+    let record = read.state.record.as_ref();
+    let token = record.map_or(&read.seed, |record| &record.refresh_token);
     let note = context.notes.of(exchange.credential);
     if note.dismissed.as_ref() == Some(&claim.exchange) || !claim.is_about(token) {
         return None;
     }
     let now = context.clock.now();
-    let uid = exchange.credential.metadata.uid.as_deref().unwrap_or_default();
-    let mut first_seen = now;
-    context.notes.update(uid, |note| first_seen = note.first_seen(&claim.exchange, now));
-    let standing = holder::standing(claim, &context.holder, first_seen);
-    let standing = if claim.over { Standing::Dead } else { standing };
-    let standing = holder::look(context, claim, standing).await;
+    let known = known_standing(context, &exchange.credential.metadata, claim);
+    let standing = holder::look(context, claim, known).await;
     let terms = Terms {
         reuse_grace: exchange.spec.reuse_grace,
         access_issued_at: record.map(|record| record.issued_at),
         access_expires_at: record.and_then(|record| record.expires_at),
-        asked_at,
+        asked_at: read.asked_at,
     };
     Some(judge(claim, standing, &terms, now))
 }

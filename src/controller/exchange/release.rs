@@ -16,7 +16,7 @@ const TRIES: u32 = 6;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 
 /// Takes the claim away or leaves a mark. `dead` is the seed of a lineage that is believed dead, with its salt and the
-/// version of its source.
+/// version of its source; `why` says what came instead of an answer.
 pub async fn release(
     exchange: &Exchange<'_>,
     place: &Place,
@@ -24,12 +24,14 @@ pub async fn release(
     claimed: &State,
     release: &Release,
     dead: Option<(RefreshToken, String, String)>,
+    why: Option<&str>,
 ) {
     let context = exchange.context;
     let mut base = claimed.clone();
     let mut wait = FIRST_RETRY;
     for _ in 0..TRIES {
-        let Some(released) = released(context.clock.now(), release, &base, dead.as_ref()) else {
+        let Some(released) = released(context.clock.now(), release, &base, dead.as_ref(), why)
+        else {
             return;
         };
         match state::release(&context.secrets, place, &base, &released).await {
@@ -64,10 +66,13 @@ fn released(
     release: &Release,
     base: &State,
     dead: Option<&(RefreshToken, String, String)>,
+    why: Option<&str>,
 ) -> Option<Released> {
     Some(match (release, dead) {
         (Release::Unresolved(unresolved), _) => {
-            Released::Marked(base.claim.as_ref()?.marked(*unresolved))
+            let claim = base.claim.as_ref()?;
+            let why = why.map(ToOwned::to_owned).or_else(|| claim.why.clone());
+            Released::Marked(claim.marked(*unresolved, why))
         }
         (Release::Dead, Some((seed, salt, source_version))) => Released::Dead {
             seed: RefusedSeed::of(seed, salt, now),

@@ -119,7 +119,10 @@ impl<'e, 'a> Spender<'e, 'a> {
             Effect::Release(what) => {
                 fail_point::reach("releasing");
                 let believed = self.believed_dead();
-                release(self.exchange, &self.place, &self.id, &self.base, &what, believed).await;
+                let why = self.unknown_because();
+                let why = why.as_deref();
+                release(self.exchange, &self.place, &self.id, &self.base, &what, believed, why)
+                    .await;
                 Event::Done
             }
             Effect::Free => self.free().await,
@@ -141,6 +144,14 @@ impl<'e, 'a> Spender<'e, 'a> {
         let again = failure.reason == Reason::RefreshTokenRejected
             && failure.is_about(generation, Some(&spent.source_version));
         again.then(|| (spent.seed.clone(), spent.salt.clone(), spent.source_version.clone()))
+    }
+
+    /// What came instead of an answer.
+    fn unknown_because(&self) -> Option<String> {
+        match &self.answer {
+            Some(Answer::Unknown(error)) => Some(error.why()),
+            _ => None,
+        }
     }
 
     fn dismiss(&self) {

@@ -146,7 +146,7 @@ fn claim_is_open(view: &View<'_>) -> Option<Plan> {
     }
     Some(match judge(claim, standing, &view.terms(), view.now) {
         claim::Verdict::Respect { .. } => view.look(Why::Claimed),
-        claim::Verdict::Hold { until, unresolved } => view.held(unresolved, until),
+        claim::Verdict::Hold { until, unresolved } => view.held(claim, unresolved, until),
         claim::Verdict::Try { .. } => {
             failure_is_waited_out(view).unwrap_or_else(|| view.look(Why::Unresolved))
         }

@@ -9,6 +9,8 @@ use crate::api::OAuthCredentialSpec;
 use crate::api::Reason;
 use crate::lifecycle::failure::Attempt;
 use crate::lifecycle::resolve;
+use crate::lifecycle::rotation::claim::Holder;
+use crate::lifecycle::rotation::hold::Unresolved;
 use crate::lifecycle::{ownership, render};
 use crate::oauth::address::AddressPolicy;
 
@@ -100,9 +102,12 @@ impl Scene {
         }
     }
 
-    fn plan_at(&self, now: i64) -> Plan {
-        let resolved = resolve::spec(&self.spec, AddressPolicy::default());
-        let world = World {
+    fn resolved(&self) -> Result<Resolved<'_>, Problem> {
+        resolve::spec(&self.spec, AddressPolicy::default())
+    }
+
+    fn world<'a>(&'a self, resolved: &'a Result<Resolved<'a>, Problem>) -> World<'a> {
+        World {
             name: "c",
             uid: "uid",
             generation: 1,
@@ -121,8 +126,13 @@ impl Scene {
             claim_standing: self.claim_standing,
             newest_generation: self.newest_generation,
             asked_at: self.asked_at,
-        };
-        plan(&world, at(now))
+            adopted: false,
+        }
+    }
+
+    fn plan_at(&self, now: i64) -> Plan {
+        let resolved = self.resolved();
+        plan(&self.world(&resolved), at(now))
     }
 
     fn plan(&self) -> Plan {
@@ -334,6 +344,120 @@ fn a_spent_seed_is_not_sent_when_the_state_is_gone() {
     scene.target.as_mut().unwrap().record.as_mut().unwrap().rotations = 1;
     let plan = scene.plan();
     assert_eq!((plan.action, reason(&plan)), (Action::Wait, Reason::ReauthorizationRequired));
+}
+
+fn claim(started_at: i64, tries: Option<(u32, u32)>) -> Box<Claim> {
+    let unresolved = tries.map(|(tries, tries_after_hold)| Unresolved {
+        tries,
+        tries_after_hold,
+        first_at: at(started_at),
+        last_at: at(started_at),
+    });
+    Box::new(Claim {
+        exchange: "x".into(),
+        token: "hash".into(),
+        salt: "salt".into(),
+        holder: Holder { pod: "p".into(), name: None, namespace: None, incarnation: "i".into() },
+        term: 0,
+        started_at: at(started_at),
+        unresolved,
+        over: unresolved.is_some(),
+        why: unresolved.map(|_| "no answer".into()),
+    })
+}
+
+fn claimed(claim: Box<Claim>, standing: Standing) -> Scene {
+    let mut scene = Scene::of("refreshToken");
+    scene.state.as_mut().unwrap().claim = Some(claim);
+    scene.claim_standing = Some(standing);
+    scene
+}
+
+#[test]
+fn somebody_elses_claim_is_looked_into_before_anything_else_is_sent() {
+    let scene = claimed(claim(NOW - 3, None), Standing::Alive { first_seen: at(NOW - 2) });
+    assert_eq!(scene.plan().action, Action::Exchange(Why::Claimed));
+}
+
+#[test]
+fn an_outcome_nobody_knows_is_said_and_held_until_shortly_before_the_token_expires() {
+    let scene = claimed(claim(NOW - 300, Some((4, 0))), Standing::Dead);
+    let plan = scene.plan();
+    assert_eq!(reason(&plan), Reason::ExchangeOutcomeUnknown);
+    assert_eq!(plan.action, Action::Wait);
+    assert_eq!(plan.next_renewal, Some(at(NOW + 3000 - 60)));
+    assert!(is_ready(&scene.world(&scene.resolved()), at(NOW)), "its token is good still");
+    assert_eq!(scene.plan_at(NOW + 2940).action, Action::Exchange(Why::Unresolved));
+}
+
+#[test]
+fn an_outcome_nobody_knows_is_given_up_after_a_day_of_tries() {
+    let scene = claimed(claim(NOW - 300, Some((29, 25))), Standing::Dead);
+    assert_eq!(reason(&scene.plan()), Reason::ReauthorizationRequired);
+    assert_eq!(scene.plan_at(NOW + 1_000_000).action, Action::Wait);
+    let asked = Scene { asked_at: Some(at(NOW)), ..scene };
+    assert_eq!(asked.plan().action, Action::Exchange(Why::Unresolved));
+}
+
+#[test]
+fn a_new_source_need_not_wait_for_what_becomes_of_the_old_token() {
+    let mut scene = claimed(claim(NOW - 300, Some((4, 0))), Standing::Dead);
+    scene.source.as_mut().unwrap().version = "8".into();
+    assert_eq!(scene.plan().action, Action::Exchange(Why::SourceChanged));
+    scene.known_source = Some("8");
+    assert_eq!(scene.plan().action, Action::Wait);
+}
+
+#[test]
+fn a_try_that_could_not_be_made_is_not_made_again_at_once() {
+    let scene = claimed(claim(NOW - 300, Some((1, 0))), Standing::Dead);
+    assert_eq!(scene.plan().action, Action::Exchange(Why::Unresolved));
+    let scene = scene.failing(Reason::EndpointUnreachable, 0);
+    assert_eq!(scene.plan().action, Action::Wait);
+}
+
+#[test]
+fn a_state_set_back_while_the_newer_one_is_known_is_looked_into() {
+    let known = |state: Option<SecretFacts>| {
+        let newest_generation = Some(2);
+        Scene { state, newest_generation, ..Scene::of("refreshToken") }.plan().action
+    };
+    let older = Scene::of("refreshToken").state;
+    assert_eq!(known(older.clone()), Action::Exchange(Why::StateSetBack));
+    assert_eq!(known(None), Action::Exchange(Why::StateSetBack));
+    let mut newer = older;
+    newer.as_mut().unwrap().record.as_mut().unwrap().revision = 2;
+    assert_ne!(known(newer), Action::Exchange(Why::StateSetBack));
+}
+
+#[test]
+fn a_state_older_than_its_target_is_not_used_and_the_target_not_overwritten() {
+    let mut scene = Scene::of("refreshToken");
+    let target = scene.target.as_mut().unwrap().record.as_mut().unwrap();
+    (target.revision, target.rotations) = (5, 4);
+    assert_eq!(reason(&scene.plan()), Reason::StateOutdated);
+    assert_eq!(scene.plan().action, Action::Wait);
+    scene.asked_at = Some(at(NOW));
+    scene.state.as_mut().unwrap().record.as_mut().unwrap().expires_at = Some(at(NOW - 1));
+    assert_eq!(scene.plan().action, Action::Exchange(Why::Due));
+}
+
+#[test]
+fn a_user_who_asks_ends_a_wait() {
+    let scene = Scene::of("refreshToken").failing(Reason::RequestRejected, 0);
+    assert_eq!(scene.plan_at(NOW + 2500).action, Action::Wait);
+    let asked = Scene { asked_at: Some(at(NOW + 2400)), ..scene };
+    assert_eq!(asked.plan_at(NOW + 2500).action, Action::Exchange(Why::Due));
+}
+
+#[test]
+fn a_token_issued_in_the_future_is_of_no_known_age_and_renewed() {
+    let mut scene = Scene::of("refreshToken");
+    for secret in [&mut scene.state, &mut scene.target] {
+        let record = secret.as_mut().unwrap().record.as_mut().unwrap();
+        (record.issued_at, record.expires_at) = (at(NOW + 3600), Some(at(NOW + 7200)));
+    }
+    assert_eq!(scene.plan().action, Action::Exchange(Why::Due));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::render;
 use crate::lifecycle::resolve::Resolved;
+use crate::lifecycle::rotation::claim::Claim;
 use crate::lifecycle::rotation::hold::{Terms, Unresolved};
 use crate::lifecycle::schedule::{minus, plus, renew_at};
 
@@ -53,8 +54,8 @@ impl View<'_> {
     }
 
     /// Waits to send a token again whose last outcome nobody knows.
-    pub(super) fn held(&self, tries: Unresolved, until: Timestamp) -> Plan {
-        let failure = unresolved(tries, Some(until), self.world);
+    pub(super) fn held(&self, claim: &Claim, tries: Unresolved, until: Timestamp) -> Plan {
+        let failure = unresolved(tries, claim.why.as_deref(), Some(until), self.world);
         Plan { next_renewal: Some(until), ..Plan::wait(Verdict::Failing(failure), Some(until)) }
     }
 
@@ -62,15 +63,18 @@ impl View<'_> {
     pub(super) fn waiting(&self) -> Option<&Failure> {
         let version = self.world.source.map(|source| source.version.as_str());
         let failure = self.world.failure?;
-        let over = failure.next_attempt.is_some_and(|next| next <= self.now);
+        // The user may ask for a try at once.
+        let asked = self.asked_after(failure.last_attempt)
+            || (failure.reason == Reason::StateNotAdopted && self.world.adopted);
+        let over = asked || failure.next_attempt.is_some_and(|next| next <= self.now);
         (failure.is_about(self.world.generation, version) && !over).then_some(failure)
     }
 
     /// What to say while nothing is decided: the last failure while it lasts, else how the target is.
     pub(super) fn standing(&self) -> Verdict {
         let claim = self.world.state.and_then(|state| state.claim.as_deref());
-        if let Some(tries) = claim.and_then(|claim| claim.unresolved) {
-            return Verdict::Failing(unresolved(tries, None, self.world));
+        if let Some((claim, tries)) = claim.and_then(|claim| Some((claim, claim.unresolved?))) {
+            return Verdict::Failing(unresolved(tries, claim.why.as_deref(), None, self.world));
         }
         let version = self.world.source.map(|source| source.version.as_str());
         match self.world.failure.filter(|failure| failure.is_about(self.world.generation, version))

@@ -55,7 +55,7 @@ pub fn look_up(
         Seed::Current
     } else if record.knows(seed) {
         // Where the newest lineage is dead an old seed is no way out either.
-        if refused.filter(believed).is_some() { Seed::Refused } else { Seed::Reverted }
+        if refused.as_ref().is_some_and(believed) { Seed::Refused } else { Seed::Reverted }
     } else {
         Seed::New
     }

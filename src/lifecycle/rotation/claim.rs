@@ -43,6 +43,9 @@ pub struct Claim {
     /// The holder ended the exchange and does not know its outcome either.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub over: bool,
+    /// With `over`: what came instead of an answer, in words of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// A process that spends tokens.
@@ -109,8 +112,9 @@ impl Claim {
     }
 
     /// The mark that stays when its holder does not know the outcome either.
-    pub fn marked(&self, unresolved: Unresolved) -> Self {
-        Self { over: true, unresolved: Some(unresolved), ..self.clone() }
+    #[must_use]
+    pub fn marked(&self, unresolved: Unresolved, why: Option<String>) -> Self {
+        Self { over: true, unresolved: Some(unresolved), why, ..self.clone() }
     }
 
     /// The tries of this token whose outcome nobody knows, if this claim's holder never says more.
@@ -173,6 +177,7 @@ mod tests {
             started_at: at(started_at),
             unresolved: None,
             over: false,
+            why: None,
         }
     }
 

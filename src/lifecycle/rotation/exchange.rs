@@ -29,7 +29,8 @@ pub struct View<T> {
     pub stored: Option<Stored<T>>,
     /// The newest record that this process wrote or read.
     pub memory: Option<Stored<T>>,
-    /// What the claim in the state Secret allows, if there is one. It is about the newest token of the state.
+    /// What the claim in the state Secret allows, if there is one about the token that would be spent: the seed if it is
+    /// new, else the newest token of the state. A human's new token does not wait for what becomes of the old one.
     pub claim: Option<Verdict>,
     /// Whether a token is wanted, and not only a look whether the source brings a new one.
     pub wanted: bool,
@@ -259,7 +260,7 @@ impl<T: Clone + PartialEq> Exchange<T> {
             }
             // Journaled or not: the answer is in memory, and the commit is what counts.
             (Step::Journaling, _) => (Step::Parsing, Effect::Parse),
-            (Step::Parsing, Event::Parsed(reply)) => self.take(reply),
+            (Step::Parsing, Event::Parsed(reply)) => self.take(&reply),
             // Whatever the write came to, the slot is freed only after the state was read.
             (Step::Committing, _) => (Step::Rereading, Effect::Reread),
             (Step::Rereading, Event::Found(found)) => self.compare(found),
@@ -297,8 +298,7 @@ impl<T: Clone + PartialEq> Exchange<T> {
         }
         let mut intent =
             Intent { token, new_lineage, base_generation, unresolved: None, after_hold: false };
-        // A human's new token need not wait for what becomes of the old one.
-        match view.claim.filter(|_| !new_lineage || base_generation == 0) {
+        match view.claim {
             None => {}
             Some(Verdict::Try { unresolved, after_hold }) => {
                 intent.unresolved = Some(unresolved);
@@ -323,7 +323,7 @@ impl<T: Clone + PartialEq> Exchange<T> {
         )
     }
 
-    fn take(&self, reply: Reply<T>) -> (Step, Effect<T>) {
+    fn take(&self, reply: &Reply<T>) -> (Step, Effect<T>) {
         match reply {
             Reply::Granted { .. } => (Step::Committing, Effect::Commit),
             Reply::Kept => self.release_as_before(End::Kept),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::lifecycle::record::StateRecord;
+use crate::oauth::error::TokenError;
 
 use super::answer::Answer;
 use super::claim::Claim;
@@ -36,7 +37,7 @@ pub enum Settlement {
     /// Take the claim away.
     Free,
     /// Leave this mark: nobody knows whether the token was spent.
-    Mark(Claim),
+    Mark(Box<Claim>),
 }
 
 /// Decides by what the state holds now.
@@ -59,9 +60,14 @@ pub fn settle(
         || matches!(unfinished.answer, Some(Answer::Kept(_) | Answer::Rejected(_)));
     match claim.unresolved {
         // As it was before.
-        Some(before) if known => Settlement::Mark(claim.marked(before)),
+        Some(before) if known => {
+            Settlement::Mark(Box::new(claim.marked(before, claim.why.clone())))
+        }
         None if known => Settlement::Free,
-        _ => Settlement::Mark(claim.marked(claim.unresolved_now())),
+        _ => {
+            let why = unfinished.answer.and_then(Answer::error).map(TokenError::why);
+            Settlement::Mark(Box::new(claim.marked(claim.unresolved_now(), why)))
+        }
     }
 }
 

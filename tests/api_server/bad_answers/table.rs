@@ -3,9 +3,10 @@
 use oauth_keeper_test_support::http_server::Answer;
 use serde_json::{Value, json};
 
-/// A row: the credential's name, the answer, the reason, and words of the message.
+/// A row: the credential's name, whether it spends a refresh token, the answer, the reason, and words of the message.
 pub struct Row {
     pub name: &'static str,
+    pub spends: bool,
     pub answer: Answer,
     pub reason: &'static str,
     pub words: &'static str,
@@ -15,16 +16,33 @@ pub struct Row {
 pub const SERVER_TEXT: &str = "words-of-the-server";
 
 pub fn all() -> Vec<Row> {
-    unknown_outcomes().chain(no_token_responses()).chain(failures()).chain(refusals()).collect()
+    let unknown = unknown_outcomes().chain(unknown_to_who_spends());
+    let plain = no_token_responses().chain(failures());
+    unknown.chain(plain).chain(refusals()).chain(limits()).collect()
 }
 
 type Columns = (&'static str, Answer, &'static str);
 
+/// Of a credential that spends a refresh token.
 fn rows<const N: usize>(
     reason: &'static str,
     rows: [Columns; N],
 ) -> impl Iterator<Item = Row> + use<N> {
-    rows.into_iter().map(move |(name, answer, words)| Row { name, answer, reason, words })
+    rows.into_iter().map(move |(name, answer, words)| Row {
+        name,
+        spends: true,
+        answer,
+        reason,
+        words,
+    })
+}
+
+/// Of one that spends nothing.
+fn plain_rows<const N: usize>(
+    reason: &'static str,
+    columns: [Columns; N],
+) -> impl Iterator<Item = Row> + use<N> {
+    rows(reason, columns).map(|row| Row { spends: false, ..row })
 }
 
 fn html(status: u16) -> Answer {
@@ -54,12 +72,28 @@ fn unknown_outcomes() -> impl Iterator<Item = Row> {
     )
 }
 
+/// With rotation the token may have been replaced by a server that answers so.
+fn unknown_to_who_spends() -> impl Iterator<Item = Row> {
+    let no_token = token_response(&json!({"expires_in": 60}));
+    let redirect = Answer::status(307).header("Location", "/other");
+    rows(
+        "ExchangeOutcomeUnknown",
+        [
+            ("spent-html", html(200), "answered 200, but with no JSON object"),
+            ("spent-no-token", no_token, "without a usable access_token"),
+            ("spent-500", html(500), "the authorization server answered 500"),
+            ("spent-503", html(503), "the authorization server answered 503"),
+            ("spent-redirect", redirect, "a redirect (307), which is not followed"),
+        ],
+    )
+}
+
 fn no_token_responses() -> impl Iterator<Item = Row> {
     let no_object = "the token endpoint answered 200, but with no JSON object";
     let no_token = "without a usable access_token";
     let large = Answer::body(200, "text/plain", vec![b' '; 300_000]);
     let redirect = Answer::status(307).header("Location", "/other");
-    rows(
+    plain_rows(
         "ResponseInvalid",
         [
             ("html", html(200), no_object),
@@ -74,17 +108,21 @@ fn no_token_responses() -> impl Iterator<Item = Row> {
 }
 
 fn failures() -> impl Iterator<Item = Row> {
-    let busy = error(400, "temporarily_unavailable");
-    let server = rows(
+    let later = html(503).header("Retry-After", "90");
+    plain_rows(
         "ServerError",
         [
             ("500", html(500), "the authorization server answered 500"),
-            ("503", html(503).header("Retry-After", "90"), "the authorization server answered 503"),
-            ("busy", busy, "the authorization server answered 400"),
+            ("503", later, "the authorization server answered 503"),
         ],
-    );
+    )
+}
+
+fn limits() -> impl Iterator<Item = Row> {
+    let busy = error(400, "temporarily_unavailable");
     let limit = html(429).header("Retry-After", "120");
-    server.chain(rows("RateLimited", [("429", limit, "the authorization server answered 429")]))
+    let limited = rows("RateLimited", [("429", limit, "the authorization server answered 429")]);
+    limited.chain(rows("ServerError", [("busy", busy, "the authorization server answered 400")]))
 }
 
 fn refusals() -> impl Iterator<Item = Row> {

@@ -87,7 +87,7 @@ impl AuthorizationServer {
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
             options: Mutex::new(options),
-            ledger: Mutex::default(),
+            ledger: Mutex::new(Ledger::new(address.port())),
             faults: Mutex::default(),
         });
         let router = Router::new()

@@ -125,6 +125,10 @@ impl Spender<'_, '_> {
             started_at: context.clock.now(),
             unresolved: intent.unresolved,
             over: false,
+            why: intent
+                .unresolved
+                .and(self.base.claim.as_ref())
+                .and_then(|claim| claim.why.clone()),
         };
         self.claimed = since_boot();
         fail_point::reach("claiming");

@@ -50,6 +50,8 @@ pub(super) struct TokenSet {
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    /// In every token, so that no two servers issue the same one.
+    mark: String,
     counts: Counts,
     minted: u64,
     lineages: Vec<Lineage>,
@@ -69,6 +71,11 @@ struct AccessToken {
 }
 
 impl Ledger {
+    /// Of the server on this port.
+    pub(super) fn new(port: u16) -> Self {
+        Self { mark: format!("{port}-"), ..Self::default() }
+    }
+
     pub(super) fn count_request(&mut self) {
         self.counts.requests += 1;
     }
@@ -196,7 +203,7 @@ impl Ledger {
 
     fn mint(&mut self, prefix: &str) -> String {
         self.minted += 1;
-        format!("{prefix}{:08}", self.minted)
+        format!("{prefix}{}{:08}", self.mark, self.minted)
     }
 
     /// Keeps the memory in bounds without a look at every token on every request.

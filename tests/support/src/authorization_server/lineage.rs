@@ -39,6 +39,8 @@ pub struct LineageState {
     pub withheld: u64,
     /// When the newest token was issued; none for the seed.
     pub rotated_at: Option<SystemTime>,
+    /// When a spent token was presented for the first time outside the reuse window.
+    pub reused_at: Option<SystemTime>,
 }
 
 /// Why a lineage ended.
@@ -81,6 +83,7 @@ impl Lineage {
             reuses: 0,
             withheld: 0,
             rotated_at: None,
+            reused_at: None,
         };
         Self { grant, live: vec![seed], spent: None, state }
     }
@@ -127,6 +130,7 @@ impl Lineage {
 
     pub(super) fn reuse(&mut self) {
         self.state.reuses += 1;
+        self.state.reused_at.get_or_insert_with(SystemTime::now);
         self.end(Ending::Reuse);
     }
 
