@@ -361,22 +361,24 @@ pub fn facts(meta: &ObjectMeta) -> SecretFacts {
         |key: &str| meta.annotations.as_ref().and_then(|annotations| annotations.get(key)).cloned();
     let credential = annotation(CREDENTIAL);
     let ours = credential.is_some();
+    let fields = if ours {
+        ownership::written_by_us(meta.managed_fields.as_deref().unwrap_or_default())
+    } else {
+        ownership::Fields::new()
+    };
+    let record = meta.annotations.as_ref().filter(|_| ours).and_then(Record::from_annotations);
+    let holds = annotation(HOLDS);
     SecretFacts {
+        edited: holds.is_some() && record.is_some() && !fields.contains("data/record"),
         uid: meta.uid.clone().unwrap_or_default(),
         version: meta.resource_version.clone().unwrap_or_default(),
-        record: meta.annotations.as_ref().filter(|_| ours).and_then(Record::from_annotations),
+        record,
         template: annotation(TEMPLATE),
-        fields: if ours {
-            ownership::fingerprint(&ownership::written_by_us(
-                meta.managed_fields.as_deref().unwrap_or_default(),
-            ))
-        } else {
-            0
-        },
+        fields: if ours { ownership::fingerprint(&fields) } else { 0 },
         refused_source: annotation(REFUSED_SOURCE),
         refused_at: annotation(REFUSED_AT).and_then(|time| time.parse().ok()),
         claim: annotation(CLAIM).and_then(|claim| serde_json::from_str(&claim).ok()),
-        holds: annotation(HOLDS),
+        holds,
         credential,
     }
 }

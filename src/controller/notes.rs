@@ -26,6 +26,8 @@ pub struct Note {
     pub not_before: Option<Timestamp>,
     /// A version of the source that was read and holds nothing new.
     pub known_source: Option<String>,
+    /// A version of the state that was read and is in order.
+    pub known_state: Option<String>,
     /// A version of the target that holds what it shall.
     pub known_target: Option<String>,
     /// Fingerprint of the client the last token was asked for with.

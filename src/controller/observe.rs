@@ -76,6 +76,7 @@ impl Observation {
             last_attempt: self.note.last_attempt,
             not_before: self.note.not_before,
             known_source: self.note.known_source.as_deref(),
+            known_state: self.note.known_state.as_deref(),
             known_target: self.note.known_target.as_deref(),
             claim_standing: self.claim_standing,
             newest_generation: self.note.newest.as_ref().map(|newest| newest.generation),

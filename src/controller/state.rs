@@ -57,6 +57,11 @@ impl State {
         &self.uid
     }
 
+    /// Its `resourceVersion`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     /// Whether there is such a Secret.
     pub fn exists(&self) -> bool {
         !self.uid.is_empty()

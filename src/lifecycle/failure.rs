@@ -29,22 +29,20 @@ pub fn of_unknown_outcome(error: &TokenError) -> Problem {
 
 /// What a token error means for a credential.
 pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
-    let (reason, retry_after) = match error {
-        TokenError::Denied(_) => (Reason::EndpointDenied, None),
-        TokenError::NotSent(_) => (Reason::EndpointUnreachable, None),
-        TokenError::OutcomeUnknown(_) => (Reason::ExchangeOutcomeUnknown, None),
-        TokenError::Invalid(_) => (Reason::ResponseInvalid, None),
+    let reason = match error {
+        TokenError::Denied(_) => Reason::EndpointDenied,
+        TokenError::NotSent(_) => Reason::EndpointUnreachable,
+        TokenError::OutcomeUnknown(_) => Reason::ExchangeOutcomeUnknown,
+        TokenError::Invalid(_) => Reason::ResponseInvalid,
         TokenError::InvalidGrant(_) if grant == GrantKind::RefreshToken => {
-            (Reason::RefreshTokenRejected, None)
+            Reason::RefreshTokenRejected
         }
-        TokenError::InvalidGrant(_) | TokenError::InvalidRequest(_) => {
-            (Reason::RequestRejected, None)
-        }
-        TokenError::InvalidClient(_) => (Reason::ClientRejected, None),
-        TokenError::RateLimited { retry_after } => (Reason::RateLimited, *retry_after),
-        TokenError::Server { retry_after, .. } => (Reason::ServerError, *retry_after),
+        TokenError::InvalidGrant(_) | TokenError::InvalidRequest(_) => Reason::RequestRejected,
+        TokenError::InvalidClient(_) => Reason::ClientRejected,
+        TokenError::RateLimited { .. } => Reason::RateLimited,
+        TokenError::Server { .. } => Reason::ServerError,
     };
-    Problem { reason, message: error.why(), retry_after }
+    Problem { reason, message: error.why(), retry_after: error.retry_after() }
 }
 
 /// The problem with a token set whose life nobody knows.

@@ -34,6 +34,8 @@ pub struct SecretFacts {
     pub refused_at: Option<Timestamp>,
     /// The claim that stands in a state.
     pub claim: Option<Box<Claim>>,
+    /// Whether somebody else was the last to write the record of a state.
+    pub edited: bool,
     /// The name of the newest refresh token in a state ([`super::record::lineage_of`]).
     pub holds: Option<String>,
 }
@@ -69,6 +71,8 @@ pub struct World<'a> {
     pub not_before: Option<Timestamp>,
     /// A version of the source that was read and holds nothing new.
     pub known_source: Option<&'a str>,
+    /// A version of the state that was read and is in order.
+    pub known_state: Option<&'a str>,
     /// A version of the target that was written or read and holds what it shall.
     pub known_target: Option<&'a str>,
     /// What is known of the holder of the claim in the state; none when the claim means nothing.
@@ -107,6 +111,8 @@ pub enum Why {
     Due,
     /// The state is older than what this process knows, or gone.
     StateSetBack,
+    /// Somebody else wrote into the state.
+    StateEdited,
     /// Somebody else's claim stands in the state.
     Claimed,
     /// The token was sent, and nobody knows what came of it.

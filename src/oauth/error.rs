@@ -34,6 +34,14 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// What the server asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } | Self::Server { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// What went wrong, in words of ours.
     pub fn why(&self) -> String {
         match self {

@@ -243,6 +243,7 @@ async fn judged_claim(exchange: &Exchange<'_>, read: &Read) -> Option<claim::Ver
     let standing = holder::look(context, claim, known).await;
     let terms = Terms {
         reuse_grace: exchange.spec.reuse_grace,
+        rotates: record.is_none_or(|record| record.rotations > 0),
         access_issued_at: record.map(|record| record.issued_at),
         access_expires_at: record.and_then(|record| record.expires_at),
         asked_at: read.asked_at,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::lifecycle::rotation::choice::RefusedSeed;
+use crate::lifecycle::rotation::claim::Trouble;
 use crate::lifecycle::rotation::exchange::Release;
 use crate::oauth::secret::RefreshToken;
 
@@ -16,7 +17,7 @@ const TRIES: u32 = 6;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 
 /// Takes the claim away or leaves a mark. `dead` is the seed of a lineage that is believed dead, with its salt and the
-/// version of its source; `why` says what came instead of an answer.
+/// version of its source; `trouble` says what came instead of an answer.
 pub async fn release(
     exchange: &Exchange<'_>,
     place: &Place,
@@ -24,13 +25,13 @@ pub async fn release(
     claimed: &State,
     release: &Release,
     dead: Option<(RefreshToken, String, String)>,
-    why: Option<&str>,
+    trouble: Option<&Trouble>,
 ) {
     let context = exchange.context;
     let mut base = claimed.clone();
     let mut wait = FIRST_RETRY;
     for _ in 0..TRIES {
-        let Some(released) = released(context.clock.now(), release, &base, dead.as_ref(), why)
+        let Some(released) = released(context.clock.now(), release, &base, dead.as_ref(), trouble)
         else {
             return;
         };
@@ -66,13 +67,13 @@ fn released(
     release: &Release,
     base: &State,
     dead: Option<&(RefreshToken, String, String)>,
-    why: Option<&str>,
+    trouble: Option<&Trouble>,
 ) -> Option<Released> {
     Some(match (release, dead) {
         (Release::Unresolved(unresolved), _) => {
             let claim = base.claim.as_ref()?;
-            let why = why.map(ToOwned::to_owned).or_else(|| claim.why.clone());
-            Released::Marked(claim.marked(*unresolved, why))
+            let trouble = trouble.cloned().unwrap_or_else(|| claim.trouble());
+            Released::Marked(claim.marked(*unresolved, trouble))
         }
         (Release::Dead, Some((seed, salt, source_version))) => Released::Dead {
             seed: RefusedSeed::of(seed, salt, now),

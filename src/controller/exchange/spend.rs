@@ -17,8 +17,10 @@ use crate::fail_point;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::{Record, StateRecord};
 use crate::lifecycle::rotation::answer::Answer;
+use crate::lifecycle::rotation::claim::Trouble;
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Effect, Event, Exchange as Machine};
+use crate::lifecycle::schedule::{bounded_retry_after, plus};
 use crate::oauth::error::TokenError;
 use crate::oauth::response::RawResponse;
 use crate::oauth::secret::RefreshToken;
@@ -119,9 +121,9 @@ impl<'e, 'a> Spender<'e, 'a> {
             Effect::Release(what) => {
                 fail_point::reach("releasing");
                 let believed = self.believed_dead();
-                let why = self.unknown_because();
-                let why = why.as_deref();
-                release(self.exchange, &self.place, &self.id, &self.base, &what, believed, why)
+                let trouble = self.trouble();
+                let trouble = trouble.as_ref();
+                release(self.exchange, &self.place, &self.id, &self.base, &what, believed, trouble)
                     .await;
                 Event::Done
             }
@@ -147,11 +149,11 @@ impl<'e, 'a> Spender<'e, 'a> {
     }
 
     /// What came instead of an answer.
-    fn unknown_because(&self) -> Option<String> {
-        match &self.answer {
-            Some(Answer::Unknown(error)) => Some(error.why()),
-            _ => None,
-        }
+    fn trouble(&self) -> Option<Trouble> {
+        let Some(Answer::Unknown(error)) = &self.answer else { return None };
+        let wait = error.retry_after().map(bounded_retry_after);
+        let not_before = wait.map(|wait| plus(self.exchange.context.clock.now(), wait));
+        Some(Trouble { why: Some(error.why()), not_before })
     }
 
     fn dismiss(&self) {

@@ -10,11 +10,12 @@ use super::view::View;
 use super::{Action, Plan, Verdict, Why};
 
 /// The rules. Those that send nothing come first; every rule after `source_missing` may send.
-pub(super) const RULES: [fn(&View<'_>) -> Option<Plan>; 16] = [
+pub(super) const RULES: [fn(&View<'_>) -> Option<Plan>; 17] = [
     target_is_foreign,
     target_has_an_older_credential,
     exchange_is_under_way,
     state_was_set_back,
+    state_was_edited,
     target_needs_rendering,
     source_is_missing,
     state_was_lost,
@@ -66,6 +67,14 @@ fn state_was_set_back(view: &View<'_>) -> Option<Plan> {
     let stored = stored.map_or(0, |record| record.revision);
     let spends = view.spec.grant == GrantKind::RefreshToken;
     (spends && stored < newest).then(|| view.look(Why::StateSetBack))
+}
+
+/// Somebody wrote into the record: it is read, to say at once what is wrong with it.
+fn state_was_edited(view: &View<'_>) -> Option<Plan> {
+    let state = view.world.state.filter(|state| state.edited)?;
+    let known = view.world.known_state == Some(state.version.as_str());
+    let spends = view.spec.grant == GrantKind::RefreshToken;
+    (spends && !known && view.waiting().is_none()).then(|| view.look(Why::StateEdited))
 }
 
 /// The state holds a token that the target does not.

@@ -44,6 +44,7 @@ struct Scene {
     in_flight: bool,
     last_attempt: Option<Timestamp>,
     known_source: Option<&'static str>,
+    known_state: Option<&'static str>,
     claim_standing: Option<Standing>,
     newest_generation: Option<i64>,
     asked_at: Option<Timestamp>,
@@ -78,6 +79,7 @@ fn secret(spec: &OAuthCredentialSpec, record: Option<Record>) -> SecretFacts {
         refused_at: None,
         claim: None,
         holds: None,
+        edited: false,
     }
 }
 
@@ -96,6 +98,7 @@ impl Scene {
             in_flight: false,
             last_attempt: None,
             known_source: None,
+            known_state: None,
             claim_standing: None,
             newest_generation: None,
             asked_at: None,
@@ -123,6 +126,7 @@ impl Scene {
             not_before: None,
             known_source: self.known_source,
             known_target: None,
+            known_state: self.known_state,
             claim_standing: self.claim_standing,
             newest_generation: self.newest_generation,
             asked_at: self.asked_at,
@@ -363,12 +367,16 @@ fn claim(started_at: i64, tries: Option<(u32, u32)>) -> Box<Claim> {
         unresolved,
         over: unresolved.is_some(),
         why: unresolved.map(|_| "no answer".into()),
+        not_before: None,
     })
 }
 
 fn claimed(claim: Box<Claim>, standing: Standing) -> Scene {
     let mut scene = Scene::of("refreshToken");
-    scene.state.as_mut().unwrap().claim = Some(claim);
+    let rotated = Record { rotations: 1, ..record(&scene.spec) };
+    scene.state =
+        Some(SecretFacts { claim: Some(claim), ..secret(&scene.spec, Some(rotated.clone())) });
+    scene.target = Some(secret(&scene.spec, Some(rotated)));
     scene.claim_standing = Some(standing);
     scene
 }
@@ -428,6 +436,17 @@ fn a_state_set_back_while_the_newer_one_is_known_is_looked_into() {
     let mut newer = older;
     newer.as_mut().unwrap().record.as_mut().unwrap().revision = 2;
     assert_ne!(known(newer), Action::Exchange(Why::StateSetBack));
+}
+
+#[test]
+fn an_edited_state_is_looked_into_once() {
+    let mut scene = Scene::of("refreshToken");
+    scene.state.as_mut().unwrap().edited = true;
+    assert_eq!(scene.plan().action, Action::Exchange(Why::StateEdited));
+    scene.known_state = Some("9");
+    assert_eq!(scene.plan().action, Action::Wait);
+    scene.known_state = None;
+    assert_eq!(scene.failing(Reason::StateInvalid, 0).plan().action, Action::Wait);
 }
 
 #[test]

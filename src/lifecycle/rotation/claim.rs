@@ -46,6 +46,18 @@ pub struct Claim {
     /// With `over`: what came instead of an answer, in words of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// With `over`: not again before this, as the server's `Retry-After` said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+}
+
+/// What is known of an exchange that ended without an answer that says what became of the token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// What came instead, in words of ours.
+    pub why: Option<String>,
+    /// Not again before this.
+    pub not_before: Option<Timestamp>,
 }
 
 /// A process that spends tokens.
@@ -113,8 +125,14 @@ impl Claim {
 
     /// The mark that stays when its holder does not know the outcome either.
     #[must_use]
-    pub fn marked(&self, unresolved: Unresolved, why: Option<String>) -> Self {
-        Self { over: true, unresolved: Some(unresolved), why, ..self.clone() }
+    pub fn marked(&self, unresolved: Unresolved, trouble: Trouble) -> Self {
+        let Trouble { why, not_before } = trouble;
+        Self { over: true, unresolved: Some(unresolved), why, not_before, ..self.clone() }
+    }
+
+    /// The trouble it tells of.
+    pub fn trouble(&self) -> Trouble {
+        Trouble { why: self.why.clone(), not_before: self.not_before }
     }
 
     /// The tries of this token whose outcome nobody knows, if this claim's holder never says more.
@@ -138,8 +156,12 @@ pub fn judge(claim: &Claim, standing: Standing, terms: &Terms, now: Timestamp) -
         }
     }
     let unresolved = claim.unresolved_now();
+    let asked = terms.asked_at.is_some_and(|asked_at| asked_at > unresolved.last_at);
+    let not_before = claim.not_before.filter(|_| !asked).unwrap_or(Timestamp::MIN);
     match hold::next_try(unresolved, terms, now) {
-        NextTry::At { time, .. } if now < time => Verdict::Hold { until: time, unresolved },
+        NextTry::At { time, .. } if now < time.max(not_before) => {
+            Verdict::Hold { until: time.max(not_before), unresolved }
+        }
         NextTry::At { after_hold, .. } => Verdict::Try { unresolved, after_hold },
         NextTry::Never => Verdict::GiveUp { unresolved },
     }
@@ -178,12 +200,14 @@ mod tests {
             unresolved: None,
             over: false,
             why: None,
+            not_before: None,
         }
     }
 
     fn terms(grace: Option<u64>, expires_at: Option<i64>) -> Terms {
         Terms {
             reuse_grace: grace.map(Duration::from_secs),
+            rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: expires_at.map(at),
             asked_at: None,
@@ -207,6 +231,16 @@ mod tests {
             let verdict = judge(&claim(100), alive, &terms(None, Some(expires_at)), at(101));
             assert_eq!(verdict, Verdict::Respect { until: at(until) });
         }
+    }
+
+    #[test]
+    fn a_server_that_asks_for_time_gets_it() {
+        let trouble = Trouble { why: None, not_before: Some(at(190)) };
+        let asked_for_time = claim(100).marked(Unresolved::first(at(100)), trouble);
+        let verdict =
+            |second| judge(&asked_for_time, Standing::Dead, &terms(None, None), at(second));
+        assert!(matches!(verdict(150), Verdict::Hold { until, .. } if until == at(190)));
+        assert!(matches!(verdict(190), Verdict::Try { .. }));
     }
 
     #[test]

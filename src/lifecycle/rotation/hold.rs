@@ -12,6 +12,9 @@ use crate::lifecycle::schedule::{minus, plus};
 /// The first tries where the server is known to accept a replaced token for a while, or nothing is known of it.
 const SOON: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
+/// Where nothing is spent, as far as is known.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(5);
+const LAST_BACK_OFF: Duration = Duration::from_secs(600);
 /// After the hold.
 const HOURLY: Duration = Duration::from_secs(3600);
 /// So often after the hold.
@@ -64,6 +67,8 @@ pub struct Terms {
     /// For how long the server accepts a token it has replaced (`provider.reuseGrace`): zero for a strict one, nothing
     /// when nobody knows.
     pub reuse_grace: Option<Duration>,
+    /// Whether the server may rotate, by what it did so far: false when it answered without a new refresh token.
+    pub rotates: bool,
     /// When the access token that is in use was issued.
     pub access_issued_at: Option<Timestamp>,
     /// When it expires.
@@ -115,6 +120,13 @@ pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTr
     if terms.asked_at.is_some_and(|asked_at| asked_at > unresolved.last_at) {
         return NextTry::At { time: now, after_hold: true };
     }
+    if terms.reuse_grace.is_none() && !terms.rotates {
+        // Nothing was spent, as far as this server was ever seen to do.
+        let doublings = unresolved.tries.saturating_sub(1).min(10);
+        let wait =
+            FIRST_BACK_OFF.saturating_mul(2_u32.saturating_pow(doublings)).min(LAST_BACK_OFF);
+        return NextTry::At { time: plus(unresolved.last_at, wait), after_hold: false };
+    }
     if unresolved.tries_after_hold > HOURLY_TRIES {
         return NextTry::Never;
     }
@@ -164,6 +176,7 @@ mod tests {
     fn tries(grace: Option<u64>, expires_at: Option<i64>) -> Vec<i64> {
         let terms = Terms {
             reuse_grace: grace.map(Duration::from_secs),
+            rotates: true,
             access_issued_at: Some(at(-1000)),
             access_expires_at: expires_at.map(at),
             asked_at: None,
@@ -203,6 +216,33 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_was_never_seen_to_rotate_is_asked_again_for_ever() {
+        let terms = Terms {
+            reuse_grace: None,
+            rotates: false,
+            access_issued_at: Some(at(0)),
+            access_expires_at: Some(at(3600)),
+            asked_at: None,
+        };
+        let mut unresolved = Unresolved::first(at(0));
+        let mut waits = vec![];
+        for _ in 0..200 {
+            let NextTry::At { time, after_hold } = next_try(unresolved, &terms, unresolved.last_at)
+            else {
+                panic!("it never gives up")
+            };
+            waits.push(time.duration_since(unresolved.last_at).as_secs());
+            unresolved = Unresolved::after(Some(unresolved), time, after_hold);
+        }
+        assert_eq!(waits[..4], [5, 10, 20, 40]);
+        assert_eq!(waits.last(), Some(&600));
+        // What the user said of it counts more.
+        let strict = Terms { reuse_grace: Some(Duration::ZERO), ..terms };
+        let next = next_try(Unresolved::first(at(0)), &strict, at(0));
+        assert_eq!(next, NextTry::At { time: at(3540), after_hold: true });
+    }
+
+    #[test]
     fn without_an_access_token_the_hold_is_short() {
         assert_eq!(tries(Some(0), None)[..2], [60, 3660]);
         assert_eq!(tries(Some(0), Some(-5))[..1], [60]);
@@ -212,6 +252,7 @@ mod tests {
     fn the_hold_of_a_short_token_ends_in_its_last_tenth() {
         let terms = Terms {
             reuse_grace: Some(Duration::ZERO),
+            rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: Some(at(50)),
             asked_at: None,
@@ -224,6 +265,7 @@ mod tests {
     fn a_window_missed_while_nobody_ran_is_not_used() {
         let terms = Terms {
             reuse_grace: Some(Duration::from_secs(60)),
+            rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: Some(at(3600)),
             asked_at: None,
@@ -236,6 +278,7 @@ mod tests {
     fn a_user_who_asks_gets_one_try_at_once() {
         let mut terms = Terms {
             reuse_grace: Some(Duration::ZERO),
+            rotates: true,
             access_issued_at: None,
             access_expires_at: Some(at(1000)),
             asked_at: Some(at(10)),

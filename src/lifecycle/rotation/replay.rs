@@ -8,7 +8,7 @@ use crate::lifecycle::record::StateRecord;
 use crate::oauth::error::TokenError;
 
 use super::answer::Answer;
-use super::claim::Claim;
+use super::claim::{Claim, Trouble};
 use super::commit::Spent;
 use super::exchange::{Found, may_commit};
 
@@ -60,13 +60,12 @@ pub fn settle(
         || matches!(unfinished.answer, Some(Answer::Kept(_) | Answer::Rejected(_)));
     match claim.unresolved {
         // As it was before.
-        Some(before) if known => {
-            Settlement::Mark(Box::new(claim.marked(before, claim.why.clone())))
-        }
+        Some(before) if known => Settlement::Mark(Box::new(claim.marked(before, claim.trouble()))),
         None if known => Settlement::Free,
         _ => {
             let why = unfinished.answer.and_then(Answer::error).map(TokenError::why);
-            Settlement::Mark(Box::new(claim.marked(claim.unresolved_now(), why)))
+            let trouble = Trouble { why, not_before: None };
+            Settlement::Mark(Box::new(claim.marked(claim.unresolved_now(), trouble)))
         }
     }
 }

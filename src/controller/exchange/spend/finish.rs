@@ -19,7 +19,11 @@ impl Spender<'_, '_> {
     pub(super) async fn finish(&mut self, over: Over) -> Result<End, Problem> {
         match over {
             Over::Committed => self.hand_over().await,
-            Over::NothingNew => Ok(End::SourceIsKnown),
+            Over::NothingNew => {
+                let version = self.base.version().to_owned();
+                self.note(|note| note.known_state = Some(version));
+                Ok(End::SourceIsKnown)
+            }
             Over::Waiting(verdict) => self.wait(&verdict),
             Over::Dead => Err(Problem::new(
                 Reason::ReauthorizationRequired,

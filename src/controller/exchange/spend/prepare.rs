@@ -125,6 +125,7 @@ impl Spender<'_, '_> {
             started_at: context.clock.now(),
             unresolved: intent.unresolved,
             over: false,
+            not_before: None,
             why: intent
                 .unresolved
                 .and(self.base.claim.as_ref())
