@@ -26,6 +26,7 @@ pub struct Metrics {
     rotations: Counter,
     lateness: Histogram,
     request_seconds: Histogram,
+    exchange_seconds: Histogram,
     journal_seconds: Histogram,
     commit_seconds: Histogram,
     credentials: Family<ByReason, Gauge>,
@@ -56,6 +57,7 @@ impl Metrics {
             request_seconds: Histogram::new([
                 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
             ]),
+            exchange_seconds: Histogram::new(persisting()),
             journal_seconds: Histogram::new(persisting()),
             commit_seconds: Histogram::new(persisting()),
             credentials: Family::default(),
@@ -106,6 +108,11 @@ impl Metrics {
 
     fn register_persisting(&self, registry: &mut Registry) {
         registry.register(
+            "exchange_seconds",
+            "Time of exchanges that brought a token, from the first read to the written target",
+            self.exchange_seconds.clone(),
+        );
+        registry.register(
             "answer_journaled_seconds",
             "Time from an answer to a refresh token to its place in the journal",
             self.journal_seconds.clone(),
@@ -135,6 +142,11 @@ impl Metrics {
     /// A token request took this long.
     pub fn token_request_took(&self, time: Duration) {
         self.request_seconds.observe(time.as_secs_f64());
+    }
+
+    /// An exchange that brought a token took this long, from its slot to the written target.
+    pub fn exchange_took(&self, time: Duration) {
+        self.exchange_seconds.observe(time.as_secs_f64());
     }
 
     /// An answer was journaled this long after it came.

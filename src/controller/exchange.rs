@@ -10,7 +10,7 @@ mod write_back;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use kube::Resource;
@@ -98,6 +98,7 @@ impl Drop for Ending {
 }
 
 async fn run(context: &Arc<Context>, credential: &OAuthCredential, why: Why, unsaved: &Unsaved) {
+    let begun = Instant::now();
     let (ended, trace) = match resolve::spec(&credential.spec, context.policy) {
         Ok(spec) => {
             let mut exchange = Exchange {
@@ -123,6 +124,9 @@ async fn run(context: &Arc<Context>, credential: &OAuthCredential, why: Why, uns
         Ok(_) => None,
         Err(problem) => Some(problem.clone()),
     };
+    if matches!(ended, Ok(End::Stored { .. })) {
+        context.metrics.exchange_took(begun.elapsed());
+    }
     if trace.sent_at.is_some() {
         let reason = outcome.as_ref().map_or(Reason::Fresh, |problem| problem.reason);
         context.metrics.exchanged(reason);

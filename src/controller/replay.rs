@@ -57,7 +57,7 @@ pub async fn settle(secrets: &Secrets, left: &Left) {
                         state::release(secrets, &place, &found, &Released::Free).await
                     }
                     Settlement::Mark(claim) => {
-                        state::release(secrets, &place, &found, &Released::Marked(*claim)).await
+                        state::release(secrets, &place, &found, &Released::Marked(claim)).await
                     }
                 }
             }

@@ -269,7 +269,7 @@ pub enum Released {
     /// It goes.
     Free,
     /// It stays, as a mark.
-    Marked(Claim),
+    Marked(Box<Claim>),
     /// It goes, and the lineage is dead.
     Dead {
         /// Its seed.

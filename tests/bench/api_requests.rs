@@ -36,7 +36,10 @@ impl Requests {
                 format!("{resource}/{subresource}")
             };
             let count: f64 = count.parse().unwrap_or_default();
-            *counts.entry((label(labels, "verb").to_owned(), about)).or_default() += count;
+            // What is only judged is no write: etcd sees nothing of it.
+            let dry_run = if label(labels, "dry_run").is_empty() { "" } else { "dry-run " };
+            let verb = format!("{dry_run}{}", label(labels, "verb"));
+            *counts.entry((verb, about)).or_default() += count;
         }
         Self(counts)
     }

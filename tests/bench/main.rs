@@ -15,6 +15,7 @@
 mod api_requests;
 mod figures;
 mod fleet;
+mod histogram;
 mod measured_operator;
 mod observer;
 mod phases;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use oauth_keeper_test_support::chart::OperatorRights;
 use oauth_keeper_test_support::operator::{Operator, OperatorOptions};
 use oauth_keeper_test_support::wait;
+use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -15,21 +16,27 @@ pub(crate) struct MeasuredOperator {
     pub(crate) started: Instant,
     /// From the start of the process until it had listed everything and was ready.
     pub(crate) ready_after: Duration,
+    // Last, so that it is removed when nobody writes into it.
+    _journal: TempDir,
 }
 
 impl MeasuredOperator {
     /// Starts it under the chart's rights and waits until it leads and is ready.
     pub(crate) async fn start(rights: &OperatorRights) -> Self {
+        // In memory, as the chart mounts it.
+        let journal = tempfile::tempdir_in("/dev/shm").expect("there is a memory file system");
         let options = OperatorOptions::new(env!("CARGO_BIN_EXE_oauth-keeper"), &rights.kubeconfig)
             .arg("--lease-name")
-            .arg(&rights.lease_name);
+            .arg(&rights.lease_name)
+            .arg("--journal-dir")
+            .arg(&journal.path().to_string_lossy());
         let (started, at) = (Instant::now(), Timestamp::now());
         let operator = Operator::start(options).await;
         let ready =
             wait::until("the operator leads and is ready", LIMIT, || async { ready_at(&operator) })
                 .await;
         let ready_after = Duration::try_from(ready.duration_since(at)).unwrap_or_default();
-        Self { operator, started, ready_after }
+        Self { operator, started, ready_after, _journal: journal }
     }
 
     /// Waits until so many credentials are reported with that reason, by its own gauge.

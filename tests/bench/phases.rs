@@ -9,6 +9,7 @@ use oauth_keeper_test_support::control_plane::ControlPlane;
 use crate::api_requests::{Background, Requests};
 use crate::figures::{Figures, mebibytes, percentile, seconds};
 use crate::fleet::{self, Kind, NAMESPACE};
+use crate::histogram::Histogram;
 use crate::measured_operator::MeasuredOperator;
 use crate::observer::Observer;
 use crate::plan::Plan;
@@ -170,12 +171,14 @@ impl<'a> Run<'a> {
     ) {
         observer.first_renewal().await;
         observer.take_lateness();
+        let before = operator.operator.metrics().await;
         let window = Window::open(self.sources(Some(operator))).await;
         tokio::time::sleep(self.plan.renewing).await;
         let spent = window.close(background).await;
         let lateness = observer.take_lateness();
         self.cost_of_renewals(&spent);
         self.lateness(lateness);
+        self.own_times(&before, &operator.operator.metrics().await);
         let resident = process_cost::resident(operator.pid());
         self.figures.add("resident memory after renewals", mebibytes(resident));
         self.figures.add("- most since its start", mebibytes(process_cost::peak(operator.pid())));
@@ -215,6 +218,23 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// How long what the operator does takes, by its own measure; as upper bounds of buckets.
+    fn own_times(&mut self, before: &str, after: &str) {
+        let histograms = [
+            ("exchange, from the first read to the target", "oauth_keeper_exchange_seconds"),
+            ("answer received until journaled", "oauth_keeper_answer_journaled_seconds"),
+            ("answer received until committed", "oauth_keeper_answer_committed_seconds"),
+        ];
+        for (what, name) in histograms {
+            let seen = Histogram::read(after, name).since(&Histogram::read(before, name));
+            for (quantile, share) in [("p50", 0.5), ("p99", 0.99)] {
+                if let Some(time) = seen.quantile(share) {
+                    self.figures.add(format!("{what}, {quantile}"), format!("≤ {}", short(time)));
+                }
+            }
+        }
+    }
+
     fn lateness(&mut self, mut lateness: Vec<f64>) {
         lateness.sort_by(f64::total_cmp);
         for (name, percent) in [("p50", 50), ("p99", 99), ("most", 100)] {
@@ -224,6 +244,11 @@ impl<'a> Run<'a> {
             self.figures.add(format!("target written after its time, {name}"), value);
         }
     }
+}
+
+/// A time that may be far below a millisecond.
+fn short(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 
 /// Loud, since a start that spends tokens is the worst there could be.

@@ -73,7 +73,7 @@ fn released(
         (Release::Unresolved(unresolved), _) => {
             let claim = base.claim.as_ref()?;
             let trouble = trouble.cloned().unwrap_or_else(|| claim.trouble());
-            Released::Marked(claim.marked(*unresolved, trouble))
+            Released::Marked(Box::new(claim.marked(*unresolved, trouble)))
         }
         (Release::Dead, Some((seed, salt, source_version))) => Released::Dead {
             seed: RefusedSeed::of(seed, salt, now),
