@@ -22,7 +22,12 @@ pub fn set_clock(now: Timestamp) -> Timestamp {
 pub use in_test_builds::{reach, set_clock};
 
 #[cfg(feature = "fail-points")]
-#[allow(clippy::panic, clippy::expect_used, reason = "it is there to fail")]
+#[allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "it is there to fail"
+)]
 mod in_test_builds {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -26,6 +26,7 @@ pub struct Metrics {
     rotations: Counter,
     lateness: Histogram,
     request_seconds: Histogram,
+    uncommitted: Gauge,
     exchange_seconds: Histogram,
     journal_seconds: Histogram,
     commit_seconds: Histogram,
@@ -57,6 +58,7 @@ impl Metrics {
             request_seconds: Histogram::new([
                 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
             ]),
+            uncommitted: Gauge::default(),
             exchange_seconds: Histogram::new(persisting()),
             journal_seconds: Histogram::new(persisting()),
             commit_seconds: Histogram::new(persisting()),
@@ -108,6 +110,11 @@ impl Metrics {
 
     fn register_persisting(&self, registry: &mut Registry) {
         registry.register(
+            "uncommitted_answers",
+            "Answers to a refresh token that are not in the state Secret yet",
+            self.uncommitted.clone(),
+        );
+        registry.register(
             "exchange_seconds",
             "Time of exchanges that brought a token, from the first read to the written target",
             self.exchange_seconds.clone(),
@@ -142,6 +149,16 @@ impl Metrics {
     /// A token request took this long.
     pub fn token_request_took(&self, time: Duration) {
         self.request_seconds.observe(time.as_secs_f64());
+    }
+
+    /// An answer came that is in no other place than this process and its journal.
+    pub fn answer_came(&self) {
+        self.uncommitted.inc();
+    }
+
+    /// It is in the state, or of no use.
+    pub fn answer_is_settled(&self) {
+        self.uncommitted.dec();
     }
 
     /// An exchange that brought a token took this long, from its slot to the written target.

@@ -279,7 +279,7 @@ fn client(config: Config) -> Result<Client, Error> {
 }
 
 /// Who this process is. The UID of its pod is the same for each container it starts. Outside a pod nobody is: then a claim
-/// of an earlier process is respected until its exchange must be over.
+/// of an earlier process is respected as one of another pod.
 fn holder() -> Holder {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     Holder {

@@ -112,10 +112,10 @@ reasons! {
         "The authorization server answered 429. Its `Retry-After` is honoured.",
         "Have fewer credentials on one client, or a longer `renewal.minInterval`.";
     ServerError: Passing,
-        "The authorization server answered with a 5xx status.",
+        "The authorization server answered with a 5xx status, or with `temporarily_unavailable` or the like. (After a refresh token was sent, a 5xx status is `ExchangeOutcomeUnknown`.)",
         "Look at the provider's status page.";
     ResponseInvalid: Passing,
-        "The answer is no token response: no JSON object, no usable `access_token`, a redirect, or too large.",
+        "The answer is no token response: no JSON object, no usable `access_token`, a redirect, or too large. (After a refresh token was sent, that is `ExchangeOutcomeUnknown`.)",
         "Check that `tokenEndpoint` is the token endpoint and no web page or proxy.";
     ExchangeOutcomeUnknown: Passing,
         "The refresh token was sent and nobody knows whether the authorization server replaced it: no complete answer came back, or one that makes no sense. The token is sent again as `provider.reuseGrace` allows, at the latest shortly before the access token expires.",

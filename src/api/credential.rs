@@ -39,7 +39,7 @@ use super::target::TargetSpec;
 )]
 #[x_kube(
     validation = Rule::new("self.target.name != self.source.name")
-        .message("target.name must differ from source.name: the operator never writes into the source"),
+        .message("target.name must differ from source.name: a token is never written over what it was asked for with"),
     validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.source.keys) || !has(self.source.keys.refreshToken)")
         .message("source.keys.refreshToken is not used by grant clientCredentials; remove it"),
     validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")

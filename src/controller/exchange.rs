@@ -59,6 +59,9 @@ async fn rescue(context: &Context, unsaved: &Unsaved) {
     tracing::error!("an exchange panicked; what it received is committed");
     let Some((left, slot)) = unsaved.take() else { return };
     replay::settle(&context.secrets, &left).await;
+    if left.answer.is_some() {
+        context.metrics.answer_is_settled();
+    }
     if let Some(slot) = slot {
         slot.free().await;
     }

@@ -4,16 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kube::Api;
 use kube::Resource as _;
 use kube::api::{ObjectMeta, Patch, PatchParams};
 use serde_json::json;
 
 use crate::api::{DeletionPolicy, FIELD_MANAGER, FINALIZER, OAuthCredential};
+use crate::clock::since_boot;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve;
-use crate::lifecycle::schedule::plus;
 use crate::oauth::revocation::revocation;
 
 use super::context::{Context, Guarded};
@@ -21,7 +20,7 @@ use super::exchange::Ending;
 use super::secrets::{API_TIMEOUT, brief};
 use super::state::{self, Place, State};
 
-/// Revocation is tried for this long after the deletion was asked for; it never holds it up for ever.
+/// Revocation is tried for this long; it never holds the deletion up for ever.
 const REVOKE_FOR: Duration = Duration::from_secs(60);
 /// Between two tries of whatever failed.
 const RETRY: Duration = Duration::from_secs(5);
@@ -92,9 +91,18 @@ async fn revoke(
     let Ok(spec) = resolve::spec(&credential.spec, context.policy) else { return Ok(()) };
     let Some(endpoint) = spec.revocation_endpoint.clone() else { return Ok(()) };
     let place = Place::of(credential);
-    let at_home = context.homes.of(&context.client, &place.namespace).await;
-    let allowed = record.endpoint == spec.origin()
-        && at_home.is_ok_and(|here| record.owners.are_at_home(&here));
+    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
+    let now = since_boot();
+    let mut since = now;
+    // The note may not be there yet, in a process that never saw the credential before.
+    context.notes.of(credential);
+    context.notes.update(uid, |note| since = *note.revoking_since.get_or_insert(now));
+    let in_time = now.saturating_sub(since) < REVOKE_FOR;
+    let here = match context.homes.of(&context.client, &place.namespace).await {
+        Err(problem) if in_time => return Err(problem.message),
+        here => here.unwrap_or_default(),
+    };
+    let allowed = record.endpoint == spec.origin() && record.owners.are_at_home(&here);
     let tried = if allowed {
         let source = context.secrets.get(&place.namespace, spec.source.name).await;
         let data = source.ok().flatten().and_then(|source| source.data).unwrap_or_default();
@@ -120,8 +128,7 @@ async fn revoke(
         context.events.revoked(credential, None);
         return Ok(());
     };
-    let asked_at = credential.metadata.deletion_timestamp.as_ref().map(|time| time.0);
-    if allowed && Timestamp::now() < plus(asked_at.unwrap_or_default(), REVOKE_FOR) {
+    if allowed && in_time {
         return Err(why);
     }
     let why = format!("the refresh token was not revoked and may work until it expires: {why}");

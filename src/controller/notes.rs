@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::api::credential::OAuthCredentialStatus;
@@ -38,6 +40,8 @@ pub struct Note {
     pub reason: Option<Reason>,
     /// What was said of an object that can't be read.
     pub unreadable: Option<String>,
+    /// Since when the refresh token of a deleted credential is being revoked, in time since boot.
+    pub revoking_since: Option<Duration>,
     /// The newest record of the state that this process wrote or read.
     pub newest: Option<Arc<StateRecord>>,
     /// An exchange of this process whose claim means nothing, though it may still stand in the state.

@@ -22,8 +22,12 @@ pub struct Observation {
     claim_standing: Option<Standing>,
 }
 
-/// When the user asked for one more try, if the annotation holds a time.
-pub fn asked_at(meta: &ObjectMeta) -> Option<Timestamp> {
+/// When the user asked for one more try, if the annotation holds a time that has come.
+pub fn asked_at(meta: &ObjectMeta, now: Timestamp) -> Option<Timestamp> {
+    asked(meta).filter(|asked_at| *asked_at <= now)
+}
+
+fn asked(meta: &ObjectMeta) -> Option<Timestamp> {
     meta.annotations.as_ref()?.get(RETRY)?.parse().ok()
 }
 
@@ -59,6 +63,7 @@ impl Observation {
         &'a self,
         credential: &'a OAuthCredential,
         spec: Result<&'a Resolved<'a>, &'a Problem>,
+        now: Timestamp,
     ) -> World<'a> {
         let meta = &credential.metadata;
         World {
@@ -80,7 +85,8 @@ impl Observation {
             known_target: self.note.known_target.as_deref(),
             claim_standing: self.claim_standing,
             newest_generation: self.note.newest.as_ref().map(|newest| newest.generation),
-            asked_at: asked_at(meta),
+            asked_at: asked_at(meta, now),
+            asks_at: asked(meta).filter(|asked_at| *asked_at > now),
             adopted: self.sight.state.as_ref().is_some_and(|state| {
                 let adopted = meta.annotations.as_ref().and_then(|asked| asked.get(ADOPT_STATE));
                 adopted == Some(&state.uid)

@@ -62,7 +62,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
     for _ in 0..RENDERS {
         let now = context.clock.now();
         let observation = observe(&context, credential);
-        let world = observation.world(credential, resolved.as_ref());
+        let world = observation.world(credential, resolved.as_ref(), now);
         let plan = plan::plan(&world, now);
         if plan.action == Action::Render {
             render(&context, credential, &world).await;

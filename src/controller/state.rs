@@ -291,6 +291,12 @@ pub async fn release(
 ) -> Result<ObjectMeta, WriteError> {
     let mut annotations = Map::from_iter([(record::CLAIM.to_owned(), Value::Null)]);
     let mut data = Map::from_iter([(CLAIM.to_owned(), Value::Null), (PAD.to_owned(), Value::Null)]);
+    // The token of the claim is held no more, if it was another than the newest.
+    if let Some(record) = &claimed.record
+        && !matches!(released, Released::Marked(_))
+    {
+        annotations.insert(HOLDS.to_owned(), json!(lineage_of(&record.refresh_token)));
+    }
     match released {
         Released::Free => {}
         Released::Marked(claim) => {

@@ -1,6 +1,7 @@
 //! The watches, one pair for each scope (a namespace, or all): credentials whole, Secrets as metadata only.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,7 @@ use kube::{Api, Client, Resource};
 use tokio::sync::watch;
 
 use crate::api::OAuthCredential;
+use crate::clock::since_boot;
 
 use super::context::{Context, Guarded, Requests};
 use super::index::{Name, References};
@@ -23,12 +25,12 @@ use super::{reconcile, state};
 /// Passes in flight at once; they wait for the API server only, exchanges have slots of their own.
 const PASSES: u16 = 32;
 /// After a pass that could not be recorded.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+const RETRY: Duration = Duration::from_secs(5);
 
 /// How often the wall clock is compared with the time that passed.
-const CLOCK_CHECK: std::time::Duration = std::time::Duration::from_secs(5);
+const CLOCK_CHECK: Duration = Duration::from_secs(5);
 /// A smaller step is no more than a correction.
-const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(2);
+const CLOCK_STEP: Duration = Duration::from_secs(2);
 
 /// What of a scope was listed at least once.
 #[derive(Clone, Debug)]
@@ -106,21 +108,38 @@ pub async fn run(context: Arc<Context>, scope: Option<String>, queue: Requests, 
     watching_secrets.abort();
 }
 
-/// Looks at every credential anew when the wall clock was set: timers do not notice that.
+/// Looks at every credential anew when the wall clock was set, or the machine slept: timers notice neither.
 pub async fn clock(context: &Context) {
-    let mut set_by = context.clock.set_by();
+    let mut seen = Clocks::read(context);
     loop {
         tokio::time::sleep(CLOCK_CHECK).await;
-        let now = context.clock.set_by();
-        let step = now.saturating_sub(set_by);
-        if step.abs() > CLOCK_STEP {
-            tracing::warn!(
-                seconds = step.as_secs(),
-                "the clock was set; looking at every credential"
-            );
+        let now = Clocks::read(context);
+        if now.differ_from(&seen) {
+            tracing::warn!("the clock was set, or the machine slept; looking at every credential");
             context.wake_all(context.index.credentials());
-            set_by = now;
         }
+        seen = now;
+    }
+}
+
+/// What the clocks show beside each other.
+struct Clocks {
+    set_by: SignedDuration,
+    since_boot: Duration,
+    awake: Instant,
+}
+
+impl Clocks {
+    fn read(context: &Context) -> Self {
+        let set_by = context.clock.set_by();
+        Self { set_by, since_boot: since_boot(), awake: Instant::now() }
+    }
+
+    fn differ_from(&self, before: &Self) -> bool {
+        let set = self.set_by.saturating_sub(before.set_by).abs();
+        let passed = self.since_boot.saturating_sub(before.since_boot);
+        let slept = passed.saturating_sub(self.awake.saturating_duration_since(before.awake));
+        set.unsigned_abs() > CLOCK_STEP || slept > CLOCK_STEP
     }
 }
 

@@ -81,6 +81,8 @@ pub struct World<'a> {
     pub newest_generation: Option<i64>,
     /// When the user asked for one more try.
     pub asked_at: Option<Timestamp>,
+    /// When the user will have asked: a clock that is ahead of ours set that time.
+    pub asks_at: Option<Timestamp>,
     /// Whether the user had the credential take over this very state from elsewhere.
     pub adopted: bool,
 }
@@ -170,7 +172,7 @@ pub fn plan(world: &World<'_>, now: Timestamp) -> Plan {
     let view = View { world, spec, now, record };
     let mut plan =
         rules::RULES.iter().find_map(|rule| rule(&view)).unwrap_or_else(|| rules::idle(&view));
-    plan.wake_at = [plan.wake_at, expiry].into_iter().flatten().min();
+    plan.wake_at = [plan.wake_at, expiry, world.asks_at].into_iter().flatten().min();
     plan
 }
 

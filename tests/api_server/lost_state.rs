@@ -47,6 +47,8 @@ pub async fn with_a_rotated_token_a_human_must_sign_in(env: Arc<Env>) {
     // Somebody signs in.
     let seed = server.seed();
     stage.edit_secret(&source_of("c"), &json!({"stringData": {"refresh_token": seed}})).await;
+    // Counted on from the one that was lost.
+    stage.revision("c", 2).await;
     stage.ready("c").await;
     let newest = stage.state_record("c").await["refreshToken"].clone();
     assert!(server.is_live(newest.as_str().unwrap_or_default()) && !server.is_live(&seed));

@@ -57,7 +57,7 @@ pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> 
     let state = state::read(&context.secrets, &place).await?;
     let owners = context.homes.of(&context.client, &place.namespace).await?;
     let target = exchange.target().and_then(|target| target.record.clone());
-    let asked_at = asked_at(&live);
+    let asked_at = asked_at(&live, context.clock.now());
     let standing = look_up(state.record.as_ref(), state.refused.as_ref(), &seed, asked_at);
     let read = Read { live, source, seed, standing, state, owners, target, asked_at };
     let newest = context.notes.of(exchange.credential).newest;
@@ -95,8 +95,8 @@ fn seen(
     let salt = record.map_or_else(|| Uuid::new_v4().to_string(), |record| record.salt.clone());
     let client = read.source.content.client.fingerprint(salt.as_bytes());
     let same_client = record.is_some_and(|record| record.client == client);
-    let nothing_else =
-        exchange.why == Why::StateSetBack || (exchange.why == Why::SourceChanged && same_client);
+    let nothing_else = matches!(exchange.why, Why::StateSetBack | Why::StateEdited)
+        || (exchange.why == Why::SourceChanged && same_client);
     let view = View {
         seed: read.seed.clone(),
         standing: read.standing,
@@ -233,7 +233,8 @@ async fn judged_claim(exchange: &Exchange<'_>, read: &Read) -> Option<claim::Ver
     let context = exchange.context;
     let claim = read.state.claim.as_ref()?;
     let record = read.state.record.as_ref();
-    let token = record.map_or(&read.seed, |record| &record.refresh_token);
+    let newest = record.filter(|_| read.standing != Seed::New);
+    let token = newest.map_or(&read.seed, |record| &record.refresh_token);
     let note = context.notes.of(exchange.credential);
     if note.dismissed.as_ref() == Some(&claim.exchange) || !claim.is_about(token) {
         return None;

@@ -25,7 +25,7 @@ use crate::oauth::error::TokenError;
 use crate::oauth::response::RawResponse;
 use crate::oauth::secret::RefreshToken;
 
-use crate::controller::journal::Slot;
+use crate::controller::journal::{Entry, Left, Slot};
 use crate::controller::notes::Note;
 use crate::controller::state::{Place, State};
 
@@ -146,6 +146,14 @@ impl<'e, 'a> Spender<'e, 'a> {
         let again = failure.reason == Reason::RefreshTokenRejected
             && failure.is_about(generation, Some(&spent.source_version));
         again.then(|| (spent.seed.clone(), spent.salt.clone(), spent.source_version.clone()))
+    }
+
+    /// Puts all that is needed to bring the exchange to an end where a panic does not reach it.
+    fn keep_for_rescue(&self) {
+        let Ok(spent) = self.spent() else { return };
+        let entry = Entry::new(&self.place, &self.id, spent, self.exchange.spec.default_lifetime);
+        let left = Left { entry, sent_at: self.sent_at, answer: self.raw.clone() };
+        self.exchange.unsaved.keep(left, self.slot.clone());
     }
 
     /// What came instead of an answer.

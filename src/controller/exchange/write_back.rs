@@ -1,6 +1,8 @@
 //! Writes a rotated refresh token into the source, for users who want it there. The state is the truth: whatever fails
 //! here loses nothing.
 
+use std::time::Duration;
+
 use k8s_openapi::ByteString;
 use serde_json::json;
 
@@ -9,11 +11,22 @@ use crate::oauth::secret::RefreshToken;
 
 use super::attempt::Exchange;
 
+/// Somebody else may write into the source at the same time.
+const TRIES: u32 = 3;
+const RETRY: Duration = Duration::from_millis(200);
+
 /// Writes the newest token over an older one of its lineage, and over nothing else.
 pub async fn write_back(exchange: &Exchange<'_>, record: &StateRecord) {
-    match try_write(exchange, record).await {
-        Ok(()) => {}
-        Err(why) => exchange.context.events.not_written_back(exchange.credential, &why),
+    let mut written = Ok(());
+    for _ in 0..TRIES {
+        written = try_write(exchange, record).await;
+        if written.is_ok() {
+            return;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+    if let Err(why) = written {
+        exchange.context.events.not_written_back(exchange.credential, &why);
     }
 }
 

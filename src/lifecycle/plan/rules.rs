@@ -66,7 +66,7 @@ fn state_was_set_back(view: &View<'_>) -> Option<Plan> {
     let stored = view.world.state.and_then(|state| state.record.as_ref());
     let stored = stored.map_or(0, |record| record.revision);
     let spends = view.spec.grant == GrantKind::RefreshToken;
-    (spends && stored < newest).then(|| view.look(Why::StateSetBack))
+    (spends && stored < newest && view.waiting().is_none()).then(|| view.look(Why::StateSetBack))
 }
 
 /// Somebody wrote into the record: it is read, to say at once what is wrong with it.

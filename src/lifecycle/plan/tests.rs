@@ -130,6 +130,7 @@ impl Scene {
             claim_standing: self.claim_standing,
             newest_generation: self.newest_generation,
             asked_at: self.asked_at,
+            asks_at: None,
             adopted: false,
         }
     }
@@ -362,6 +363,7 @@ fn claim(started_at: i64, tries: Option<(u32, u32)>) -> Box<Claim> {
         token: "hash".into(),
         salt: "salt".into(),
         holder: Holder { pod: "p".into(), name: None, namespace: None, incarnation: "i".into() },
+        source_version: "7".into(),
         term: 0,
         started_at: at(started_at),
         unresolved,

@@ -35,9 +35,18 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// Whether the source was written since the last token set, and nobody has looked what it says.
     pub(super) fn source_is_new(&self) -> bool {
-        let (Some(source), Some(record)) = (self.world.source, self.record) else { return false };
+        let Some(source) = self.world.source else { return false };
         let version = source.version.as_str();
-        record.source_version != version && self.world.known_source != Some(version)
+        let claim = self.world.state.and_then(|state| state.claim.as_deref());
+        let mut read = [
+            self.record.map(|record| record.source_version.as_str()),
+            claim.map(|claim| claim.source_version.as_str()),
+            self.world.known_source,
+        ]
+        .into_iter()
+        .flatten()
+        .peekable();
+        read.peek().is_some() && read.all(|read| read != version)
     }
 
     pub(super) fn asked_after(&self, time: Timestamp) -> bool {

@@ -33,6 +33,9 @@ pub struct Claim {
     pub salt: String,
     /// Who spends it.
     pub holder: Holder,
+    /// `resourceVersion` of the source at that time.
+    #[serde(default)]
+    pub source_version: String,
     /// The lease term in which it was made.
     pub term: i64,
     /// When it was made.
@@ -195,6 +198,7 @@ mod tests {
                 namespace: None,
                 incarnation: "i".into(),
             },
+            source_version: "7".into(),
             term: 1,
             started_at: at(started_at),
             unresolved: None,

@@ -134,11 +134,13 @@ pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTr
         return NextTry::At { time: plus(unresolved.last_at, HOURLY), after_hold: true };
     }
     early_try(unresolved, terms, now)
+        .filter(|early| *early <= terms.hold_ends_at(unresolved))
+        .map(|time| NextTry::At { time, after_hold: false })
         .unwrap_or_else(|| NextTry::At { time: terms.hold_ends_at(unresolved), after_hold: true })
 }
 
 /// A try before the hold, if one is left.
-fn early_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> Option<NextTry> {
+fn early_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> Option<Timestamp> {
     let done = usize::try_from(unresolved.tries.saturating_sub(1)).ok()?;
     let offset = match terms.reuse_grace {
         None => *SOON.get(done)?,
@@ -160,7 +162,7 @@ fn early_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> Option<Ne
             offset
         }
     };
-    Some(NextTry::At { time: plus(unresolved.first_at, offset), after_hold: false })
+    Some(plus(unresolved.first_at, offset))
 }
 
 #[cfg(test)]
@@ -240,6 +242,11 @@ mod tests {
         let strict = Terms { reuse_grace: Some(Duration::ZERO), ..terms };
         let next = next_try(Unresolved::first(at(0)), &strict, at(0));
         assert_eq!(next, NextTry::At { time: at(3540), after_hold: true });
+    }
+
+    #[test]
+    fn a_long_window_does_not_outlast_the_access_token() {
+        assert_eq!(tries(Some(720 * 3600), Some(2000))[..4], [1, 5, 1940, 5540]);
     }
 
     #[test]

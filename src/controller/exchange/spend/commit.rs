@@ -76,6 +76,9 @@ impl Spender<'_, '_> {
     pub(super) async fn free(&mut self) -> Event<RefreshToken> {
         fail_point::reach("freeing");
         self.exchange.unsaved.forget();
+        if self.raw.is_some() {
+            self.exchange.context.metrics.answer_is_settled();
+        }
         if let Some(slot) = self.slot.take() {
             slot.free().await;
         }

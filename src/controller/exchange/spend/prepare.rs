@@ -97,13 +97,17 @@ impl Spender<'_, '_> {
             seen.spent.token = intent.token.clone();
             seen.spent.new_lineage = intent.new_lineage;
         }
-        let Some(journal) = &self.exchange.context.journal else { return Ok(Event::Done) };
+        let Some(journal) = &self.exchange.context.journal else {
+            self.keep_for_rescue();
+            return Ok(Event::Done);
+        };
         let lifetime = self.exchange.spec.default_lifetime;
         let entry = Entry::new(&self.place, &self.id, self.spent()?, lifetime);
         match journal.reserve(&entry).await {
             Ok(slot) => {
-                fail_point::reach("reserved");
                 self.slot = Some(Arc::new(slot));
+                self.keep_for_rescue();
+                fail_point::reach("reserved");
                 Ok(Event::Done)
             }
             Err(error) => {
@@ -121,6 +125,7 @@ impl Spender<'_, '_> {
             token: seed_hash(&spent.salt, &intent.token),
             salt: spent.salt.clone(),
             holder: context.holder.clone(),
+            source_version: spent.source_version.clone(),
             term: context.term.borrow().number,
             started_at: context.clock.now(),
             unresolved: intent.unresolved,

@@ -13,7 +13,6 @@ use crate::oauth::error::TokenError;
 use crate::oauth::request::GrantInput;
 use crate::oauth::secret::RefreshToken;
 
-use crate::controller::journal::{Entry, Left};
 use crate::controller::state;
 
 use super::Spender;
@@ -32,6 +31,8 @@ impl Spender<'_, '_> {
             self.problem = Some(Problem::new(Reason::StateNotWritable, message));
             return Event::NotSent;
         }
+        self.sent_at = Some(sent_at);
+        self.keep_for_rescue();
         fail_point::reach("sending");
         let grant = GrantInput::RefreshToken(token.clone());
         let request = self.exchange.spec.request(&seen.client, &grant);
@@ -42,25 +43,21 @@ impl Spender<'_, '_> {
         match sent {
             Err(error @ (TokenError::NotSent(_) | TokenError::Denied(_))) => {
                 self.problem = Some(of_token_error(&error, GrantKind::RefreshToken));
+                self.sent_at = None;
+                self.keep_for_rescue();
                 return Event::NotSent;
             }
             Err(error) => self.why_none = Some(error),
             Ok(raw) => self.raw = Some(raw),
         }
-        self.sent_at = Some(sent_at);
+        if self.raw.is_some() {
+            context.metrics.answer_came();
+        }
         self.exchange.trace.sent_at = Some(sent_at);
         self.received = Some(Instant::now());
         self.keep_for_rescue();
         fail_point::reach("received");
         Event::Received { sent_at }
-    }
-
-    /// Puts all that is needed to commit the answer where a panic does not reach it.
-    pub(super) fn keep_for_rescue(&self) {
-        let Ok(spent) = self.spent() else { return };
-        let entry = Entry::new(&self.place, &self.id, spent, self.exchange.spec.default_lifetime);
-        let left = Left { entry, sent_at: self.sent_at, answer: self.raw.clone() };
-        self.exchange.unsaved.keep(left, self.slot.clone());
     }
 
     pub(super) async fn journal(&mut self) -> Event<RefreshToken> {
