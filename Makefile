@@ -2,7 +2,7 @@
 CACHE := $(or $(OAUTH_KEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oauth-keeper)
 CARGO ?= cargo
 
-.PHONY: help demo test unit api-server providers chart image bench lint deny generate
+.PHONY: help demo test unit api-server faults soak providers chart image bench lint deny generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ demo: ## Show the operator at work on a real API server (ARGS=--once: without a 
 	$(CARGO) build --locked --bins --examples
 	$(CARGO) run --locked --quiet --example demo -- $(ARGS)
 
-test: unit api-server providers chart image ## Run all tests
+test: unit api-server faults soak providers chart image ## Run all tests
 
 unit: ## Tests that need no server
 	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture \
@@ -23,6 +23,18 @@ api-server: ## Tests on a real kube-apiserver and etcd
 	tests/tools/install control-plane >/dev/null
 	tests/tools/install helm >/dev/null
 	$(CARGO) test --locked --test api_server
+
+faults: ## Everything that can go wrong with a refresh token, made to go wrong
+	tests/tools/install control-plane >/dev/null
+	tests/tools/install helm >/dev/null
+	tests/tools/install oidc-provider >/dev/null
+	tests/tools/install keycloak >/dev/null
+	$(CARGO) test --locked --features fail-points --test faults
+
+soak: ## Random faults for a while (MINUTES=n, SEED=n)
+	tests/tools/install control-plane >/dev/null
+	tests/tools/install helm >/dev/null
+	$(CARGO) test --locked --test soak -- --minutes $(or $(MINUTES),3) --seed $(or $(SEED),1)
 
 providers: ## Tests against authorization servers: the documented ones, Keycloak, a certified OpenID provider
 	tests/tools/install control-plane >/dev/null
@@ -46,6 +58,7 @@ bench: ## Measure (ARGS=--quick for a short try); figures only, never a verdict
 lint: ## Format, clippy, shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --features fail-points --test faults -- -D warnings
 	$$(tests/tools/install shellcheck) .ci/run tests/tools/install tests/image/build tests/chart/render
 
 deny: ## Licences, bans, sources; advisories where their database can be had

@@ -1,9 +1,10 @@
 //! The rules: each looks at the world, and says what is to be done if it applies.
 
 use crate::api::Reason;
+use crate::lifecycle::failure::Failure;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::GrantKind;
-use crate::lifecycle::rotation::admission::{is_outdated, outdated};
+use crate::lifecycle::rotation::admission::outdated;
 use crate::lifecycle::rotation::claim::{self, judge};
 
 use super::view::View;
@@ -63,10 +64,17 @@ fn exchange_is_under_way(view: &View<'_>) -> Option<Plan> {
 /// What this process wrote is newer than what is there: somebody restored or deleted the state.
 fn state_was_set_back(view: &View<'_>) -> Option<Plan> {
     let newest = view.world.newest_generation?;
-    let stored = view.world.state.and_then(|state| state.record.as_ref());
+    let state = view.world.state;
+    let stored = state.and_then(|state| state.record.as_ref());
     let stored = stored.map_or(0, |record| record.revision);
-    let spends = view.spec.grant == GrantKind::RefreshToken;
-    (spends && stored < newest && view.waiting().is_none()).then(|| view.look(Why::StateSetBack))
+    if view.spec.grant != GrantKind::RefreshToken || stored >= newest {
+        return None;
+    }
+    // What was wrong with a state went with it.
+    let waiting = view.waiting();
+    let waiting =
+        waiting.filter(|failure| state.is_some() || failure.reason != Reason::StateInvalid);
+    Some(waiting.map_or_else(|| view.look(Why::StateSetBack), waited_out))
 }
 
 /// Somebody wrote into the record: it is read, to say at once what is wrong with it.
@@ -127,11 +135,9 @@ fn state_was_lost(view: &View<'_>) -> Option<Plan> {
 
 /// It was restored from a backup.
 fn state_is_outdated(view: &View<'_>) -> Option<Plan> {
-    let target = view.world.target?.record.as_ref()?;
-    let stored = view.record.filter(|_| view.spec.grant == GrantKind::RefreshToken)?;
-    let stands = is_outdated(stored.revision, target, view.world.asked_at);
     // A new source may hold a new seed.
-    (stands && !view.source_is_new()).then(|| Plan::wait(Verdict::Blocked(outdated()), None))
+    (view.state_is_outdated() && !view.source_is_new())
+        .then(|| Plan::wait(Verdict::Blocked(outdated()), None))
 }
 
 fn refresh_token_is_dead(view: &View<'_>) -> Option<Plan> {
@@ -173,8 +179,12 @@ fn failure_is_waited_out(view: &View<'_>) -> Option<Plan> {
     if failure.reason == Reason::LifetimeUnknown && lost {
         return None;
     }
+    Some(waited_out(failure))
+}
+
+fn waited_out(failure: &Failure) -> Plan {
     let plan = Plan::wait(Verdict::Failing(failure.clone()), failure.next_attempt);
-    Some(Plan { next_renewal: failure.next_attempt, ..plan })
+    Plan { next_renewal: failure.next_attempt, ..plan }
 }
 
 fn there_is_no_token(view: &View<'_>) -> Option<Plan> {

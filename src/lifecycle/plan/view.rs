@@ -10,7 +10,8 @@ use crate::lifecycle::ownership;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::render;
-use crate::lifecycle::resolve::Resolved;
+use crate::lifecycle::resolve::{GrantKind, Resolved};
+use crate::lifecycle::rotation::admission::is_outdated;
 use crate::lifecycle::rotation::claim::Claim;
 use crate::lifecycle::rotation::hold::{Terms, Unresolved};
 use crate::lifecycle::schedule::{minus, plus, renew_at};
@@ -75,9 +76,20 @@ impl View<'_> {
         let failure = self.world.failure?;
         // The user may ask for a try at once.
         let asked = self.asked_after(failure.last_attempt)
-            || (failure.reason == Reason::StateNotAdopted && self.world.adopted);
+            || (failure.reason == Reason::StateNotAdopted && self.world.adopted)
+            // A newer one was restored.
+            || (failure.reason == Reason::StateOutdated && !self.state_is_outdated());
         let over = asked || failure.next_attempt.is_some_and(|next| next <= self.now);
         (failure.is_about(self.world.generation, version) && !over).then_some(failure)
+    }
+
+    /// Whether the state is older than the target.
+    pub(super) fn state_is_outdated(&self) -> bool {
+        let target = self.world.target.and_then(|target| target.record.as_ref());
+        let stored = self.record.filter(|_| self.spec.grant == GrantKind::RefreshToken);
+        stored.zip(target).is_some_and(|(stored, target)| {
+            is_outdated(stored.revision, target, self.world.asked_at)
+        })
     }
 
     /// What to say while nothing is decided: the last failure while it lasts, else how the target is.

@@ -132,6 +132,14 @@ impl ControlPlane {
         self.run_kubectl(arguments, "").await.expect("kubectl succeeds")
     }
 
+    /// kubectl under another kubeconfig, to be started as a process.
+    pub(crate) fn kubectl_command(&self, kubeconfig: &Path) -> Command {
+        let mut command = Command::new(self.tools.join("kubectl"));
+        command.arg("--cache-dir").arg(kubeconfig.with_extension("cache"));
+        command.env("KUBECONFIG", kubeconfig);
+        command
+    }
+
     /// Applies manifests (YAML) on the server's side, as administrator.
     pub async fn apply(&self, manifests: &str) -> Result<String, String> {
         self.run_kubectl(&["apply", "--server-side", "-f", "-"], manifests).await

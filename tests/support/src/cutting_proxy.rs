@@ -4,7 +4,6 @@
 //! [`Fate`] says: whatever the client gets to see, the server behind has done its part.
 
 mod connection;
-mod framing;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -93,6 +92,11 @@ impl CuttingProxy {
     /// The next connection's fate, before what the policy says; first in, first out.
     pub fn queue(&self, fate: Fate) {
         self.shared.state().queue.push_back(fate);
+    }
+
+    /// Fates that were queued and have met nobody are forgotten.
+    pub fn clear_queue(&self) {
+        self.shared.state().queue.clear();
     }
 
     /// The fate of all connections from now on.

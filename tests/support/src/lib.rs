@@ -15,6 +15,7 @@ pub mod documented;
 pub mod http_server;
 pub mod interrupt;
 pub mod keycloak;
+pub mod lossy_api;
 pub mod oidc_provider;
 pub mod operator;
 pub mod process;
@@ -23,6 +24,7 @@ pub mod tools;
 pub mod wait;
 
 mod certificates;
+mod framing;
 mod http_client;
 mod kubeconfig;
 mod kubectl;

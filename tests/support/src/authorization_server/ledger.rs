@@ -148,7 +148,7 @@ impl Ledger {
             Standing::Live | Standing::Repeatable => {}
             Standing::Ended => return Err(Refusal::Grant),
             Standing::Spent => {
-                lineage.reuse();
+                lineage.reuse(refresh_token);
                 self.counts.reuses += 1;
                 return Err(Refusal::Grant);
             }

@@ -25,6 +25,8 @@ impl Grant {
 /// What the server knows of a lineage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineageState {
+    /// The first refresh token.
+    pub seed: String,
     /// The refresh token issued last, also when the lineage has ended.
     pub newest: String,
     /// Why none of its tokens works any more; none while they do.
@@ -41,6 +43,8 @@ pub struct LineageState {
     pub rotated_at: Option<SystemTime>,
     /// When a spent token was presented for the first time outside the reuse window.
     pub reused_at: Option<SystemTime>,
+    /// Which one that was.
+    pub reused: Option<String>,
 }
 
 /// Why a lineage ended.
@@ -76,6 +80,7 @@ pub(super) struct Lineage {
 impl Lineage {
     pub(super) fn new(grant: Grant, seed: String) -> Self {
         let state = LineageState {
+            seed: seed.clone(),
             newest: seed.clone(),
             ended: None,
             rotations: 0,
@@ -84,6 +89,7 @@ impl Lineage {
             withheld: 0,
             rotated_at: None,
             reused_at: None,
+            reused: None,
         };
         Self { grant, live: vec![seed], spent: None, state }
     }
@@ -128,9 +134,10 @@ impl Lineage {
         self.add(successor);
     }
 
-    pub(super) fn reuse(&mut self) {
+    pub(super) fn reuse(&mut self, token: &str) {
         self.state.reuses += 1;
         self.state.reused_at.get_or_insert_with(SystemTime::now);
+        self.state.reused.get_or_insert_with(|| token.to_owned());
         self.end(Ending::Reuse);
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::framing::{Kind, MessageStream};
 use super::{Fate, Passage, Shared};
+use crate::framing::{Kind, MessageStream};
 use crate::http_server::RecordedRequest;
 
 /// Serves the connection. What goes wrong on it ends it, as both sides see soon enough.

@@ -24,7 +24,8 @@ pub struct Env {
 }
 
 impl Env {
-    pub(super) async fn start() -> Self {
+    /// Starts the control plane. A binary has one from [`run`](super::run); another one is a second cluster.
+    pub async fn start() -> Self {
         let control_plane = ControlPlane::start().await;
         control_plane.create_namespace(OPERATOR_NAMESPACE).await;
         let operator = chart::install_operator_rights(&control_plane, OPERATOR_NAMESPACE).await;
@@ -41,7 +42,8 @@ impl Env {
         self.oidc_provider.get_or_init(OidcProvider::start).await
     }
 
-    pub(super) async fn stop(&self) {
+    /// Stops what was started.
+    pub async fn stop(&self) {
         if let Some(keycloak) = self.keycloak.get() {
             keycloak.stop().await;
         }

@@ -3,54 +3,53 @@
 use std::io;
 
 use httparse::{Header, Status};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 const MOST_HEADERS: usize = 64;
 
 /// Which of the two kinds of messages a stream carries.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Request,
     Response,
 }
 
 /// A stream read message by message.
-pub(super) struct MessageStream {
-    stream: TcpStream,
+pub(crate) struct MessageStream<S> {
+    stream: S,
     kind: Kind,
     unread: Vec<u8>,
 }
 
 /// A whole message as it came.
-pub(super) struct Message {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Message {
+    pub(crate) bytes: Vec<u8>,
     head_len: usize,
 }
 
 impl Message {
     /// The first line and the headers, up to and with the empty line.
-    pub(super) fn head(&self) -> &[u8] {
+    pub(crate) fn head(&self) -> &[u8] {
         &self.bytes[..self.head_len]
     }
 
     /// All after the empty line.
-    pub(super) fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         &self.bytes[self.head_len..]
     }
 }
 
-impl MessageStream {
-    pub(super) fn new(stream: TcpStream, kind: Kind) -> Self {
+impl<S: AsyncRead + Unpin> MessageStream<S> {
+    pub(crate) fn new(stream: S, kind: Kind) -> Self {
         Self { stream, kind, unread: Vec::new() }
     }
 
-    pub(super) fn stream(&mut self) -> &mut TcpStream {
+    pub(crate) fn stream(&mut self) -> &mut S {
         &mut self.stream
     }
 
     /// The next message; none when the stream ends between two.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Message>> {
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Message>> {
         let mut ended = false;
         loop {
             if let Some((head_len, len)) = extent(&self.unread, self.kind, ended)? {

@@ -1,0 +1,101 @@
+//! Journals that are not as their process left them: an answer that can't be read is no reason to send the token again.
+
+use std::sync::Arc;
+
+use oauth_keeper_test_support::suite::Env;
+
+use crate::oracle::{self, Loss};
+use crate::process::killed;
+use crate::scene::{SHORT, Scene};
+use crate::table;
+
+/// A credential whose answer is in the journal and nowhere else, with the file.
+async fn journaled(env: Arc<Env>, name: &str) -> (Scene, String) {
+    let scene = Scene::strict(env, name, SHORT).await;
+    let operator = scene.pod.failing("journaled:kill:1").await;
+    scene.made().await;
+    killed(&operator).await;
+    let mut files = scene.pod.journal();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let file = files.remove(0);
+    (scene, file)
+}
+
+fn position(bytes: &[u8], what: &[u8]) -> usize {
+    let found = bytes.windows(what.len()).rposition(|window| window == what);
+    found.expect("the answer has it")
+}
+
+/// Where the refresh token of the answer ends, with its quote.
+fn token_end(bytes: &[u8]) -> usize {
+    const BEFORE: &[u8] = b"\"refresh_token\":\"";
+    let begin = position(bytes, BEFORE) + BEFORE.len();
+    let length = bytes[begin..].iter().position(|byte| *byte == b'"');
+    begin + length.expect("it ends") + 1
+}
+
+pub async fn a_journal_cut_behind_the_refresh_token_is_as_good_as_whole(env: Arc<Env>) {
+    let (scene, file) = journaled(env, "cut").await;
+    let bytes = std::fs::read(&file).expect("it can be read");
+    std::fs::write(&file, &bytes[..token_end(&bytes)]).expect("it can be written");
+    let operator = scene.pod.container().await;
+    scene.goes_on(&operator, 3).await;
+}
+
+/// How much of a journal is left.
+type Length = fn(&[u8]) -> usize;
+
+pub async fn a_journal_that_lost_the_answer_holds_the_token_back(env: Arc<Env>) {
+    let lost: [(&str, Length); 4] = [
+        ("empty", |_| 0),
+        ("entry", |bytes| bytes.iter().position(|byte| *byte == b'\n').expect("a line") / 2),
+        ("head", |bytes| position(bytes, b"\n") - 5),
+        ("token", |bytes| token_end(bytes) - 2),
+    ];
+    table::all(lost.map(|(name, length)| {
+        let env = Arc::clone(&env);
+        let case = async move {
+            let (scene, file) = journaled(env, name).await;
+            let bytes = std::fs::read(&file).expect("it can be read");
+            std::fs::write(&file, &bytes[..length(&bytes)]).expect("it can be written");
+            let _operator = scene.pod.container().await;
+            scene.stage.condition("c", "Ready", "True", "ExchangeOutcomeUnknown").await;
+            assert_eq!(scene.requests(), 2);
+            // What was cut off was the only copy.
+            let cause = Loss::DeathBeforeTheJournalWrite;
+            oracle::is_lost(&scene.stage, "c", &scene.server, cause).await;
+        };
+        table::case(name, case)
+    }))
+    .await;
+}
+
+/// Its state is left as it is, and that of the other is not written with what is not its own.
+pub async fn a_journal_of_another_credential_is_of_no_use(env: Arc<Env>) {
+    let (scene, file) = journaled(env, "other").await;
+    let text = std::fs::read(&file).expect("it can be read");
+    let line = text.iter().position(|byte| *byte == b'\n').expect("a line");
+    let mut entry: serde_json::Value = serde_json::from_slice(&text[..line]).expect("it is JSON");
+    // As if it were of a credential `d`, which has a state of its own.
+    entry["credential"] = "d".into();
+    entry["state"] = "d-oauth-state".into();
+    let mut moved = entry.to_string().into_bytes();
+    moved.extend(&text[line..]);
+    std::fs::write(&file, moved).expect("it can be written");
+    let without = crate::pod::Pod::mortal(&scene.stage, "second");
+    let operator = without.container().await;
+    let seed = scene.server.seed();
+    let secret = scene.server.client_secret("d");
+    let keys = [("client_id", "d"), ("client_secret", &secret), ("refresh_token", &seed)];
+    scene.stage.source("d-source", &keys).await;
+    let endpoint = scene.server.token_endpoint();
+    scene.stage.credential("d", crate::stage::eager(crate::stage::spec("d", &endpoint))).await;
+    scene.stage.ready("d").await;
+    assert!(operator.stop().await.success());
+    let before = oracle::newest(&scene.stage, "d").await;
+
+    let _operator = scene.pod.container().await;
+    assert_eq!(oracle::newest(&scene.stage, "d").await, before);
+    assert_eq!(scene.pod.journal(), [""; 0]);
+    oracle::is_lost(&scene.stage, "c", &scene.server, Loss::PodLossBeforeTheCommit).await;
+}

@@ -1,0 +1,195 @@
+//! Several processes that could spend the same refresh token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use oauth_keeper_test_support::authorization_server::AuthorizationServer;
+use oauth_keeper_test_support::chart::{self, OperatorRights};
+use oauth_keeper_test_support::operator::Operator;
+use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::wait;
+use serde_json::json;
+
+use crate::oracle;
+use crate::pod::Pod;
+use crate::process::stopped;
+use crate::scene::Scene;
+use crate::stage::{SOON, Stage, Watched, quick, server, spec, started, with};
+use crate::table;
+
+/// How long a lease lasts after the last renewal, as others see it.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// Many credentials of a strict server, renewed each two seconds.
+struct Fleet {
+    stage: Stage,
+    server: AuthorizationServer,
+    names: Vec<String>,
+}
+
+impl Fleet {
+    async fn new(env: Arc<Env>, name: &str, size: usize) -> Self {
+        let stage = Stage::new(env, name).await;
+        let server = server(Duration::from_secs(6)).await;
+        let names = (0..size).map(|number| format!("c-{number}")).collect();
+        Self { stage, server, names }
+    }
+
+    async fn begins(&self) {
+        for name in &self.names {
+            let quick = quick(spec(name, &self.server.token_endpoint()));
+            let often = json!({
+                "renewal": {"renewBefore": "4s"},
+                "provider": {"reuseGrace": "0s"},
+            });
+            self.stage.refreshing(name, &self.server, with(quick, often)).await;
+        }
+        for name in &self.names {
+            self.stage.ready(name).await;
+        }
+    }
+
+    /// Waits for so many rotations in all.
+    async fn rotations(&self, number: u64) {
+        wait::until_ok(&format!("{number} rotations"), LEASE * 10, || async {
+            let counts = self.server.counts();
+            if counts.rotations >= number { Ok(()) } else { Err(format!("{counts:?}")) }
+        })
+        .await;
+    }
+
+    /// Nothing runs any more.
+    async fn is_whole(&self) {
+        for name in &self.names {
+            oracle::nothing_is_lost(&self.stage, name, &self.server).await;
+        }
+        let counts = self.server.counts();
+        assert_eq!((counts.reuses, counts.refusals), (0, 0));
+    }
+}
+
+pub async fn two_replicas_without_a_lease_never_use_a_token_twice(env: Arc<Env>) {
+    const EXCHANGES: u64 = 500;
+    let fleet = Fleet::new(env, "replicas", 30).await;
+    let pods = [Pod::new(&fleet.stage, "one"), Pod::new(&fleet.stage, "two")];
+    let (one, two) = futures::join!(pods[0].container(), pods[1].container());
+    fleet.begins().await;
+    fleet.rotations(EXCHANGES).await;
+    let ended = futures::join!(one.stop(), two.stop());
+    assert!(ended.0.success() && ended.1.success());
+    for operator in [&one, &two] {
+        assert!(operator.log().contains("leading"), "both work");
+    }
+    fleet.is_whole().await;
+}
+
+pub async fn rolling_restarts_under_load_never_use_a_token_twice(env: Arc<Env>) {
+    const RESTARTS: usize = 20;
+    let fleet = Fleet::new(env, "rolling", 20).await;
+    let rights = release(&fleet.stage).await;
+    let mut pod = Pod::candidate(&fleet.stage, "pod-0", &rights);
+    let mut operator = pod.container().await;
+    fleet.begins().await;
+    for number in 1..=RESTARTS {
+        // As a Deployment does it: the new one is ready before the old one is told to end.
+        let next = Pod::candidate(&fleet.stage, &format!("pod-{number}"), &rights);
+        let successor = next.container().await;
+        assert!(operator.stop().await.success(), "{}", operator.log());
+        assert_eq!(pod.journal(), [""; 0]);
+        let before = fleet.server.counts().rotations;
+        (pod, operator) = (next, successor);
+        fleet.rotations(before + 10).await;
+    }
+    assert!(operator.stop().await.success());
+    fleet.is_whole().await;
+}
+
+async fn release(stage: &Stage) -> OperatorRights {
+    chart::install_operator_rights(&stage.env.control_plane, &stage.namespace).await
+}
+
+async fn leads(operator: &Operator) {
+    wait::until("it leads", LEASE * 3, || async {
+        let metrics = operator.metrics().await;
+        metrics.lines().any(|line| line == "oauth_keeper_leading 1").then_some(())
+    })
+    .await;
+}
+
+async fn ends_without_the_lease(operator: &Operator) {
+    let status = operator.exit(SOON).await;
+    assert!(!status.success(), "{status}");
+    assert!(operator.log().contains("the lease was lost"), "{}", operator.log());
+}
+
+pub async fn a_leader_frozen_amid_an_exchange_that_comes_back_late_sends_nothing(env: Arc<Env>) {
+    /// Longer than a lease, so that its successor leads before the hold ends.
+    const LIFETIME: Duration = Duration::from_secs(40);
+    let case = |point: &'static str| {
+        let env = Arc::clone(&env);
+        let case = async move {
+            let scene = Scene::strict(env, &format!("frozen-{point}"), LIFETIME).await;
+            let rights = release(&scene.stage).await;
+            let first = Pod::candidate(&scene.stage, "one", &rights);
+            let second = Pod::candidate(&scene.stage, "two", &rights);
+            let frozen = first.failing(&format!("{point}:stop:1")).await;
+            leads(&frozen).await;
+            scene.begins().await;
+            let successor = second.container().await;
+            scene.renew().await;
+            stopped(&frozen).await;
+            leads(&successor).await;
+            frozen.resume();
+            ends_without_the_lease(&frozen).await;
+            scene.goes_on(&successor, 3).await;
+            let log = frozen.log();
+            assert_eq!(log.matches("fail point reached").count(), 1, "{log}");
+        };
+        table::case(point, case)
+    };
+    // With the answer in its hands it commits that, for losing the lease stops sending and never persisting.
+    table::all(["claimed", "sending", "received", "journaled", "committing"].map(case)).await;
+}
+
+pub async fn a_lease_that_is_stolen_or_deleted_costs_nothing(env: Arc<Env>) {
+    let fleet = Fleet::new(env, "stolen", 10).await;
+    let rights = release(&fleet.stage).await;
+    let pods = ["one", "two"].map(|name| Pod::candidate(&fleet.stage, name, &rights));
+    let mut operators: Vec<Watched> = Vec::new();
+    for pod in &pods {
+        operators.push(started(pod.options()).await);
+    }
+    leads(&operators[0]).await;
+    fleet.begins().await;
+    let leases: Api<Lease> = Api::namespaced(fleet.stage.client.clone(), &rights.namespace);
+    for round in 0..4 {
+        if round % 2 == 0 {
+            let thief = json!({"spec": {"holderIdentity": "thief", "leaseDurationSeconds": 2}});
+            let stolen = leases
+                .patch(&rights.lease_name, &PatchParams::default(), &Patch::Merge(&thief))
+                .await;
+            stolen.expect("it can be written");
+        } else {
+            let deleted = leases.delete(&rights.lease_name, &DeleteParams::default()).await;
+            deleted.expect("it can be deleted");
+        }
+        let before = fleet.server.counts().rotations;
+        // Whoever lost it ends, and its container is started again.
+        wait::until("a leader works", LEASE * 4, || async {
+            (fleet.server.counts().rotations >= before + 20).then_some(())
+        })
+        .await;
+        for (operator, pod) in operators.iter_mut().zip(&pods) {
+            if operator.try_exit().is_some() {
+                *operator = pod.container().await;
+            }
+        }
+    }
+    for operator in &operators {
+        operator.stop().await;
+    }
+    fleet.is_whole().await;
+}
