@@ -19,9 +19,8 @@ use zeroize::Zeroizing;
 
 use crate::lifecycle::record::Owners;
 use crate::lifecycle::rotation::commit::Spent;
-use crate::oauth::response::{Ending, RawResponse};
+use crate::oauth::response::{Ending, MAX_BODY_BYTES, RawResponse};
 use crate::oauth::secret::RefreshToken;
-use crate::oauth::transport::MAX_BODY_BYTES;
 
 use super::state::Place;
 

@@ -11,7 +11,6 @@ use crate::api::credential::{FailureStatus, OAuthCredentialStatus};
 use crate::oauth::error::TokenError;
 use crate::oauth::response::{Lifetime, MAX_LIFETIME_SECONDS, TokenSet};
 
-use super::plan::World;
 use super::problem::{Problem, explain};
 use super::resolve::GrantKind;
 use super::rotation::hold::Unresolved;
@@ -64,7 +63,8 @@ pub fn unresolved(
     tries: Unresolved,
     why: Option<&str>,
     next_try: Option<Timestamp>,
-    world: &World<'_>,
+    generation: i64,
+    source_version: Option<&str>,
 ) -> Failure {
     let times = if tries.tries == 1 { "once".to_owned() } else { format!("{} times", tries.tries) };
     let next = next_try.map_or_else(
@@ -83,8 +83,8 @@ pub fn unresolved(
         since: to_second(tries.first_at),
         last_attempt: to_second(tries.last_at),
         next_attempt: next_try.map(to_second),
-        generation: world.generation,
-        source_version: world.source.map(|source| source.version.clone()),
+        generation,
+        source_version: source_version.map(ToOwned::to_owned),
     }
 }
 

@@ -8,7 +8,9 @@ use zeroize::Zeroizing;
 
 use super::error::{TokenError, from_code};
 use super::secret::{AccessToken, RefreshToken, is_token};
-use super::transport::MAX_BODY_BYTES;
+
+/// The most bytes of a body that are read.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// The longest lifetime that is believed: ten years, in seconds.
 pub const MAX_LIFETIME_SECONDS: i64 = 315_360_000;

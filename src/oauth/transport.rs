@@ -15,10 +15,8 @@ use zeroize::Zeroizing;
 use super::address::{AddressPolicy, check_url};
 use super::error::TokenError;
 use super::request::TokenRequest;
-use super::response::{Ending, RawResponse};
+use super::response::{Ending, MAX_BODY_BYTES, RawResponse};
 
-/// The most bytes of a body that are read.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the first byte sent to the last received.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -64,9 +64,14 @@ impl View<'_> {
         }
     }
 
+    fn unresolved(&self, claim: &Claim, tries: Unresolved, next: Option<Timestamp>) -> Failure {
+        let source = self.world.source.map(|source| source.version.as_str());
+        unresolved(tries, claim.why.as_deref(), next, self.world.generation, source)
+    }
+
     /// Waits to send a token again whose last outcome nobody knows.
     pub(super) fn held(&self, claim: &Claim, tries: Unresolved, until: Timestamp) -> Plan {
-        let failure = unresolved(tries, claim.why.as_deref(), Some(until), self.world);
+        let failure = self.unresolved(claim, tries, Some(until));
         Plan { next_renewal: Some(until), ..Plan::wait(Verdict::Failing(failure), Some(until)) }
     }
 
@@ -96,7 +101,7 @@ impl View<'_> {
     pub(super) fn standing(&self) -> Verdict {
         let claim = self.world.state.and_then(|state| state.claim.as_deref());
         if let Some((claim, tries)) = claim.and_then(|claim| Some((claim, claim.unresolved?))) {
-            return Verdict::Failing(unresolved(tries, claim.why.as_deref(), None, self.world));
+            return Verdict::Failing(self.unresolved(claim, tries, None));
         }
         let version = self.world.source.map(|source| source.version.as_str());
         match self.world.failure.filter(|failure| failure.is_about(self.world.generation, version))
