@@ -16,7 +16,7 @@ demo: ## Show the operator at work on a real API server (ARGS=--once: without a 
 test: unit api-server faults soak providers chart image ## Run all tests
 
 unit: ## Tests that need no server
-	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture \
+	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture --test rotation_model \
 		--test oauth_http --test process --test documented
 
 api-server: ## Tests on a real kube-apiserver and etcd

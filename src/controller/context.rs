@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
+use jiff::Timestamp;
 use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
@@ -121,13 +122,15 @@ impl Context {
         since_boot() < self.term.borrow().until && !self.stopping.is_cancelled()
     }
 
-    /// Says, when it is asked, whether a token may still be sent that was claimed in this term at that time since boot.
-    pub fn send_guard(&self, term: i64, claimed: Duration) -> SendGuard {
-        let (now, stopping) = (self.term.clone(), self.stopping.clone());
+    /// Says, when it is asked, whether a token may still be sent that was claimed in this term at that time since boot:
+    /// before `last`, where sending it again is harmless only so long.
+    pub fn send_guard(&self, term: i64, claimed: Duration, last: Option<Timestamp>) -> SendGuard {
+        let (now, stopping, clock) = (self.term.clone(), self.stopping.clone(), self.clock);
         Arc::new(move || {
             let Term { number, until } = *now.borrow();
             number == term
                 && since_boot() < until.min(claimed.saturating_add(SEND_WITHIN))
+                && last.is_none_or(|last| clock.now() < last)
                 && !stopping.is_cancelled()
         })
     }

@@ -40,7 +40,9 @@ pub fn observe(context: &Context, credential: &OAuthCredential) -> Observation {
     let note = context.notes.of(credential);
     let claim = sight.state.as_ref().and_then(|state| state.claim.as_deref());
     let claim_standing = claim
-        .filter(|claim| note.dismissed.as_ref() != Some(&claim.exchange))
+        .filter(|claim| {
+            note.dismissed.as_ref() != Some(&claim.exchange) || claim.unresolved.is_some()
+        })
         .map(|claim| known_standing(context, meta, claim));
     Observation { sight, note, claim_standing }
 }

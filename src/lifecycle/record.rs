@@ -221,6 +221,15 @@ impl StateRecord {
         self.seeds.contains(&seed_hash(&self.salt, seed))
     }
 
+    /// Whether a seed is of no use any more: it was in the source before, or a later source was read since.
+    pub fn outdates(&self, seed: &RefreshToken, source_version: &str) -> bool {
+        let number = |version: &str| version.parse::<u64>().ok();
+        self.knows(seed)
+            || number(&self.source_version)
+                .zip(number(source_version))
+                .is_some_and(|(read, of_seed)| read > of_seed)
+    }
+
     /// Whether a seed is the one that the lineage began with, or the newest token itself, or one that was written back.
     pub fn is_current(&self, seed: &RefreshToken) -> bool {
         let hash = seed_hash(&self.salt, seed);

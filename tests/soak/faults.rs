@@ -24,7 +24,7 @@ const WEIGHTS: [(Kind, u32); 7] = [
     (Kind::LeaseStolen, 2),
 ];
 /// From one fault to the next, in milliseconds.
-const PAUSE: std::ops::Range<u64> = 200..3000;
+const PAUSE: std::ops::Range<u64> = 500..6000;
 /// A freeze, in milliseconds: shorter or longer than a token may be sent after its claim.
 const FREEZE: std::ops::Range<u64> = 500..9000;
 /// Answers cut in a row.

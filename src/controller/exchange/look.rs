@@ -14,7 +14,7 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::{Owners, Record, StateRecord, lineage_of};
 use crate::lifecycle::rotation::admission::{Circumstances, admit};
 use crate::lifecycle::rotation::choice::{Seed, look_up};
-use crate::lifecycle::rotation::claim::{self, judge};
+use crate::lifecycle::rotation::claim::{self, Standing, judge};
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Stored, View};
 use crate::lifecycle::rotation::hold::Terms;
@@ -236,11 +236,17 @@ async fn judged_claim(exchange: &Exchange<'_>, read: &Read) -> Option<claim::Ver
     let newest = record.filter(|_| read.standing != Seed::New);
     let token = newest.map_or(&read.seed, |record| &record.refresh_token);
     let note = context.notes.of(exchange.credential);
-    if note.dismissed.as_ref() == Some(&claim.exchange) || !claim.is_about(token) {
+    // One that was never followed by a request means nothing, but for the tries before it.
+    let dismissed = note.dismissed.as_ref() == Some(&claim.exchange);
+    if (dismissed && claim.unresolved.is_none()) || !claim.is_about(token) {
         return None;
     }
     let now = context.clock.now();
-    let known = known_standing(context, &exchange.credential.metadata, claim);
+    let known = if dismissed {
+        Standing::Dead
+    } else {
+        known_standing(context, &exchange.credential.metadata, claim)
+    };
     let standing = holder::look(context, claim, known).await;
     let terms = Terms {
         reuse_grace: exchange.spec.reuse_grace,

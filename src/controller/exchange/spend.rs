@@ -20,6 +20,7 @@ use crate::lifecycle::rotation::answer::Answer;
 use crate::lifecycle::rotation::claim::Trouble;
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Effect, Event, Exchange as Machine};
+use crate::lifecycle::rotation::hold::window;
 use crate::lifecycle::schedule::{bounded_retry_after, plus};
 use crate::oauth::error::TokenError;
 use crate::oauth::response::RawResponse;
@@ -76,6 +77,8 @@ struct Spender<'e, 'a> {
     before: Option<Record>,
     wait: Duration,
     problem: Option<Problem>,
+    /// Whether this try ends a hold or comes after one.
+    after_hold: bool,
 }
 
 impl<'e, 'a> Spender<'e, 'a> {
@@ -97,6 +100,7 @@ impl<'e, 'a> Spender<'e, 'a> {
             before: None,
             wait: FIRST_RETRY,
             problem: None,
+            after_hold: false,
         }
     }
 
@@ -146,6 +150,13 @@ impl<'e, 'a> Spender<'e, 'a> {
         let again = failure.reason == Reason::RefreshTokenRejected
             && failure.is_about(generation, Some(&spent.source_version));
         again.then(|| (spent.seed.clone(), spent.salt.clone(), spent.source_version.clone()))
+    }
+
+    /// Until when sending the token again is harmless, if it is sent for that reason.
+    fn last_harmless(&self) -> Option<Timestamp> {
+        let grace = self.exchange.spec.reuse_grace.filter(|_| !self.after_hold)?;
+        let claim = self.base.claim.as_ref()?;
+        claim.unresolved.map(|unresolved| plus(unresolved.first_at, window(grace)))
     }
 
     /// Puts all that is needed to bring the exchange to an end where a panic does not reach it.

@@ -126,6 +126,11 @@ impl Claim {
         self.token == seed_hash(&self.salt, token)
     }
 
+    /// When the token was first sent, or is about to be.
+    pub fn first_sent_at(&self) -> Timestamp {
+        self.unresolved.map_or(self.started_at, |unresolved| unresolved.first_at)
+    }
+
     /// The mark that stays when its holder does not know the outcome either.
     #[must_use]
     pub fn marked(&self, unresolved: Unresolved, trouble: Trouble) -> Self {
@@ -151,7 +156,7 @@ impl Claim {
 pub fn judge(claim: &Claim, standing: Standing, terms: &Terms, now: Timestamp) -> Verdict {
     if let Standing::Alive { first_seen } = standing
         && !claim.over
-        && !terms.repeats_harmlessly(claim.started_at.min(first_seen), now)
+        && !terms.repeats_harmlessly(claim.first_sent_at().min(first_seen), now)
     {
         let until = plus(first_seen, patience(terms, first_seen));
         if now < until {

@@ -96,7 +96,9 @@ pub fn commit(
         source_version: spent.source_version.clone(),
         owners: spent.owners.clone(),
     };
-    if spent.new_lineage || base.is_none() {
+    // A state that was set back may not know the seed of its own successor.
+    let is_known = base.is_some_and(|base| base.knows(&spent.seed) || base.is_current(&spent.seed));
+    if spent.new_lineage || !is_known {
         record.remember(&spent.seed);
     }
     if spent.write_back {
@@ -135,7 +137,10 @@ pub fn salvage(
 }
 
 fn next_generation(base: Option<&StateRecord>, spent: &Spent) -> i64 {
-    base.map_or(0, |base| base.generation).max(spent.floor).saturating_add(1)
+    base.map_or(0, |base| base.generation)
+        .max(spent.base_generation)
+        .max(spent.floor)
+        .saturating_add(1)
 }
 
 #[cfg(test)]

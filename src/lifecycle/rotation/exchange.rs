@@ -143,7 +143,7 @@ pub struct Found {
     pub generation: i64,
     /// Whether the record is the one to be written.
     pub is_ours: bool,
-    /// Whether the seed of this exchange is among those the record knows.
+    /// Whether the seed of this exchange is no news to the record: known, or older than the source it was made with.
     pub knows_seed: bool,
 }
 

@@ -21,6 +21,10 @@ const HOURLY: Duration = Duration::from_secs(3600);
 const HOURLY_TRIES: u32 = 24;
 /// The hold ends at most this long before the access token expires.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
+/// A hold lasts at least this long after the last try.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// And where tries followed each other soon, so long that each of them must be over.
+const AFTER_A_WINDOW: Duration = Duration::from_secs(40);
 /// Where there is no access token to protect, the hold lasts this long.
 const WITHOUT_ACCESS_TOKEN: Duration = Duration::from_secs(60);
 
@@ -80,7 +84,7 @@ pub struct Terms {
 impl Terms {
     /// How long after the first sending another one is harmless: a good part of the server's window.
     fn window(&self) -> Duration {
-        self.reuse_grace.map_or(Duration::ZERO, |grace| grace.saturating_mul(4) / 5)
+        self.reuse_grace.map_or(Duration::ZERO, window)
     }
 
     /// Whether sending again does no harm.
@@ -90,7 +94,9 @@ impl Terms {
 
     /// When the hold ends: shortly before the access token does.
     fn hold_ends_at(&self, unresolved: Unresolved) -> Timestamp {
-        let least = plus(unresolved.last_at, Duration::from_secs(1));
+        // Within a window tries follow each other while an earlier one may still be on its way.
+        let least = if self.window().is_zero() { BETWEEN_TRIES } else { AFTER_A_WINDOW };
+        let least = plus(unresolved.last_at, least);
         let Some(expires_at) = self.access_expires_at.filter(|expiry| *expiry > least) else {
             return plus(unresolved.last_at, WITHOUT_ACCESS_TOKEN);
         };
@@ -99,6 +105,11 @@ impl Terms {
         let ahead = (lifetime / 10).min(BEFORE_EXPIRY);
         minus(expires_at, ahead).max(least)
     }
+}
+
+/// The part of a server's window that is used: what remains is for the way of the request.
+pub fn window(grace: Duration) -> Duration {
+    grace.saturating_mul(4) / 5
 }
 
 /// The next try.

@@ -78,11 +78,18 @@ fn is_wanted(
     is_claimed: bool,
     generation: i64,
 ) -> bool {
-    let knows_seed = record.is_some_and(|record| record.knows(&spent.seed));
+    let knows_seed =
+        record.is_some_and(|record| record.outdates(&spent.seed, &spent.source_version));
     let is_ours = record.is_some_and(|record| answer.is_in(record));
     let found = Found { generation, is_ours, knows_seed };
-    let succeeds = record.is_none_or(|record| record.refresh_token == spent.token);
+    let succeeds = record.is_none_or(|record| {
+        record.refresh_token == spent.token
+            || record.knows(&spent.seed)
+            || record.is_current(&spent.seed)
+    });
+    // Older than what the exchange began with: what it brought succeeds that all the same.
+    let was_set_back = generation < spent.base_generation;
     !is_ours
         && may_commit(found, spent.base_generation, spent.new_lineage)
-        && (is_claimed || succeeds || (spent.new_lineage && !knows_seed))
+        && (is_claimed || succeeds || was_set_back || (spent.new_lineage && !knows_seed))
 }

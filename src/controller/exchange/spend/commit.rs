@@ -65,11 +65,13 @@ impl Spender<'_, '_> {
             wait = wait.saturating_mul(2).min(LAST_RETRY);
         }
         let stored = self.base.record.as_ref();
-        let seed = self.seen.as_ref().map(|seen| &seen.spent.seed);
+        let spent = self.seen.as_ref().map(|seen| &seen.spent);
         Event::Found(Found {
             generation: self.base.generation(),
             is_ours: stored.is_some() && stored == self.record.as_ref(),
-            knows_seed: stored.zip(seed).is_some_and(|(stored, seed)| stored.knows(seed)),
+            knows_seed: stored
+                .zip(spent)
+                .is_some_and(|(stored, spent)| stored.outdates(&spent.seed, &spent.source_version)),
         })
     }
 

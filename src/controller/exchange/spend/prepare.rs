@@ -136,6 +136,7 @@ impl Spender<'_, '_> {
                 .and(self.base.claim.as_ref())
                 .and_then(|claim| claim.why.clone()),
         };
+        self.after_hold = intent.after_hold;
         self.claimed = since_boot();
         fail_point::reach("claiming");
         let written =
@@ -165,7 +166,9 @@ impl Spender<'_, '_> {
         let context = self.exchange.context;
         while since_boot() < self.claimed.saturating_add(SEND_WITHIN) {
             if let Ok(found) = state::reread(&context.secrets, &self.place).await {
-                let ours = found.is_claimed_by(&self.id);
+                // Beside a newer record it would be a claim of an old token.
+                let ours =
+                    found.is_claimed_by(&self.id) && found.generation() == self.base.generation();
                 if ours {
                     self.base = found;
                 }

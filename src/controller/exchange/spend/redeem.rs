@@ -36,7 +36,7 @@ impl Spender<'_, '_> {
         fail_point::reach("sending");
         let grant = GrantInput::RefreshToken(token.clone());
         let request = self.exchange.spec.request(&seen.client, &grant);
-        let guard = context.send_guard(claim.term, self.claimed);
+        let guard = context.send_guard(claim.term, self.claimed, self.last_harmless());
         let begun = Instant::now();
         let sent = context.transport.spend(&request, guard).await;
         context.metrics.token_request_took(begun.elapsed());
