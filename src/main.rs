@@ -28,10 +28,6 @@ fn print(text: Result<String, String>) -> Result<(), String> {
     std::io::stdout().write_all(text?.as_bytes()).map_err(|error| error.to_string())
 }
 
-/// Takes less time than the system's, and gives memory back after a burst.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 // One thread: it waits for answers nearly all the time, and a second one costs a fifth more CPU for waking it.
 #[tokio::main(flavor = "current_thread")]
 async fn run(args: RunArgs) -> Result<(), String> {

@@ -35,7 +35,7 @@ pub struct Note {
     /// Fingerprint of the client the last token was asked for with.
     pub client: Option<String>,
     /// The status as last written, with the version it got.
-    pub written: Option<(u64, OAuthCredentialStatus)>,
+    pub written: Option<Box<(u64, OAuthCredentialStatus)>>,
     /// The reason last reported, for the gauge.
     pub reason: Option<Reason>,
     /// What was said of an object that can't be read.

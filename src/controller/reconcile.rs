@@ -159,7 +159,7 @@ async fn report(
         .unwrap_or_default();
     // The watch may not have shown our own last write yet; once it has, that is kept no longer.
     let previous = match note.written {
-        Some((written_as, written)) if written_as > version => written,
+        Some(written) if written.0 > version => written.1,
         shown => {
             if shown.is_some() {
                 context.notes.update(world.uid, |note| note.written = None);
@@ -196,7 +196,7 @@ async fn report(
     .await?;
     let written_as = written.and_then(|version| version.parse().ok()).unwrap_or_default();
     context.notes.update(world.uid, |note| {
-        note.written = Some((written_as, new.clone()));
+        note.written = Some(Box::new((written_as, new.clone())));
     });
     if turned {
         context.events.transition(credential, finding.reason, &finding.message);

@@ -1,5 +1,7 @@
 //! Reads and writes of the state Secret: the record, the claim while a token is being spent, and the mark of a dead lineage.
 
+mod place;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
@@ -9,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::api::{OAuthCredential, Reason};
+use crate::api::Reason;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::{
     self, CREDENTIAL, HOLDS, REFUSED_AT, REFUSED_SOURCE, StateRecord, lineage_of,
@@ -21,6 +23,8 @@ use crate::oauth::secret::RefreshToken;
 
 use super::secrets::{Secrets, WriteError};
 
+pub use self::place::{Place, name};
+
 /// The type of state Secrets.
 pub const STATE_TYPE: &str = "oauth-keeper.dev/state";
 const RECORD: &str = "record";
@@ -30,11 +34,6 @@ const REFUSED: &str = "refused";
 const PAD: &str = "pad";
 /// The least room for an answer.
 const LEAST_PAD: usize = 4096;
-
-/// Name of the state Secret of a credential.
-pub fn name(credential: &str) -> String {
-    format!("{credential}-oauth-state")
-}
 
 /// A state as read live, or after our own write.
 #[derive(Clone, Debug, Default)]
@@ -93,29 +92,6 @@ impl State {
             uid: meta.uid.clone().unwrap_or_default(),
             version: meta.resource_version.clone().unwrap_or_default(),
             ..Self::default()
-        }
-    }
-}
-
-/// Where the state of a credential is.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// Namespace.
-    pub namespace: String,
-    /// Name of the state Secret.
-    pub name: String,
-    /// Name of the credential.
-    pub credential: String,
-}
-
-impl Place {
-    /// Of a credential.
-    pub fn of(credential: &OAuthCredential) -> Self {
-        let credential_name = credential.metadata.name.clone().unwrap_or_default();
-        Self {
-            namespace: credential.metadata.namespace.clone().unwrap_or_default(),
-            name: name(&credential_name),
-            credential: credential_name,
         }
     }
 }

@@ -144,10 +144,12 @@ pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTr
     if unresolved.tries_after_hold > 0 {
         return NextTry::At { time: plus(unresolved.last_at, HOURLY), after_hold: true };
     }
-    early_try(unresolved, terms, now)
-        .filter(|early| *early <= terms.hold_ends_at(unresolved))
-        .map(|time| NextTry::At { time, after_hold: false })
-        .unwrap_or_else(|| NextTry::At { time: terms.hold_ends_at(unresolved), after_hold: true })
+    let hold_ends_at = terms.hold_ends_at(unresolved);
+    let early = early_try(unresolved, terms, now).filter(|early| *early <= hold_ends_at);
+    early.map_or(NextTry::At { time: hold_ends_at, after_hold: true }, |time| NextTry::At {
+        time,
+        after_hold: false,
+    })
 }
 
 /// A try before the hold, if one is left.
