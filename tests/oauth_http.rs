@@ -234,8 +234,9 @@ async fn what_was_not_sent_is_told_from_what_may_have_been() {
     let server = ScriptedServer::start().await;
     server.queue(Answer::close());
     assert!(matches!(send(server.url("/t")).await, Err(TokenError::OutcomeUnknown(_))));
-    server
-        .queue(Answer::json(200, &serde_json::json!({"access_token": "0123456789"})).cut_after(60));
+    let whole = Answer::json(200, &serde_json::json!({"access_token": "0123456789"}));
+    let all_but_the_last = whole.bytes().len() - 1;
+    server.queue(whole.cut_after(all_but_the_last));
     let broken_off = send(server.url("/t")).await.unwrap();
     assert_eq!(broken_off.ending, Ending::BrokenOff);
 }
@@ -249,7 +250,7 @@ async fn a_guard_that_says_no_keeps_the_first_byte_from_going_out() {
     let never = Arc::new(|| false);
     let sent = transport(FOR_TESTS).spend(&request, never).await;
     assert!(matches!(sent, Err(TokenError::NotSent(_))));
-    assert_eq!((server.connections(), server.requests().len()), (1, 0));
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[tokio::test]
