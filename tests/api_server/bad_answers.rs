@@ -74,7 +74,9 @@ pub async fn each_bad_answer_has_its_reason_and_its_patience(env: Arc<Env>) {
         assert!(!said.contains(table::SERVER_TEXT), "{name}: {said}");
         let other = if patience(row) == 3600 { "Stalled" } else { "Reconciling" };
         stage.condition(name, other, "True", reason).await;
-        let wait = waited(&stage.status(name).await);
+        // While it is being sent again, there is no next time yet.
+        let planned = |status: &Value| status["failure"]["nextAttemptTime"].is_string();
+        let wait = waited(&stage.status_that(name, "says when it is tried again", planned).await);
         assert!(wait >= patience(row), "{name}: {wait} s");
     }
     neighbour.renewed_twice(&stage).await;
