@@ -1,11 +1,14 @@
 //! Events, on transitions only. Written beside the pass: an event that can't be written holds up nothing.
 //! kube's recorder is not used: it merges events that differ only in their message, and keeps every one for minutes.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, Resource};
+use tokio::sync::Semaphore;
 
 use crate::api::condition::Class;
 use crate::api::{FIELD_MANAGER, OAuthCredential, Reason};
@@ -18,12 +21,16 @@ const MAX_NOTE: usize = 1000;
 pub struct Events {
     client: Client,
     instance: String,
+    /// Requests under way at once: thousands of credentials may turn in one moment, and each request takes room.
+    slots: Arc<Semaphore>,
 }
+
+const AT_ONCE: usize = 4;
 
 impl Events {
     /// As this process.
     pub fn new(client: Client, instance: String) -> Self {
-        Self { client, instance }
+        Self { client, instance, slots: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Says that the reason of a credential's `Ready` changed.
@@ -92,8 +99,13 @@ impl Events {
             self.client.clone(),
             credential.metadata.namespace.as_deref().unwrap_or_default(),
         );
+        let slots = Arc::clone(&self.slots);
         tokio::spawn(async move {
-            if let Err(error) = events.create(&PostParams::default(), &event).await {
+            let _slot = slots.acquire_owned().await;
+            // Boxed, so that one that waits holds no room for the request yet.
+            let params = PostParams::default();
+            let written = Box::pin(events.create(&params, &event));
+            if let Err(error) = written.await {
                 tracing::debug!(%error, "event not written");
             }
         });
