@@ -138,8 +138,28 @@ async fn revoke(
 
 /// Takes the finalizer away.
 async fn let_go(context: &Context, meta: &ObjectMeta) -> Result<(), String> {
-    let finalizers: Vec<&String> =
-        meta.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER).collect();
+    let others = meta.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER);
+    write(context, meta, others.cloned().collect()).await.map(drop)
+}
+
+/// Sets the finalizer, if it is not there. False when the credential is not as it was read.
+///
+/// # Errors
+/// Whatever kept it from being set.
+pub async fn hold(context: &Context, meta: &ObjectMeta) -> Result<bool, String> {
+    if is_due(meta) {
+        return Ok(true);
+    }
+    let others = meta.finalizers.iter().flatten().cloned();
+    write(context, meta, others.chain([FINALIZER.to_owned()]).collect()).await
+}
+
+/// Writes the finalizers of a credential. False when it is not as it was read, or gone.
+async fn write(
+    context: &Context,
+    meta: &ObjectMeta,
+    finalizers: Vec<String>,
+) -> Result<bool, String> {
     let patch = json!({"metadata": {
         "resourceVersion": meta.resource_version, "uid": meta.uid, "finalizers": finalizers,
     }});
@@ -150,8 +170,8 @@ async fn let_go(context: &Context, meta: &ObjectMeta) -> Result<(), String> {
         PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(patch);
     match tokio::time::timeout(API_TIMEOUT, api.patch_metadata(name, &params, &patch)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(()),
+        Ok(Ok(_)) => Ok(true),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(false),
         Ok(Err(error)) => Err(brief(&error.to_string())),
         Err(_) => Err("no answer from the API server".to_owned()),
     }

@@ -39,24 +39,29 @@ pub fn observe(context: &Context, credential: &OAuthCredential) -> Observation {
     let sight = context.index.sight(namespace, name);
     let note = context.notes.of(credential);
     let claim = sight.state.as_ref().and_then(|state| state.claim.as_deref());
-    let claim_standing = claim
-        .filter(|claim| {
-            note.dismissed.as_ref() != Some(&claim.exchange) || claim.unresolved.is_some()
-        })
-        .map(|claim| known_standing(context, meta, claim));
+    let claim_standing = claim.and_then(|claim| known_standing(context, meta, &note, claim));
     Observation { sight, note, claim_standing }
 }
 
-/// What is known of the holder of a claim without asking anybody.
-pub fn known_standing(context: &Context, meta: &ObjectMeta, claim: &Claim) -> Standing {
+/// What is known of the holder of a claim without asking anybody; none when the claim means nothing: no request followed
+/// it, and none went before it.
+pub fn known_standing(
+    context: &Context,
+    meta: &ObjectMeta,
+    note: &Note,
+    claim: &Claim,
+) -> Option<Standing> {
+    if note.dismissed.as_ref() == Some(&claim.exchange) && claim.unresolved.is_none() {
+        return None;
+    }
     let now = context.clock.now();
     let mut first_seen = now;
     let uid = meta.uid.as_deref().unwrap_or_default();
     context.notes.update(uid, |note| first_seen = note.first_seen(&claim.exchange, now));
     if claim.over {
-        return Standing::Dead;
+        return Some(Standing::Dead);
     }
-    holder::standing(claim, &context.holder, first_seen)
+    Some(holder::standing(claim, &context.holder, first_seen))
 }
 
 impl Observation {

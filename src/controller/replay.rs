@@ -1,17 +1,13 @@
 //! Brings to an end what an earlier process, or an exchange that panicked, left unfinished.
 
 use std::io;
-use std::time::Duration;
 
 use crate::lifecycle::rotation::answer;
 use crate::lifecycle::rotation::replay::{Settlement, Unfinished, settle as decide};
 
 use super::journal::{Journal, Left};
 use super::secrets::{Secrets, WriteError};
-use super::state::{self, Released};
-
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(5);
+use super::state::{self, FIRST_RETRY, LAST_RETRY, Released};
 
 /// Settles everything in the journal. Ends only when every answer is committed or proved useless.
 ///

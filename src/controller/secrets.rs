@@ -94,19 +94,11 @@ impl Secrets {
         self.create_or_try(namespace, secret, false).await
     }
 
-    /// Has the API server judge a creation, and writes nothing.
+    /// As [`Secrets::create`]; with `dry_run` the API server judges it and writes nothing.
     ///
     /// # Errors
     /// As [`Secrets::create`].
-    pub async fn try_create(
-        &self,
-        namespace: &str,
-        secret: &Secret,
-    ) -> Result<ObjectMeta, WriteError> {
-        self.create_or_try(namespace, secret, true).await
-    }
-
-    async fn create_or_try(
+    pub async fn create_or_try(
         &self,
         namespace: &str,
         secret: &Secret,
@@ -130,20 +122,11 @@ impl Secrets {
         self.patch_or_try(namespace, name, patch, false).await
     }
 
-    /// Has the API server judge a patch, and writes nothing.
+    /// As [`Secrets::patch`]; with `dry_run` the API server judges it and writes nothing.
     ///
     /// # Errors
     /// As [`Secrets::patch`].
-    pub async fn try_patch(
-        &self,
-        namespace: &str,
-        name: &str,
-        patch: &Value,
-    ) -> Result<ObjectMeta, WriteError> {
-        self.patch_or_try(namespace, name, patch, true).await
-    }
-
-    async fn patch_or_try(
+    pub async fn patch_or_try(
         &self,
         namespace: &str,
         name: &str,

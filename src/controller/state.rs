@@ -3,6 +3,7 @@
 mod place;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -30,6 +31,10 @@ pub const STATE_TYPE: &str = "oauth-keeper.dev/state";
 const RECORD: &str = "record";
 const CLAIM: &str = "claim";
 const REFUSED: &str = "refused";
+/// Between two tries of a write that must be made, growing.
+pub const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// And no longer than this.
+pub const LAST_RETRY: Duration = Duration::from_secs(5);
 /// Held while a token is spent, so that the answer is sure to find room.
 const PAD: &str = "pad";
 /// The least room for an answer.

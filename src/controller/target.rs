@@ -70,11 +70,8 @@ async fn send(
         Some(known) => {
             let stale = stale_fields(context, namespace, credential, known, record).await?;
             let patch = patch(credential, known, &rendered, &stale);
-            let patched = if dry_run {
-                context.secrets.try_patch(namespace, &spec.name, &patch).await
-            } else {
-                context.secrets.patch(namespace, &spec.name, &patch).await
-            };
+            let secrets = &context.secrets;
+            let patched = secrets.patch_or_try(namespace, &spec.name, &patch, dry_run).await;
             if matches!(patched, Err(WriteError::NotFound)) {
                 context.index.missed_secret(namespace, &spec.name, &known.uid);
             }
@@ -112,11 +109,7 @@ async fn create(
     secret: &Secret,
     dry_run: bool,
 ) -> Result<ObjectMeta, WriteError> {
-    let created = if dry_run {
-        context.secrets.try_create(namespace, secret).await
-    } else {
-        context.secrets.create(namespace, secret).await
-    };
+    let created = context.secrets.create_or_try(namespace, secret, dry_run).await;
     let name = secret.metadata.name.as_deref().unwrap_or_default();
     if matches!(created, Err(WriteError::Conflict)) {
         // Somebody was quicker, or our own create was answered into the void: see what is there.

@@ -2,19 +2,16 @@
 
 use jiff::Timestamp;
 use kube::Api;
-use kube::api::{ObjectMeta, Patch, PatchParams};
-use serde_json::json;
+use kube::api::ObjectMeta;
 use uuid::Uuid;
 
-use crate::api::{
-    ADOPT_STATE, ALLOWED_ENDPOINTS, FIELD_MANAGER, FINALIZER, OAuthCredential, Reason,
-};
+use crate::api::{ADOPT_STATE, ALLOWED_ENDPOINTS, FINALIZER, OAuthCredential, Reason};
 use crate::lifecycle::plan::Why;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::{Owners, Record, StateRecord, lineage_of};
 use crate::lifecycle::rotation::admission::{Circumstances, admit};
 use crate::lifecycle::rotation::choice::{Seed, look_up};
-use crate::lifecycle::rotation::claim::{self, Standing, judge};
+use crate::lifecycle::rotation::claim::{self, judge};
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Stored, View};
 use crate::lifecycle::rotation::hold::Terms;
@@ -22,11 +19,12 @@ use crate::oauth::client_auth::ClientAuth;
 use crate::oauth::secret::RefreshToken;
 
 use crate::controller::context::Context;
-use crate::controller::holder;
 use crate::controller::index::Name;
+use crate::controller::notes::Note;
 use crate::controller::observe::{asked_at, known_standing};
 use crate::controller::secrets::{API_TIMEOUT, brief};
 use crate::controller::state::{self, Place, State};
+use crate::controller::{finalize, holder};
 
 use super::attempt::{Exchange, Source};
 
@@ -60,17 +58,17 @@ pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> 
     let asked_at = asked_at(&live, context.clock.now());
     let standing = look_up(state.record.as_ref(), state.refused.as_ref(), &seed, asked_at);
     let read = Read { live, source, seed, standing, state, owners, target, asked_at };
-    let newest = context.notes.of(exchange.credential).newest;
+    let note = context.notes.of(exchange.credential);
     // One that was set back is not what will be judged.
     let was_set_back =
-        newest.as_ref().is_some_and(|newest| newest.generation > read.state.generation());
+        note.newest.as_ref().is_some_and(|newest| newest.generation > read.state.generation());
     if !was_set_back {
         judge_state(exchange, &read)?;
     }
     refuse_duplicates(context, &place, &read)?;
-    note_seed(exchange, &read);
-    let claim = judged_claim(exchange, &read).await;
-    Ok(Some(seen(exchange, read, newest.as_deref(), claim)))
+    note_seed(exchange, &read, &note);
+    let claim = judged_claim(exchange, &read, &note).await;
+    Ok(Some(seen(exchange, read, note.newest.as_deref(), claim)))
 }
 
 /// All that was read.
@@ -174,22 +172,9 @@ async fn live_credential(
             && live.deletion_timestamp.is_none()
     });
     let Some(live) = live else { return Ok(None) };
-    let mut finalizers = live.finalizers.clone().unwrap_or_default();
-    if finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
-        return Ok(Some(live));
-    }
-    finalizers.push(FINALIZER.to_owned());
-    let patch = json!({"metadata": {
-        "resourceVersion": live.resource_version, "uid": live.uid, "finalizers": finalizers,
-    }});
-    let params =
-        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Merge(patch);
-    match tokio::time::timeout(API_TIMEOUT, api.patch_metadata(name, &params, &patch)).await {
-        Ok(Ok(_)) => Ok(Some(live)),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(None),
-        Ok(Err(error)) => Err(not_kept(&brief(&error.to_string()))),
-        Err(_) => Err(not_kept("no answer from the API server")),
+    match finalize::hold(context, &live).await {
+        Ok(held) => Ok(held.then_some(live)),
+        Err(why) => Err(not_kept(&why)),
     }
 }
 
@@ -217,9 +202,8 @@ fn refuse_duplicates(context: &Context, place: &Place, read: &Read) -> Result<()
 }
 
 /// Says once for each version of the source that an old seed was put back.
-fn note_seed(exchange: &Exchange<'_>, read: &Read) {
+fn note_seed(exchange: &Exchange<'_>, read: &Read, note: &Note) {
     let version = read.source.version.as_str();
-    let note = exchange.context.notes.of(exchange.credential);
     let record = read.state.record.as_ref();
     let known = note.known_source.as_deref() == Some(version)
         || record.is_some_and(|record| record.source_version == version);
@@ -229,31 +213,15 @@ fn note_seed(exchange: &Exchange<'_>, read: &Read) {
 }
 
 /// What the claim in the state allows, if it is about the token that would be sent and means anything.
-async fn judged_claim(exchange: &Exchange<'_>, read: &Read) -> Option<claim::Verdict> {
+async fn judged_claim(exchange: &Exchange<'_>, read: &Read, note: &Note) -> Option<claim::Verdict> {
     let context = exchange.context;
-    let claim = read.state.claim.as_ref()?;
     let record = read.state.record.as_ref();
     let newest = record.filter(|_| read.standing != Seed::New);
     let token = newest.map_or(&read.seed, |record| &record.refresh_token);
-    let note = context.notes.of(exchange.credential);
-    // One that was never followed by a request means nothing, but for the tries before it.
-    let dismissed = note.dismissed.as_ref() == Some(&claim.exchange);
-    if (dismissed && claim.unresolved.is_none()) || !claim.is_about(token) {
-        return None;
-    }
-    let now = context.clock.now();
-    let known = if dismissed {
-        Standing::Dead
-    } else {
-        known_standing(context, &exchange.credential.metadata, claim)
-    };
+    let claim = read.state.claim.as_ref().filter(|claim| claim.is_about(token))?;
+    let known = known_standing(context, &exchange.credential.metadata, note, claim)?;
     let standing = holder::look(context, claim, known).await;
-    let terms = Terms {
-        reuse_grace: exchange.spec.reuse_grace,
-        rotates: record.is_none_or(|record| record.rotations > 0),
-        access_issued_at: record.map(|record| record.issued_at),
-        access_expires_at: record.and_then(|record| record.expires_at),
-        asked_at: read.asked_at,
-    };
-    Some(judge(claim, standing, &terms, now))
+    let header = record.map(StateRecord::header);
+    let terms = Terms::of(exchange.spec.reuse_grace, header.as_ref(), read.asked_at);
+    Some(judge(claim, standing, &terms, context.clock.now()))
 }

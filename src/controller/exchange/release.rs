@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::lifecycle::rotation::choice::RefusedSeed;
 use crate::lifecycle::rotation::claim::Trouble;
+use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::Release;
-use crate::oauth::secret::RefreshToken;
 
 use crate::controller::secrets::WriteError;
 use crate::controller::state::{self, Place, Released, State};
@@ -16,23 +16,22 @@ use super::attempt::Exchange;
 const TRIES: u32 = 6;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 
-/// Takes the claim away or leaves a mark. `dead` is the seed of a lineage that is believed dead, with its salt and the
-/// version of its source; `trouble` says what came instead of an answer.
+/// Takes the claim away or leaves a mark. `trouble` says what came instead of an answer.
 pub async fn release(
     exchange: &Exchange<'_>,
     place: &Place,
     id: &str,
     claimed: &State,
     release: &Release,
-    dead: Option<(RefreshToken, String, String)>,
-    trouble: Option<&Trouble>,
+    spent: &Spent,
+    trouble: Option<Trouble>,
 ) {
     let context = exchange.context;
     let mut base = claimed.clone();
     let mut wait = FIRST_RETRY;
     for _ in 0..TRIES {
-        let Some(released) = released(context.clock.now(), release, &base, dead.as_ref(), trouble)
-        else {
+        let now = context.clock.now();
+        let Some(released) = released(now, release, &base, spent, trouble.as_ref()) else {
             return;
         };
         match state::release(&context.secrets, place, &base, &released).await {
@@ -66,19 +65,19 @@ fn released(
     now: jiff::Timestamp,
     release: &Release,
     base: &State,
-    dead: Option<&(RefreshToken, String, String)>,
+    spent: &Spent,
     trouble: Option<&Trouble>,
 ) -> Option<Released> {
-    Some(match (release, dead) {
-        (Release::Unresolved(unresolved), _) => {
+    Some(match release {
+        Release::Free => Released::Free,
+        Release::Unresolved(unresolved) => {
             let claim = base.claim.as_ref()?;
             let trouble = trouble.cloned().unwrap_or_else(|| claim.trouble());
             Released::Marked(Box::new(claim.marked(*unresolved, trouble)))
         }
-        (Release::Dead, Some((seed, salt, source_version))) => Released::Dead {
-            seed: RefusedSeed::of(seed, salt, now),
-            source_version: source_version.clone(),
+        Release::Dead => Released::Dead {
+            seed: RefusedSeed::of(&spent.seed, &spent.salt, now),
+            source_version: spent.source_version.clone(),
         },
-        (Release::Free | Release::Dead, _) => Released::Free,
     })
 }

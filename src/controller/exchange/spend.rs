@@ -19,7 +19,7 @@ use crate::lifecycle::record::{Record, StateRecord};
 use crate::lifecycle::rotation::answer::Answer;
 use crate::lifecycle::rotation::claim::Trouble;
 use crate::lifecycle::rotation::commit::Spent;
-use crate::lifecycle::rotation::exchange::{Effect, Event, Exchange as Machine};
+use crate::lifecycle::rotation::exchange::{Effect, Event, Exchange as Machine, Intent};
 use crate::lifecycle::rotation::hold::window;
 use crate::lifecycle::schedule::{bounded_retry_after, plus};
 use crate::oauth::error::TokenError;
@@ -28,14 +28,12 @@ use crate::oauth::secret::RefreshToken;
 
 use crate::controller::journal::{Entry, Left, Slot};
 use crate::controller::notes::Note;
-use crate::controller::state::{Place, State};
+use crate::controller::state::{FIRST_RETRY, Place, State};
 
 use super::attempt::{End, Exchange};
 use super::look::Seen;
 use super::release::release;
 
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(5);
 /// A living holder of a pod is looked after this often.
 const LOOK_AT_HOLDER: Duration = Duration::from_secs(10);
 /// Length of the access token that a first target is rehearsed with.
@@ -77,8 +75,6 @@ struct Spender<'e, 'a> {
     before: Option<Record>,
     wait: Duration,
     problem: Option<Problem>,
-    /// Whether this try ends a hold or comes after one.
-    after_hold: bool,
 }
 
 impl<'e, 'a> Spender<'e, 'a> {
@@ -100,7 +96,6 @@ impl<'e, 'a> Spender<'e, 'a> {
             before: None,
             wait: FIRST_RETRY,
             problem: None,
-            after_hold: false,
         }
     }
 
@@ -117,18 +112,17 @@ impl<'e, 'a> Spender<'e, 'a> {
             Effect::Reserve => self.reserve(machine.intent()).await?,
             Effect::Claim(intent) => self.claim(&intent).await,
             Effect::ReadClaim => self.read_claim().await,
-            Effect::Send(token) => self.send(&token).await,
+            Effect::Send(token) => self.send(&token, machine.intent()).await,
             Effect::Journal => self.journal().await,
             Effect::Parse => self.parse().await,
             Effect::Commit => self.commit().await,
             Effect::Reread => self.reread().await,
             Effect::Release(what) => {
                 fail_point::reach("releasing");
-                let believed = self.believed_dead();
-                let trouble = self.trouble();
-                let trouble = trouble.as_ref();
-                release(self.exchange, &self.place, &self.id, &self.base, &what, believed, trouble)
-                    .await;
+                if let Ok(spent) = self.spent() {
+                    let (place, base, trouble) = (&self.place, &self.base, self.trouble());
+                    release(self.exchange, place, &self.id, base, &what, spent, trouble).await;
+                }
                 Event::Done
             }
             Effect::Free => self.free().await,
@@ -141,22 +135,21 @@ impl<'e, 'a> Spender<'e, 'a> {
         self.seen.as_ref().map(|seen| &seen.spent).ok_or_else(outdated)
     }
 
-    /// The second rejection in a row is believed: what is then marked dead.
-    fn believed_dead(&self) -> Option<(RefreshToken, String, String)> {
-        let spent = self.spent().ok()?;
+    /// Whether a rejection would be the second in a row, which is believed.
+    fn was_rejected(&self) -> bool {
         let credential = self.exchange.credential;
         let generation = credential.metadata.generation.unwrap_or_default();
-        let failure = self.exchange.context.notes.of(credential).failure?;
-        let again = failure.reason == Reason::RefreshTokenRejected
-            && failure.is_about(generation, Some(&spent.source_version));
-        again.then(|| (spent.seed.clone(), spent.salt.clone(), spent.source_version.clone()))
+        let failure = self.exchange.context.notes.of(credential).failure;
+        failure.zip(self.spent().ok()).is_some_and(|(failure, spent)| {
+            failure.reason == Reason::RefreshTokenRejected
+                && failure.is_about(generation, Some(&spent.source_version))
+        })
     }
 
     /// Until when sending the token again is harmless, if it is sent for that reason.
-    fn last_harmless(&self) -> Option<Timestamp> {
-        let grace = self.exchange.spec.reuse_grace.filter(|_| !self.after_hold)?;
-        let claim = self.base.claim.as_ref()?;
-        claim.unresolved.map(|unresolved| plus(unresolved.first_at, window(grace)))
+    fn last_harmless(&self, intent: &Intent<RefreshToken>) -> Option<Timestamp> {
+        let grace = self.exchange.spec.reuse_grace.filter(|_| !intent.after_hold)?;
+        intent.unresolved.map(|unresolved| plus(unresolved.first_at, window(grace)))
     }
 
     /// Puts all that is needed to bring the exchange to an end where a panic does not reach it.

@@ -55,13 +55,7 @@ impl View<'_> {
     }
 
     pub(super) fn terms(&self) -> Terms {
-        Terms {
-            reuse_grace: self.spec.reuse_grace,
-            rotates: self.record.is_none_or(|record| record.rotations > 0),
-            access_issued_at: self.record.map(|record| record.issued_at),
-            access_expires_at: self.record.and_then(|record| record.expires_at),
-            asked_at: self.world.asked_at,
-        }
+        Terms::of(self.spec.reuse_grace, self.record, self.world.asked_at)
     }
 
     fn unresolved(&self, claim: &Claim, tries: Unresolved, next: Option<Timestamp>) -> Failure {

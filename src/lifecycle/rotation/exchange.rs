@@ -222,11 +222,6 @@ impl<T: Clone + PartialEq> Exchange<T> {
         self.intent.as_ref()
     }
 
-    /// Whether this process may hold a token that is in no other place yet.
-    pub fn holds_answer(&self) -> bool {
-        matches!(self.step, Step::Journaling | Step::Parsing | Step::Committing | Step::Rereading)
-    }
-
     /// Takes in what happened and says what to do next. An event that does not fit the step ends the exchange, as far as
     /// nothing is lost by it.
     pub fn on(&mut self, event: Event<T>) -> Effect<T> {

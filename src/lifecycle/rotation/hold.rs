@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::lifecycle::record::Record;
 use crate::lifecycle::schedule::{minus, plus};
 
 /// The first tries where the server is known to accept a replaced token for a while, or nothing is known of it.
@@ -82,6 +83,21 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// By the record of the newest token set.
+    pub fn of(
+        reuse_grace: Option<Duration>,
+        record: Option<&Record>,
+        asked_at: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            reuse_grace,
+            rotates: record.is_none_or(|record| record.rotations > 0),
+            access_issued_at: record.map(|record| record.issued_at),
+            access_expires_at: record.and_then(|record| record.expires_at),
+            asked_at,
+        }
+    }
+
     /// How long after the first sending another one is harmless: a good part of the server's window.
     fn window(&self) -> Duration {
         self.reuse_grace.map_or(Duration::ZERO, window)

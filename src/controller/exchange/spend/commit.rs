@@ -5,10 +5,9 @@ use crate::lifecycle::rotation::exchange::{Event, Found};
 use crate::oauth::secret::RefreshToken;
 
 use crate::controller::secrets::WriteError;
-use crate::controller::state::{self, State};
+use crate::controller::state::{self, FIRST_RETRY, LAST_RETRY, State};
 
 use super::Spender;
-use super::{FIRST_RETRY, LAST_RETRY};
 
 impl Spender<'_, '_> {
     pub(super) async fn commit(&mut self) -> Event<RefreshToken> {

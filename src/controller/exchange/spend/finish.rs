@@ -12,8 +12,7 @@ use crate::lifecycle::schedule::plus;
 use crate::controller::exchange::attempt::End;
 use crate::controller::exchange::write_back::write_back;
 
-use super::LOOK_AT_HOLDER;
-use super::Spender;
+use super::{LOOK_AT_HOLDER, Spender};
 
 impl Spender<'_, '_> {
     pub(super) async fn finish(&mut self, over: Over) -> Result<End, Problem> {

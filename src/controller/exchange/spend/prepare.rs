@@ -17,10 +17,10 @@ use crate::oauth::secret::{AccessToken, RefreshToken};
 use crate::controller::exchange::look::look;
 use crate::controller::journal::Entry;
 use crate::controller::secrets::WriteError;
-use crate::controller::{state, target};
+use crate::controller::state::{self, FIRST_RETRY};
+use crate::controller::target;
 
-use super::Spender;
-use super::{FIRST_RETRY, USUAL_TOKEN};
+use super::{Spender, USUAL_TOKEN};
 
 impl Spender<'_, '_> {
     pub(super) async fn observe(&mut self) -> Result<Event<RefreshToken>, Problem> {
@@ -136,7 +136,6 @@ impl Spender<'_, '_> {
                 .and(self.base.claim.as_ref())
                 .and_then(|claim| claim.why.clone()),
         };
-        self.after_hold = intent.after_hold;
         self.claimed = since_boot();
         fail_point::reach("claiming");
         let written =

@@ -8,7 +8,7 @@ use crate::lifecycle::failure::{of_token_error, of_unknown_outcome};
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::GrantKind;
 use crate::lifecycle::rotation::answer::{self, Answer};
-use crate::lifecycle::rotation::exchange::{Event, Reply};
+use crate::lifecycle::rotation::exchange::{Event, Intent, Reply};
 use crate::oauth::error::TokenError;
 use crate::oauth::request::GrantInput;
 use crate::oauth::secret::RefreshToken;
@@ -18,9 +18,13 @@ use crate::controller::state;
 use super::Spender;
 
 impl Spender<'_, '_> {
-    pub(super) async fn send(&mut self, token: &RefreshToken) -> Event<RefreshToken> {
+    pub(super) async fn send(
+        &mut self,
+        token: &RefreshToken,
+        intent: Option<&Intent<RefreshToken>>,
+    ) -> Event<RefreshToken> {
         let context = self.exchange.context;
-        let (Some(seen), Some(claim)) = (&self.seen, &self.base.claim) else {
+        let (Some(seen), Some(claim), Some(intent)) = (&self.seen, &self.base.claim, intent) else {
             return Event::NotSent;
         };
         let sent_at = context.clock.now();
@@ -36,7 +40,7 @@ impl Spender<'_, '_> {
         fail_point::reach("sending");
         let grant = GrantInput::RefreshToken(token.clone());
         let request = self.exchange.spec.request(&seen.client, &grant);
-        let guard = context.send_guard(claim.term, self.claimed, self.last_harmless());
+        let guard = context.send_guard(claim.term, self.claimed, self.last_harmless(intent));
         let begun = Instant::now();
         let sent = context.transport.spend(&request, guard).await;
         context.metrics.token_request_took(begun.elapsed());
@@ -80,7 +84,7 @@ impl Spender<'_, '_> {
             Answer::Unknown(_) | Answer::Salvaged(..) => of_unknown_outcome(error),
             _ => of_token_error(error, GrantKind::RefreshToken),
         });
-        let mut reply = answer.reply(self.believed_dead().is_some());
+        let mut reply = answer.reply(self.was_rejected());
         if matches!(answer, Answer::Rejected(_)) && self.was_overtaken().await {
             // Another token is there already: this one's death is no news.
             reply = Reply::Kept;
