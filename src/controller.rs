@@ -12,6 +12,7 @@ pub mod notes;
 pub mod observe;
 pub mod reconcile;
 pub mod replay;
+pub mod scope;
 pub mod secrets;
 pub mod slots;
 pub mod state;

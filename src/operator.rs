@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::channel::mpsc;
 use futures::future::join_all;
 use kube::{Client, Config};
 use tokio::sync::watch;
@@ -15,13 +14,14 @@ use uuid::Uuid;
 use crate::admin;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
-use crate::controller::context::{Context, Queue, Requests, Term};
+use crate::controller::context::{Context, Term};
 use crate::controller::events::Events;
 use crate::controller::home::Homes;
 use crate::controller::index::Index;
 use crate::controller::journal::Journal;
 use crate::controller::notes::Notes;
 use crate::controller::replay;
+use crate::controller::scope::{Feed, Scope};
 use crate::controller::secrets::Secrets;
 use crate::controller::slots::Slots;
 use crate::controller::watches::{self, Synced};
@@ -148,13 +148,13 @@ async fn lead(
     let term =
         candidate.as_ref().map_or_else(|| unlimited.subscribe(), |candidate| candidate.term());
     let named = work.namespaces.iter().filter(|name| !name.is_empty()).cloned().map(Some);
-    let mut scopes: Vec<Option<String>> = named.collect();
-    if scopes.is_empty() {
-        scopes.push(None);
+    let mut namespaces: Vec<Option<String>> = named.collect();
+    if namespaces.is_empty() {
+        namespaces.push(None);
     }
-    let (queues, requests) = scopes.iter().cloned().map(queue).unzip();
-    let context = Arc::new(context(work.parts, term, stop_work.clone(), queues));
-    let working = work_until_stopped(&context, scopes, requests, work.ready, begun);
+    let (scopes, feeds) = namespaces.into_iter().map(Scope::new).unzip();
+    let context = Arc::new(context(work.parts, term, stop_work.clone(), scopes));
+    let working = work_until_stopped(&context, feeds, work.ready, begun);
     tokio::pin!(working);
     let leased = CancellationToken::new();
     let lease = hold(candidate, &leased);
@@ -184,17 +184,11 @@ async fn lead(
     Ok(lost)
 }
 
-/// A queue of the passes that are asked for in one scope.
-fn queue(scope: Option<String>) -> (Queue, Requests) {
-    let (sender, receiver) = mpsc::unbounded();
-    ((scope, sender), receiver)
-}
-
 fn context(
     parts: Parts,
     term: watch::Receiver<Term>,
     stopping: CancellationToken,
-    queues: Vec<Queue>,
+    scopes: Vec<Scope>,
 ) -> Context {
     Context {
         secrets: Secrets::new(parts.client.clone()),
@@ -212,7 +206,7 @@ fn context(
         slots: Slots::new(parts.concurrency),
         term,
         stopping,
-        queues,
+        scopes,
         client: parts.client,
     }
 }
@@ -229,15 +223,15 @@ async fn hold(candidate: Option<&mut Candidate>, done: &CancellationToken) -> bo
 /// Makes passes in every scope until told to stop, and waits for the exchanges.
 async fn work_until_stopped(
     context: &Arc<Context>,
-    scopes: Vec<Option<String>>,
-    requests: Vec<Requests>,
+    feeds: Vec<Feed>,
     ready: &watch::Sender<bool>,
     begun: Instant,
 ) -> Result<(), Error> {
-    let synced: Vec<Synced> = scopes.iter().map(|_| Synced::new()).collect();
-    let passes = scopes.into_iter().zip(requests).zip(&synced).map(|((scope, queue), synced)| {
-        watches::run(Arc::clone(context), scope, queue, synced.clone())
-    });
+    let synced: Vec<Synced> = feeds.iter().map(|_| Synced::new()).collect();
+    let passes = feeds
+        .into_iter()
+        .zip(&synced)
+        .map(|(feed, synced)| watches::run(Arc::clone(context), feed, synced.clone()));
     let announce = async {
         join_all(synced.iter().map(Synced::wait)).await;
         context.metrics.synced(begun.elapsed());

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use jiff::Timestamp;
 use kube::Client;
 use kube::core::DeserializeGuard;
-use kube::runtime::reflector::ObjectRef;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::OAuthCredential;
 use crate::clock::{Clock, since_boot};
 use crate::lifecycle::rotation::claim::{Holder, SEND_WITHIN};
+use crate::lifecycle::rotation::invariants::Invariant;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
 use crate::oauth::transport::{SendGuard, Transport};
@@ -24,17 +23,13 @@ use super::home::Homes;
 use super::index::{Index, Name};
 use super::journal::Journal;
 use super::notes::Notes;
+use super::scope::Scope;
 use super::secrets::Secrets;
 use super::slots::Slots;
+use super::state::Place;
 
 /// A credential, or what is left of one that can't be read.
 pub type Guarded = DeserializeGuard<OAuthCredential>;
-
-/// Where passes are asked for: the namespace of a scope, or all, with its queue.
-pub type Queue = (Option<String>, UnboundedSender<ObjectRef<Guarded>>);
-
-/// The other end of a queue.
-pub type Requests = UnboundedReceiver<ObjectRef<Guarded>>;
 
 /// A time in which nobody else can have become the leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,18 +74,22 @@ pub struct Context {
     pub term: watch::Receiver<Term>,
     /// The end of all work.
     pub stopping: CancellationToken,
-    /// Where passes are asked for.
-    pub queues: Vec<Queue>,
+    /// What is watched.
+    pub scopes: Vec<Scope>,
 }
 
 impl Context {
     /// Asks for a pass over a credential.
     pub fn wake(&self, namespace: &str, name: &str) {
-        let in_scope = |queue: &&Queue| queue.0.as_deref().is_none_or(|scope| scope == namespace);
-        for (_, queue) in self.queues.iter().filter(in_scope) {
-            // Refused only when the queue's reader has stopped, and then nobody waits for a pass.
-            let _ = queue.unbounded_send(ObjectRef::new(name).within(namespace));
+        for scope in self.scopes.iter().filter(|scope| scope.covers(namespace)) {
+            scope.wake(namespace, name);
         }
+    }
+
+    /// A credential as the watch has shown it last.
+    pub fn credential(&self, namespace: &str, name: &str) -> Option<Arc<Guarded>> {
+        let mut scopes = self.scopes.iter().filter(|scope| scope.covers(namespace));
+        scopes.find_map(|scope| scope.credential(namespace, name))
     }
 
     /// Asks for passes over all of these but the one whose write made them of interest.
@@ -115,6 +114,19 @@ impl Context {
         for (namespace, name) in names {
             self.wake(&namespace, &name);
         }
+    }
+
+    /// Says that an invariant did not hold.
+    pub fn violated(&self, invariant: Invariant, state: &Place) {
+        let Place { namespace, name, .. } = state;
+        let invariant_name = invariant.as_str();
+        tracing::error!(
+            namespace,
+            state = name,
+            invariant = invariant_name,
+            "an invariant does not hold; this is a defect of oauth-keeper"
+        );
+        self.metrics.violated(invariant);
     }
 
     /// Whether a token request may go out now.

@@ -1,5 +1,7 @@
 //! What the watches have shown: facts of every Secret in scope, and which credentials each of them concerns.
 
+mod holders;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +12,8 @@ use crate::lifecycle::ownership;
 use crate::lifecycle::plan::SecretFacts;
 use crate::lifecycle::record::{CLAIM, CREDENTIAL, HOLDS, REFUSED_AT, REFUSED_SOURCE, Record};
 use crate::lifecycle::render::TEMPLATE;
+
+use self::holders::Holders;
 
 /// Names of the Secrets of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,8 +252,7 @@ impl Index {
     /// is the holder.
     pub fn holder_of(&self, tokens: &[String], name: &Name) -> Option<Name> {
         let all = self.lock();
-        let holders = tokens.iter().filter_map(|token| all.holders.0.get(token)).flatten();
-        let first = holders.min()?;
+        let first = all.holders.first_of(tokens)?;
         (first != name).then(|| first.clone())
     }
 
@@ -275,41 +278,6 @@ impl Index {
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The credentials whose states hold refresh tokens, by the tokens' names.
-#[derive(Debug, Default)]
-struct Holders(HashMap<String, Vec<Name>>);
-
-impl Holders {
-    fn add(&mut self, namespace: &str, facts: &SecretFacts) {
-        for (token, credential) in held_by(facts) {
-            let name = (namespace.to_owned(), credential.to_owned());
-            self.0.entry(token.to_owned()).or_default().push(name);
-        }
-    }
-
-    fn remove(&mut self, namespace: &str, facts: &SecretFacts) {
-        for (token, credential) in held_by(facts) {
-            let Some(names) = self.0.get_mut(token) else { continue };
-            let same = |name: &Name| name.0 == namespace && name.1 == credential;
-            if let Some(at) = names.iter().position(same) {
-                names.swap_remove(at);
-            }
-            if names.is_empty() {
-                self.0.remove(token);
-            }
-        }
-    }
-}
-
-/// The names of a state's tokens, the newest and the seed, with the credential.
-fn held_by(facts: &SecretFacts) -> impl Iterator<Item = (&str, &str)> {
-    let newest = facts.holds.as_deref();
-    let seed = facts.record.as_ref().and_then(|record| record.lineage.as_deref());
-    // Only states name what they hold; a target has the same lineage.
-    let tokens = newest.into_iter().chain(seed.filter(|_| newest.is_some()));
-    tokens.zip(std::iter::repeat(facts.credential.as_deref().unwrap_or_default()))
 }
 
 impl Namespace {

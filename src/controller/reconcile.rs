@@ -70,7 +70,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
         }
         if let Action::Exchange(why) = plan.action {
             tracing::debug!(namespace = credential.namespace(), credential = credential.name_any(), %why, "exchange begins");
-            if !exchange::start(&context, Arc::clone(&object), why) {
+            if !exchange::start(&context, &object, why) {
                 return Ok(Requeue::requeue(SAY_PENDING_AFTER));
             }
             let nothing_said =
@@ -198,7 +198,8 @@ async fn report(
     context.notes.update(world.uid, |note| {
         note.written = Some(Box::new((written_as, new.clone())));
     });
-    if turned {
+    // To wait is no news: thousands made at once would bring an event each, and the next one tells what came of it.
+    if turned && finding.reason != Reason::Pending {
         context.events.transition(credential, finding.reason, &finding.message);
     }
     if previous.issued_at.is_none() && is_short(&new) {

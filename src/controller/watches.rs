@@ -18,8 +18,9 @@ use tokio::sync::watch;
 use crate::api::OAuthCredential;
 use crate::clock::since_boot;
 
-use super::context::{Context, Guarded, Requests};
+use super::context::{Context, Guarded};
 use super::index::{Name, References};
+use super::scope::Feed;
 use super::{reconcile, state};
 
 /// Passes in flight at once; they wait for the API server only, exchanges have slots of their own.
@@ -61,8 +62,9 @@ impl Default for Synced {
 }
 
 /// Watches one scope and makes its passes until `context.stopping`.
-pub async fn run(context: Arc<Context>, scope: Option<String>, queue: Requests, synced: Synced) {
-    let (store, writer) = reflector::store::<Guarded>();
+pub async fn run(context: Arc<Context>, feed: Feed, synced: Synced) {
+    let Feed { namespace: scope, passes, credentials: writer } = feed;
+    let store = writer.as_reader();
     let credentials = reflector::reflector(
         writer,
         watch_of::<Guarded>(&context.client, scope.as_deref()).modify(trim),
@@ -83,8 +85,8 @@ pub async fn run(context: Arc<Context>, scope: Option<String>, queue: Requests, 
     };
     synced.wait().await;
     let stopping = context.stopping.clone();
-    let requests =
-        queue.map(Ok::<_, std::convert::Infallible>).take_until(stopping.cancelled_owned());
+    let asked =
+        passes.map(Ok::<_, std::convert::Infallible>).take_until(stopping.cancelled_owned());
     let passes = applier(
         |object, context| Box::pin(reconcile::reconcile(object, context)),
         |_, error, _| {
@@ -93,7 +95,7 @@ pub async fn run(context: Arc<Context>, scope: Option<String>, queue: Requests, 
         },
         Arc::clone(&context),
         store,
-        requests,
+        asked,
         Config::default().concurrency(PASSES),
     );
     passes
