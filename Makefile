@@ -24,12 +24,12 @@ api-server: ## Tests on a real kube-apiserver and etcd
 	tests/tools/install helm >/dev/null
 	$(CARGO) test --locked --test api_server
 
-faults: ## Everything that can go wrong with a refresh token, made to go wrong
+faults: ## Everything that can go wrong with a refresh token, made to go wrong (FULL=1: at length, half an hour)
 	tests/tools/install control-plane >/dev/null
 	tests/tools/install helm >/dev/null
 	tests/tools/install oidc-provider >/dev/null
 	tests/tools/install keycloak >/dev/null
-	$(CARGO) test --locked --features fail-points --test faults
+	$(if $(FULL),OAUTH_KEEPER_FULL=1) $(CARGO) test --locked --features fail-points --test faults
 
 soak: ## Random faults for a while (MINUTES=n, SEED=n)
 	tests/tools/install control-plane >/dev/null

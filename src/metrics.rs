@@ -10,12 +10,19 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use strum::IntoEnumIterator;
 
 use crate::api::Reason;
+use crate::lifecycle::rotation::invariants::Invariant;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByReason {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByInvariant {
+    invariant: &'static str,
 }
 
 /// All counters of a process.
@@ -32,6 +39,7 @@ pub struct Metrics {
     commit_seconds: Histogram,
     credentials: Family<ByReason, Gauge>,
     unreadable: Counter,
+    violations: Family<ByInvariant, Counter>,
     leading: Gauge,
     sync_seconds: Gauge<f64, AtomicU64>,
 }
@@ -64,6 +72,7 @@ impl Metrics {
             commit_seconds: Histogram::new(persisting()),
             credentials: Family::default(),
             unreadable: Counter::default(),
+            violations: Family::default(),
             leading: Gauge::default(),
             sync_seconds: Gauge::default(),
             registry: Registry::default(),
@@ -99,6 +108,7 @@ impl Metrics {
             "Objects that could not be read",
             metrics.unreadable.clone(),
         );
+        metrics.register_violations(&mut registry);
         registry.register("leading", "1 while this process leads", metrics.leading.clone());
         registry.register(
             "sync_seconds",
@@ -106,6 +116,18 @@ impl Metrics {
             metrics.sync_seconds.clone(),
         );
         Self { registry, ..metrics }
+    }
+
+    fn register_violations(&self, registry: &mut Registry) {
+        registry.register(
+            "invariant_violations",
+            "Defects of this program that were caught at the last moment; anything but 0 is to be reported",
+            self.violations.clone(),
+        );
+        for invariant in Invariant::iter() {
+            // Shown as 0 from the start.
+            drop(self.violations.get_or_create(&ByInvariant { invariant: invariant.as_str() }));
+        }
     }
 
     fn register_persisting(&self, registry: &mut Registry) {
@@ -192,6 +214,11 @@ impl Metrics {
     /// An object could not be read.
     pub fn unreadable(&self) {
         self.unreadable.inc();
+    }
+
+    /// An invariant did not hold.
+    pub fn violated(&self, invariant: Invariant) {
+        self.violations.get_or_create(&ByInvariant { invariant: invariant.as_str() }).inc();
     }
 
     /// Whether this process leads.

@@ -8,7 +8,6 @@
 )]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::client_auth::ClientAuth;
@@ -16,7 +15,7 @@ use oauth_keeper::oauth::error::TokenError;
 use oauth_keeper::oauth::request::{BodyEncoding, GrantInput, TokenCall, TokenRequest, build};
 use oauth_keeper::oauth::response::Ending;
 use oauth_keeper::oauth::secret::{ClientSecret, RefreshToken};
-use oauth_keeper::oauth::transport::{SendGuard, Transport};
+use oauth_keeper::oauth::transport::{SPEND_TIMEOUT, SendGuard, Transport};
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use url::Url;
 
@@ -295,8 +294,7 @@ async fn a_server_that_does_not_answer_is_given_up_in_time() {
     let none = ClientAuth::None { client_id: None };
     let transport = transport(FOR_TESTS);
     let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
-    let sent = tokio::time::timeout(Duration::from_secs(60), transport.spend(&request, always()))
-        .await
-        .unwrap();
-    assert!(matches!(sent, Err(TokenError::OutcomeUnknown(text)) if text.contains("30 seconds")));
+    let sent =
+        tokio::time::timeout(SPEND_TIMEOUT * 2, transport.spend(&request, always())).await.unwrap();
+    assert!(matches!(sent, Err(TokenError::OutcomeUnknown(text)) if text.contains("120 seconds")));
 }

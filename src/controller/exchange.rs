@@ -20,6 +20,7 @@ use crate::lifecycle::failure::{Attempt, Failure, unknown_lifetime};
 use crate::lifecycle::plan::Why;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::{self, GrantKind};
+use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{plus, to_second};
 
 use self::attempt::{End, Exchange, Trace, Unsaved};
@@ -32,21 +33,28 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Starts an exchange in the background. The credential is looked at again when it ends, however it ends. False when
 /// one of a credential of the same name is still under way.
-pub fn start(context: &Arc<Context>, object: Arc<Guarded>, why: Why) -> bool {
-    let Some(guard) = Ending::begin(context, &object) else { return false };
+pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
+    let Some(guard) = Ending::begin(context, object) else { return false };
+    let generation = object.meta().generation;
+    let host = object.0.as_ref().map(host).unwrap_or_default();
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
-        let Ok(credential) = &object.0 else { return };
-        let host = host(credential);
         let slot = tokio::select! {
             slot = context.slots.take(&host) => slot,
             () = context.stopping.cancelled() => return,
         };
+        // Not kept while it waited: the watch may have shown a later version, of which one is enough to hold.
+        let Some(object) = guard.credential() else { return };
+        let Ok(credential) = &object.0 else { return };
+        if credential.metadata.generation != generation {
+            return;
+        }
         let unsaved = Unsaved::default();
-        // Boxed, so that one that waits for its slot does not hold room for the whole exchange yet.
+        // Boxed, as is the rescue, so that one that waits for its slot does not hold room for them yet.
         let running = Box::pin(run(&context, credential, why, &unsaved));
-        if AssertUnwindSafe(running).catch_unwind().await.is_err() {
-            rescue(&context, &unsaved).await;
+        let panicked = AssertUnwindSafe(running).catch_unwind().await.is_err();
+        if panicked || unsaved.has_answer() {
+            Box::pin(rescue(&context, &unsaved, panicked)).await;
         }
         drop(slot);
         drop(guard);
@@ -54,10 +62,15 @@ pub fn start(context: &Arc<Context>, object: Arc<Guarded>, why: Why) -> bool {
     true
 }
 
-/// Commits what an exchange that panicked had in its hands.
-async fn rescue(context: &Context, unsaved: &Unsaved) {
-    tracing::error!("an exchange panicked; what it received is committed");
-    let Some((left, slot)) = unsaved.take() else { return };
+/// Commits what an exchange had in its hands when it panicked, or forgot it.
+async fn rescue(context: &Context, unsaved: &Unsaved, panicked: bool) {
+    let taken = unsaved.take();
+    if panicked {
+        tracing::error!("an exchange panicked; what it received is committed");
+    } else if let Some((left, _)) = &taken {
+        context.violated(Invariant::AnswerInSink, &left.entry.place());
+    }
+    let Some((left, slot)) = taken else { return };
     replay::settle(&context.secrets, &left).await;
     if left.answer.is_some() {
         context.metrics.answer_is_settled();
@@ -89,6 +102,13 @@ impl Ending {
             (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
         let begun = context.notes.begin(name.clone(), &uid);
         begun.then(|| Self { context: Arc::clone(context), name, uid })
+    }
+
+    /// The credential as it is now, unless it is another one.
+    fn credential(&self) -> Option<Arc<Guarded>> {
+        let (namespace, name) = &self.name;
+        let object = self.context.credential(namespace, name);
+        object.filter(|object| object.meta().uid.as_ref() == Some(&self.uid))
     }
 }
 

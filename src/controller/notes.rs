@@ -11,6 +11,7 @@ use crate::api::credential::OAuthCredentialStatus;
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::Failure;
 use crate::lifecycle::record::StateRecord;
+use crate::lifecycle::rotation::claim::Claim;
 
 use super::index::Name;
 
@@ -55,6 +56,11 @@ impl Note {
         if self.newest.as_ref().is_none_or(|newest| newest.generation < record.generation) {
             self.newest = Some(Arc::new(record.clone()));
         }
+    }
+
+    /// Whether it is known that a claim means nothing.
+    pub fn dismisses(&self, claim: &Claim) -> bool {
+        self.dismissed.as_ref() == Some(&claim.exchange) && claim.unresolved.is_none()
     }
 
     /// When a claim was first seen; now, if it is new.

@@ -51,7 +51,7 @@ pub fn known_standing(
     note: &Note,
     claim: &Claim,
 ) -> Option<Standing> {
-    if note.dismissed.as_ref() == Some(&claim.exchange) && claim.unresolved.is_none() {
+    if note.dismisses(claim) {
         return None;
     }
     let now = context.clock.now();

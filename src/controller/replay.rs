@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::fail_point;
 use crate::lifecycle::rotation::answer;
 use crate::lifecycle::rotation::replay::{Settlement, Unfinished, settle as decide};
 
@@ -44,7 +45,9 @@ pub async fn settle(secrets: &Secrets, left: &Left) {
                     Settlement::Nothing => return,
                     Settlement::Commit(record) => {
                         let id = &left.entry.exchange;
+                        fail_point::reach("replaying");
                         let written = state::commit(secrets, &place, &found, id, &record).await;
+                        fail_point::reach("replayed");
                         written.inspect(|_| {
                             tracing::info!(namespace, state, "journaled answer committed");
                         })

@@ -8,4 +8,5 @@ pub mod claim;
 pub mod commit;
 pub mod exchange;
 pub mod hold;
+pub mod invariants;
 pub mod replay;

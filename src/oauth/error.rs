@@ -34,6 +34,15 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// The same, where it is known whether a byte went out: without one nothing is unknown.
+    #[must_use]
+    pub fn sent(self, went_out: bool) -> Self {
+        match self {
+            Self::OutcomeUnknown(why) if !went_out => Self::NotSent(why),
+            error => error,
+        }
+    }
+
     /// What the server asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -18,8 +18,10 @@ use super::request::TokenRequest;
 use super::response::{Ending, MAX_BODY_BYTES, RawResponse};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the first byte sent to the last received.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a whole answer where nothing is spent.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same where a refresh token is: who hangs up on a slow server loses the token that its answer brings.
+pub const SPEND_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Says, at the last moment, whether a request may still go out.
 pub type SendGuard = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -59,7 +61,6 @@ impl Transport {
                 .no_proxy()
                 .tls_version_min(tls::Version::TLS_1_2)
                 .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(TOTAL_TIMEOUT)
                 .tcp_nodelay(true)
                 .dns_resolver(Arc::new(CheckedResolver { policy }))
         };
@@ -76,7 +77,7 @@ impl Transport {
     /// [`TokenError::Denied`] and [`TokenError::NotSent`] before the first byte went out,
     /// [`TokenError::OutcomeUnknown`] after.
     pub async fn send(&self, request: &TokenRequest) -> Result<RawResponse, TokenError> {
-        self.send_over(&self.pooled, request).await
+        self.send_over(&self.pooled, request, ANSWER_TIMEOUT).await
     }
 
     /// Sends a request that spends a token, over a connection of its own. `may_send` is asked when the connection stands,
@@ -89,22 +90,24 @@ impl Transport {
         request: &TokenRequest,
         may_send: SendGuard,
     ) -> Result<RawResponse, TokenError> {
-        GUARD.scope(may_send, self.send_over(&self.fresh, request)).await
+        GUARD.scope(may_send, self.send_over(&self.fresh, request, SPEND_TIMEOUT)).await
     }
 
     async fn send_over(
         &self,
         client: &Client,
         request: &TokenRequest,
+        limit: Duration,
     ) -> Result<RawResponse, TokenError> {
         check_url(&request.endpoint, self.policy).map_err(TokenError::Denied)?;
         let response = client
             .post(request.endpoint.clone())
             .headers(request.headers.clone())
             .body(request.body.as_bytes().to_vec())
+            .timeout(limit)
             .send()
             .await
-            .map_err(|error| unanswered(&error))?;
+            .map_err(|error| unanswered(&error, limit))?;
         Ok(read(response).await)
     }
 }
@@ -131,7 +134,7 @@ async fn read(mut response: Response) -> RawResponse {
 }
 
 /// Tells apart what failed before the request went out from what failed after.
-fn unanswered(error: &reqwest::Error) -> TokenError {
+fn unanswered(error: &reqwest::Error, limit: Duration) -> TokenError {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(denied) = cause.downcast_ref::<DeniedAddress>() {
@@ -145,7 +148,7 @@ fn unanswered(error: &reqwest::Error) -> TokenError {
     if error.is_connect() {
         TokenError::NotSent(connect_failure(error))
     } else if error.is_timeout() {
-        TokenError::OutcomeUnknown(format!("no answer within {} seconds", TOTAL_TIMEOUT.as_secs()))
+        TokenError::OutcomeUnknown(format!("no answer within {} seconds", limit.as_secs()))
     } else {
         TokenError::OutcomeUnknown("the connection was lost before an answer came".to_owned())
     }

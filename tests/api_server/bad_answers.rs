@@ -94,7 +94,7 @@ pub async fn each_bad_answer_has_its_reason_and_its_patience(env: Arc<Env>) {
     assert_eq!(operator.try_exit(), None);
 }
 
-pub async fn a_server_that_never_answers_is_given_up_after_half_a_minute(env: Arc<Env>) {
+pub async fn a_server_that_never_answers_is_given_up_after_two_minutes(env: Arc<Env>) {
     let stage = Stage::new(env, "answers").await;
     let server = scripted(vec![("hang", Answer::hang())]).await;
     let _operator = stage.operator().await;
@@ -104,7 +104,7 @@ pub async fn a_server_that_never_answers_is_given_up_after_half_a_minute(env: Ar
     stage.condition("hang", "Reconciling", "True", "Pending").await;
     neighbour.renewed_twice(&stage).await;
     let message = stage.condition("hang", "Ready", "False", "ExchangeOutcomeUnknown").await;
-    assert!(message.starts_with("no answer within 30 seconds"), "{message}");
+    assert!(message.starts_with("no answer within 120 seconds"), "{message}");
     neighbour.renewed_twice(&stage).await;
     assert!(requests(&server, "hang") <= 2);
 }

@@ -196,9 +196,14 @@ impl Stage {
 
 /// Starts an operator and waits until it is ready.
 pub async fn started(options: OperatorOptions) -> Watched {
-    let operator = Watched(Operator::start(options).await);
+    let operator = begun(options).await;
     operator.ready().await;
     operator
+}
+
+/// An operator that may end before it is ready.
+pub async fn begun(options: OperatorOptions) -> Watched {
+    Watched(Operator::start(options).await)
 }
 
 /// An operator whose log is shown when its test fails.

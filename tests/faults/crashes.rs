@@ -5,6 +5,7 @@ use std::sync::Arc;
 use oauth_keeper_test_support::suite::Env;
 
 use crate::scene::Scene;
+use crate::sizes::sizes;
 use crate::stage::HOUR;
 use crate::story::{NOT_COMMITTED, logged, mended};
 
@@ -18,6 +19,8 @@ pub async fn an_answer_outlives_the_api_server_and_then_its_container(env: Arc<E
     let cut_off = async {
         scene.proxy.release();
         logged(&operator, NOT_COMMITTED).await;
+        // Nothing to wait for: time itself is the fault.
+        tokio::time::sleep(sizes().outage).await;
         operator.kill();
         assert_eq!(scene.pod.journal().len(), 1);
     };

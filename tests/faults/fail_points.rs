@@ -13,7 +13,7 @@ use crate::scene::{SHORT, Scene};
 use crate::stage::Watched;
 use crate::table::{self, Case};
 
-/// Every fail point of `src/`, in the order of the exchange.
+/// Every fail point of an exchange, in its order; those of a replay are apart.
 const POINTS: [&str; 11] = [
     "reserved",
     "claiming",
@@ -27,8 +27,8 @@ const POINTS: [&str; 11] = [
     "releasing",
     "freeing",
 ];
-/// Longer than a token may be sent after its claim, which is 5 s.
-const STOPPED_FOR: Duration = Duration::from_secs(8);
+/// Longer than a token may be sent after its claim, which is 5 s, and than a lease lasts.
+const STOPPED_FOR: Duration = Duration::from_secs(20);
 
 /// Has a container fail at that point of the second exchange; comes back when the first is done.
 async fn failing(scene: &Scene, point: &str, action: &str) -> Watched {
@@ -128,6 +128,25 @@ pub async fn a_lost_pod_costs_at_most_what_was_not_committed(env: Arc<Env>) {
         }
     }))
     .await;
+}
+
+pub async fn a_kill_of_the_container_that_replays_costs_nothing(env: Arc<Env>) {
+    let case = |point: &'static str| {
+        let env = Arc::clone(&env);
+        let case = async move {
+            let scene = Scene::strict(env, point, SHORT).await;
+            killed(&scene, "journaled").await;
+            // It dies before it serves anybody.
+            let second = scene.pod.failing_early(&format!("{point}:kill")).await;
+            process::killed(&second).await;
+            assert_eq!(scene.pod.journal().len(), 1, "the answer stays until it was read again");
+            let third = scene.pod.container().await;
+            scene.goes_on(&third, 3).await;
+            assert_eq!(scene.pod.journal(), [""; 0]);
+        };
+        table::case(point, case)
+    };
+    table::all(["replaying", "replayed"].map(case)).await;
 }
 
 pub async fn with_a_reuse_window_a_lost_pod_costs_nothing(env: Arc<Env>) {

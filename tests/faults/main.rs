@@ -43,6 +43,7 @@ mod process;
 mod refusals;
 mod replicas;
 mod scene;
+mod sizes;
 mod table;
 
 use std::process::ExitCode;
@@ -51,7 +52,7 @@ use oauth_keeper_test_support::{suite, tests};
 
 fn main() -> ExitCode {
     // The longest first, so that no core waits for them at the end.
-    suite::run(tests![
+    let tests = tests![
         answers::a_single_invalid_grant_is_not_believed,
         replicas::rolling_restarts_under_load_never_use_a_token_twice,
         replicas::two_replicas_without_a_lease_never_use_a_token_twice,
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         fail_points::a_stop_at_any_point_costs_nothing,
         fail_points::a_kill_at_any_point_costs_at_most_what_was_not_journaled,
         fail_points::a_panic_at_any_point_costs_nothing,
+        fail_points::a_kill_of_the_container_that_replays_costs_nothing,
         fail_points::a_lost_pod_costs_at_most_what_was_not_committed,
         fail_points::with_a_reuse_window_a_lost_pod_costs_nothing,
         bad_journal::a_journal_that_lost_the_answer_holds_the_token_back,
@@ -106,5 +108,7 @@ fn main() -> ExitCode {
         refusals::a_neighbour_is_not_held_up_by_a_commit_that_is_refused;
         alone:
         crashes::an_answer_outlives_the_api_server_and_then_its_container,
-    ])
+    ];
+    let limit = sizes::sizes().limit;
+    suite::run(tests.into_iter().map(|test| test.within(limit)).collect())
 }

@@ -6,7 +6,7 @@ use oauth_keeper_test_support::chart::OperatorRights;
 use oauth_keeper_test_support::operator::OperatorOptions;
 
 use crate::folder::Folder;
-use crate::stage::{Stage, Watched, started};
+use crate::stage::{Stage, Watched, begun, started};
 
 pub struct Pod {
     options: OperatorOptions,
@@ -72,6 +72,11 @@ impl Pod {
     /// Starts one that fails at a place (`src/fail_point.rs`): NAME:ACTION[:SKIP].
     pub async fn failing(&self, fail_point: &str) -> Watched {
         started(self.options().env("OAUTH_KEEPER_FAIL_POINT", fail_point)).await
+    }
+
+    /// Starts one that fails there, perhaps before it is ready.
+    pub async fn failing_early(&self, fail_point: &str) -> Watched {
+        begun(self.options().env("OAUTH_KEEPER_FAIL_POINT", fail_point)).await
     }
 
     /// Names of the files in its journal.

@@ -17,6 +17,7 @@ use crate::oracle;
 use crate::pod::Pod;
 use crate::process::stopped;
 use crate::scene::Scene;
+use crate::sizes::sizes;
 use crate::stage::{SOON, Stage, Watched, quick, server, spec, started, with};
 use crate::table;
 
@@ -54,7 +55,7 @@ impl Fleet {
 
     /// Waits for so many rotations in all.
     async fn rotations(&self, number: u64) {
-        wait::until_ok(&format!("{number} rotations"), LEASE * 10, || async {
+        wait::until_ok(&format!("{number} rotations"), sizes().limit, || async {
             let counts = self.server.counts();
             if counts.rotations >= number { Ok(()) } else { Err(format!("{counts:?}")) }
         })
@@ -72,12 +73,12 @@ impl Fleet {
 }
 
 pub async fn two_replicas_without_a_lease_never_use_a_token_twice(env: Arc<Env>) {
-    const EXCHANGES: u64 = 500;
-    let fleet = Fleet::new(env, "replicas", 30).await;
+    let sizes = sizes();
+    let fleet = Fleet::new(env, "replicas", sizes.credentials).await;
     let pods = [Pod::new(&fleet.stage, "one"), Pod::new(&fleet.stage, "two")];
     let (one, two) = futures::join!(pods[0].container(), pods[1].container());
     fleet.begins().await;
-    fleet.rotations(EXCHANGES).await;
+    fleet.rotations(sizes.exchanges).await;
     let ended = futures::join!(one.stop(), two.stop());
     assert!(ended.0.success() && ended.1.success());
     for operator in [&one, &two] {
@@ -87,13 +88,12 @@ pub async fn two_replicas_without_a_lease_never_use_a_token_twice(env: Arc<Env>)
 }
 
 pub async fn rolling_restarts_under_load_never_use_a_token_twice(env: Arc<Env>) {
-    const RESTARTS: usize = 20;
     let fleet = Fleet::new(env, "rolling", 20).await;
     let rights = release(&fleet.stage).await;
     let mut pod = Pod::candidate(&fleet.stage, "pod-0", &rights);
     let mut operator = pod.container().await;
     fleet.begins().await;
-    for number in 1..=RESTARTS {
+    for number in 1..=sizes().restarts {
         // As a Deployment does it: the new one is ready before the old one is told to end.
         let next = Pod::candidate(&fleet.stage, &format!("pod-{number}"), &rights);
         let successor = next.container().await;

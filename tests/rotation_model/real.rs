@@ -93,7 +93,7 @@ pub fn judge(facts: Facts) -> Verdict {
             (false, false) => 1000,
             (true, false) => EXPIRES_AT - 10,
         };
-        // Patience lasts 40 s at least.
+        // Patience lasts 130 s at least.
         let first_seen = at(if facts.outwaited { 0 } else { now - 10 });
         let standing =
             if facts.holder_is_dead { Standing::Dead } else { Standing::Alive { first_seen } };

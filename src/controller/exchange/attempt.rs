@@ -68,6 +68,12 @@ impl Unsaved {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((left, slot));
     }
 
+    /// Whether there is an answer in it.
+    pub fn has_answer(&self) -> bool {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().is_some_and(|(left, _)| left.answer.is_some())
+    }
+
     /// Forgets it: it is in the state, or of no use.
     pub fn forget(&self) {
         self.take();

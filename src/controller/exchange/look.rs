@@ -38,6 +38,8 @@ pub struct Seen {
     pub spent: Spent,
     /// What the protocol turns on.
     pub view: View<RefreshToken>,
+    /// When the user asked for one more try.
+    pub asked_at: Option<Timestamp>,
 }
 
 /// Reads everything live; nothing when the credential is not the one the exchange was begun for.
@@ -117,7 +119,13 @@ fn seen(
         owners: read.owners,
         write_back: exchange.spec.source.write_back,
     };
-    Seen { client: read.source.content.client, state: read.state, spent, view }
+    Seen {
+        client: read.source.content.client,
+        state: read.state,
+        spent,
+        view,
+        asked_at: read.asked_at,
+    }
 }
 
 fn annotation<'m>(meta: &'m ObjectMeta, key: &str) -> Option<&'m str> {

@@ -21,6 +21,7 @@ use crate::lifecycle::rotation::claim::Trouble;
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Effect, Event, Exchange as Machine, Intent};
 use crate::lifecycle::rotation::hold::window;
+use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{bounded_retry_after, plus};
 use crate::oauth::error::TokenError;
 use crate::oauth::response::RawResponse;
@@ -70,6 +71,8 @@ struct Spender<'e, 'a> {
     received: Option<Instant>,
     raw: Option<RawResponse>,
     why_none: Option<TokenError>,
+    /// Whether the state was read since the last try to commit.
+    read_back: bool,
     answer: Option<Answer>,
     record: Option<StateRecord>,
     before: Option<Record>,
@@ -91,6 +94,7 @@ impl<'e, 'a> Spender<'e, 'a> {
             received: None,
             raw: None,
             why_none: None,
+            read_back: false,
             answer: None,
             record: None,
             before: None,
@@ -158,6 +162,16 @@ impl<'e, 'a> Spender<'e, 'a> {
         let entry = Entry::new(&self.place, &self.id, spent, self.exchange.spec.default_lifetime);
         let left = Left { entry, sent_at: self.sent_at, answer: self.raw.clone() };
         self.exchange.unsaved.keep(left, self.slot.clone());
+    }
+
+    /// Says that an invariant does not hold, so that nothing is done.
+    fn defect(&mut self, invariant: Invariant) {
+        self.exchange.context.violated(invariant, &self.place);
+        let message = format!(
+            "nothing was sent, for the invariant {} does not hold; this is a defect of oauth-keeper: please report it",
+            invariant.as_str()
+        );
+        self.problem = Some(Problem::new(Reason::StateInvalid, message));
     }
 
     /// What came instead of an answer.

@@ -37,6 +37,16 @@ impl RefusedSeed {
     fn is(&self, seed: &RefreshToken) -> bool {
         seed_hash(&self.salt, seed) == self.hash
     }
+
+    /// Whether it is believed: the user did not ask for one more try since.
+    fn is_believed(&self, asked_at: Option<Timestamp>) -> bool {
+        asked_at.is_none_or(|asked_at| asked_at <= self.at)
+    }
+
+    /// Whether nothing of the lineage of this seed may be sent.
+    pub fn silences(&self, seed: &RefreshToken, asked_at: Option<Timestamp>) -> bool {
+        self.is_believed(asked_at) && self.is(seed)
+    }
 }
 
 /// Looks a seed up. `asked_at` is when the user asked for one more try of a dead lineage.
@@ -46,8 +56,7 @@ pub fn look_up(
     seed: &RefreshToken,
     asked_at: Option<Timestamp>,
 ) -> Seed {
-    let believed = |refused: &&RefusedSeed| asked_at.is_none_or(|asked_at| asked_at <= refused.at);
-    if refused.filter(believed).is_some_and(|refused| refused.is(seed)) {
+    if refused.is_some_and(|refused| refused.silences(seed, asked_at)) {
         return Seed::Refused;
     }
     let Some(record) = record else { return Seed::New };
@@ -55,7 +64,8 @@ pub fn look_up(
         Seed::Current
     } else if record.knows(seed) {
         // Where the newest lineage is dead an old seed is no way out either.
-        if refused.as_ref().is_some_and(believed) { Seed::Refused } else { Seed::Reverted }
+        let believed = refused.is_some_and(|refused| refused.is_believed(asked_at));
+        if believed { Seed::Refused } else { Seed::Reverted }
     } else {
         Seed::New
     }

@@ -9,13 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::lifecycle::record::seed_hash;
 use crate::lifecycle::schedule::plus;
 use crate::oauth::secret::RefreshToken;
+use crate::oauth::transport::SPEND_TIMEOUT;
 
 use super::hold::{self, NextTry, Terms, Unresolved};
 
 /// A request that was not sent this long after its claim is not sent any more.
 pub const SEND_WITHIN: Duration = Duration::from_secs(5);
 /// A living holder gets at least this long: time to send, the limit of the request, and a few tries to commit.
-const LEAST_PATIENCE: Duration = Duration::from_secs(40);
+const LEAST_PATIENCE: Duration =
+    SEND_WITHIN.saturating_add(SPEND_TIMEOUT).saturating_add(Duration::from_secs(5));
 /// And at most this long.
 const MOST_PATIENCE: Duration = Duration::from_secs(300);
 /// Unless the access token needs a successor sooner: this long before its expiry.
@@ -235,7 +237,7 @@ mod tests {
 
     #[test]
     fn patience_ends_before_the_access_token_but_leaves_time_to_answer() {
-        for (expires_at, until) in [(100 + 120 + 90, 190), (150, 140), (100_000, 400)] {
+        for (expires_at, until) in [(100 + 120 + 200, 300), (150, 230), (100_000, 400)] {
             let alive = Standing::Alive { first_seen: at(100) };
             let verdict = judge(&claim(100), alive, &terms(None, Some(expires_at)), at(101));
             assert_eq!(verdict, Verdict::Respect { until: at(until) });

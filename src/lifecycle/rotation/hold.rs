@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::record::Record;
 use crate::lifecycle::schedule::{minus, plus};
+use crate::oauth::transport::SPEND_TIMEOUT;
 
 /// The first tries where the server is known to accept a replaced token for a while, or nothing is known of it.
 const SOON: [Duration; 3] =
@@ -25,7 +26,7 @@ const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 /// A hold lasts at least this long after the last try.
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 /// And where tries followed each other soon, so long that each of them must be over.
-const AFTER_A_WINDOW: Duration = Duration::from_secs(40);
+const AFTER_A_WINDOW: Duration = SPEND_TIMEOUT.saturating_add(Duration::from_secs(10));
 /// Where there is no access token to protect, the hold lasts this long.
 const WITHOUT_ACCESS_TOKEN: Duration = Duration::from_secs(60);
 

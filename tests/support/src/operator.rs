@@ -87,7 +87,10 @@ impl OperatorOptions {
     }
 }
 
-/// A running operator. Dropping it kills it.
+/// What the operator says when it caught itself breaking one of its own rules.
+const DEFECT: &str = "an invariant does not hold";
+
+/// A running operator. Dropping it kills it, and fails the test if it caught a defect of its own.
 #[derive(Debug)]
 pub struct Operator {
     process: Process,
@@ -95,6 +98,15 @@ pub struct Operator {
     http: reqwest::Client,
     // Last, so that it is removed when nothing runs in it.
     _folder: TempDir,
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let log = self.log();
+            assert!(!log.contains(DEFECT), "{log}");
+        }
+    }
 }
 
 impl Operator {
@@ -193,11 +205,13 @@ impl Operator {
 
 async fn admin_address(process: &Process) -> String {
     wait::until_ok("the operator's admin server listens", START_LIMIT, || async {
-        assert_running(process);
+        let ended = process.try_exit();
         let log = process.log();
         let events = events(&log);
         let listening = events.iter().find(|event| event["message"] == "admin server listening");
         let address = listening.and_then(|event| event["address"].as_str()).map(str::to_owned);
+        // One that ended since is for the test to judge.
+        assert!(address.is_some() || ended.is_none(), "the operator ended: {log}");
         address.ok_or(log)
     })
     .await

@@ -2,6 +2,7 @@
 
 use crate::fail_point;
 use crate::lifecycle::rotation::exchange::{Event, Found};
+use crate::lifecycle::rotation::invariants::Invariant;
 use crate::oauth::secret::RefreshToken;
 
 use crate::controller::secrets::WriteError;
@@ -20,6 +21,7 @@ impl Spender<'_, '_> {
         let record = answer.record(self.base.record.as_ref(), spent, sent_at, lifetime);
         let Some(record) = record else { return Event::Refused };
         fail_point::reach("committing");
+        self.read_back = false;
         let written =
             state::commit(&context.secrets, &self.place, &self.base, &self.id, &record).await;
         self.record = Some(record);
@@ -63,6 +65,7 @@ impl Spender<'_, '_> {
             tokio::time::sleep(wait).await;
             wait = wait.saturating_mul(2).min(LAST_RETRY);
         }
+        self.read_back = true;
         let stored = self.base.record.as_ref();
         let spent = self.seen.as_ref().map(|seen| &seen.spent);
         Event::Found(Found {
@@ -76,6 +79,11 @@ impl Spender<'_, '_> {
 
     pub(super) async fn free(&mut self) -> Event<RefreshToken> {
         fail_point::reach("freeing");
+        if self.record.is_some() && !self.read_back {
+            // Left to the next start, which reads before it frees anything.
+            self.exchange.context.violated(Invariant::ReadBack, &self.place);
+            self.slot = None;
+        }
         self.exchange.unsaved.forget();
         if self.raw.is_some() {
             self.exchange.context.metrics.answer_is_settled();

@@ -12,6 +12,7 @@ use crate::lifecycle::record::{Record, StateRecord, seed_hash};
 use crate::lifecycle::render::Tokens;
 use crate::lifecycle::rotation::claim::{Claim, SEND_WITHIN};
 use crate::lifecycle::rotation::exchange::{Event, Intent};
+use crate::lifecycle::rotation::invariants::Claiming;
 use crate::oauth::secret::{AccessToken, RefreshToken};
 
 use crate::controller::exchange::look::look;
@@ -119,6 +120,12 @@ impl Spender<'_, '_> {
 
     pub(super) async fn claim(&mut self, intent: &Intent<RefreshToken>) -> Event<RefreshToken> {
         let context = self.exchange.context;
+        let note = context.notes.of(self.exchange.credential);
+        let standing = self.base.claim.as_ref().filter(|claim| !note.dismisses(claim));
+        if let Some(invariant) = (Claiming { intent, standing }).broken() {
+            self.defect(invariant);
+            return Event::Refused;
+        }
         let Ok(spent) = self.spent() else { return Event::Refused };
         let claim = Claim {
             exchange: self.id.clone(),

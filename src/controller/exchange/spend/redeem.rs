@@ -1,5 +1,7 @@
 //! From the first byte sent to the answer read.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::api::Reason;
@@ -9,13 +11,28 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::GrantKind;
 use crate::lifecycle::rotation::answer::{self, Answer};
 use crate::lifecycle::rotation::exchange::{Event, Intent, Reply};
+use crate::lifecycle::rotation::invariants::{Invariant, Sending};
 use crate::oauth::error::TokenError;
 use crate::oauth::request::GrantInput;
 use crate::oauth::secret::RefreshToken;
+use crate::oauth::transport::SendGuard;
 
+use crate::controller::exchange::look::Seen;
 use crate::controller::state;
 
 use super::Spender;
+
+/// Notes whether the guard allowed anything.
+fn noting(guard: SendGuard) -> (SendGuard, Arc<AtomicBool>) {
+    let allowed = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&allowed);
+    let asked: SendGuard = Arc::new(move || {
+        let may_send = guard();
+        noted.fetch_or(may_send, Ordering::Relaxed);
+        may_send
+    });
+    (asked, allowed)
+}
 
 impl Spender<'_, '_> {
     pub(super) async fn send(
@@ -27,6 +44,10 @@ impl Spender<'_, '_> {
         let (Some(seen), Some(claim), Some(intent)) = (&self.seen, &self.base.claim, intent) else {
             return Event::NotSent;
         };
+        if let Some(invariant) = self.sending(seen, intent).broken() {
+            self.defect(invariant);
+            return Event::NotSent;
+        }
         let sent_at = context.clock.now();
         if let Some(slot) = &self.slot
             && let Err(error) = slot.sending(sent_at).await
@@ -41,10 +62,12 @@ impl Spender<'_, '_> {
         let grant = GrantInput::RefreshToken(token.clone());
         let request = self.exchange.spec.request(&seen.client, &grant);
         let guard = context.send_guard(claim.term, self.claimed, self.last_harmless(intent));
+        let (guard, allowed) = noting(guard);
         let begun = Instant::now();
         let sent = context.transport.spend(&request, guard).await;
         context.metrics.token_request_took(begun.elapsed());
-        match sent {
+        let went_out = allowed.load(Ordering::Relaxed);
+        match sent.map_err(|error| error.sent(went_out)) {
             Err(error @ (TokenError::NotSent(_) | TokenError::Denied(_))) => {
                 self.problem = Some(of_token_error(&error, GrantKind::RefreshToken));
                 self.sent_at = None;
@@ -52,7 +75,12 @@ impl Spender<'_, '_> {
                 return Event::NotSent;
             }
             Err(error) => self.why_none = Some(error),
-            Ok(raw) => self.raw = Some(raw),
+            Ok(raw) => {
+                if !went_out {
+                    context.violated(Invariant::GuardedSend, &self.place);
+                }
+                self.raw = Some(raw);
+            }
         }
         if self.raw.is_some() {
             context.metrics.answer_came();
@@ -62,6 +90,21 @@ impl Spender<'_, '_> {
         self.keep_for_rescue();
         fail_point::reach("received");
         Event::Received { sent_at }
+    }
+
+    /// What is known right before the request.
+    fn sending<'s>(&'s self, seen: &'s Seen, intent: &'s Intent<RefreshToken>) -> Sending<'s> {
+        let newest = self.exchange.context.notes.of(self.exchange.credential).newest;
+        Sending {
+            intent,
+            exchange: &self.id,
+            record: self.base.record.as_ref(),
+            claim: self.base.claim.as_ref(),
+            newest_generation: newest.map_or(0, |newest| newest.generation),
+            seed: &seen.spent.seed,
+            refused: self.base.refused.as_ref(),
+            asked_at: seen.asked_at,
+        }
     }
 
     pub(super) async fn journal(&mut self) -> Event<RefreshToken> {
