@@ -16,11 +16,12 @@ use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::controller::context::{Context, Term};
 use crate::controller::events::Events;
+use crate::controller::exchange;
 use crate::controller::home::Homes;
 use crate::controller::index::Index;
 use crate::controller::journal::Journal;
 use crate::controller::notes::Notes;
-use crate::controller::replay;
+use crate::controller::replay::{self, Unsettled};
 use crate::controller::scope::{Feed, Scope};
 use crate::controller::secrets::Secrets;
 use crate::controller::slots::Slots;
@@ -70,13 +71,8 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
         .map_err(|error| Error::Admin(args.admin_address, error))?;
     let holder = holder();
     let transport = Transport::new(policy(&args))?;
-    let journal = match &args.journal_dir {
-        Some(folder) => tokio::select! {
-            journal = replay(folder, &client) => Some(journal.map_err(Error::Journal)?),
-            // What is not committed stays in the folder.
-            () = stopping.cancelled() => return Ok(()),
-        },
-        None => None,
+    let Some((journal, unsettled)) = what_was_left(&args, &client, &stopping).await? else {
+        return Ok(());
     };
     let mut candidate = args.leader_election.then(|| {
         // A connection of its own, so that renewals do not queue behind everything else.
@@ -103,6 +99,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
         transport,
         policy: policy(&args),
         journal,
+        unsettled,
         holder,
         concurrency: usize::from(args.concurrency),
     };
@@ -126,6 +123,7 @@ struct Parts {
     transport: Transport,
     policy: AddressPolicy,
     journal: Option<Journal>,
+    unsettled: Vec<Unsettled>,
     holder: Holder,
     concurrency: usize,
 }
@@ -153,7 +151,12 @@ async fn lead(
         namespaces.push(None);
     }
     let (scopes, feeds) = namespaces.into_iter().map(Scope::new).unzip();
-    let context = Arc::new(context(work.parts, term, stop_work.clone(), scopes));
+    let mut parts = work.parts;
+    let unsettled = std::mem::take(&mut parts.unsettled);
+    let context = Arc::new(context(parts, term, stop_work.clone(), scopes));
+    for one in unsettled {
+        exchange::after(&context, one);
+    }
     let working = work_until_stopped(&context, feeds, work.ready, begun);
     tokio::pin!(working);
     let leased = CancellationToken::new();
@@ -252,12 +255,29 @@ fn policy(args: &RunArgs) -> AddressPolicy {
     AddressPolicy { allow_http: args.allow_http, allow_loopback: args.allow_loopback }
 }
 
+/// Opens the journal and settles what is in it; nothing when the end of all work came first.
+async fn what_was_left(
+    args: &RunArgs,
+    client: &Client,
+    stopping: &CancellationToken,
+) -> Result<Option<(Option<Journal>, Vec<Unsettled>)>, Error> {
+    let Some(folder) = &args.journal_dir else { return Ok(Some((None, Vec::new()))) };
+    tokio::select! {
+        replayed = replay(folder, client) => {
+            let (journal, unsettled) = replayed.map_err(Error::Journal)?;
+            Ok(Some((Some(journal), unsettled)))
+        }
+        // What is not committed stays in the folder.
+        () = stopping.cancelled() => Ok(None),
+    }
+}
+
 /// Commits what an earlier process of this pod left, before the Lease is waited for: its successor may be another pod,
 /// which can't see this journal.
-async fn replay(folder: &Path, client: &Client) -> std::io::Result<Journal> {
+async fn replay(folder: &Path, client: &Client) -> std::io::Result<(Journal, Vec<Unsettled>)> {
     let journal = Journal::in_folder(folder)?;
-    replay::all(&Secrets::new(client.clone()), &journal).await?;
-    Ok(journal)
+    let unsettled = replay::all(&Secrets::new(client.clone()), &journal).await?;
+    Ok((journal, unsettled))
 }
 
 async fn kubeconfig() -> Result<Config, Error> {

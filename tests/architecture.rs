@@ -80,7 +80,7 @@ fn secrets_are_exposed_only_where_they_must_be() {
         "oauth/",
         "lifecycle/render.rs",
         "lifecycle/record.rs",
-        "controller/state.rs",
+        "controller/state/write.rs",
         "controller/exchange/write_back.rs",
         "controller/journal.rs",
     ];

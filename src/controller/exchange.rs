@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use kube::Resource;
+use tokio_util::sync::CancellationToken;
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::{Attempt, Failure, unknown_lifetime};
@@ -25,11 +26,14 @@ use crate::lifecycle::schedule::{plus, to_second};
 
 use self::attempt::{End, Exchange, Trace, Unsaved};
 use super::context::{Context, Guarded};
-use super::index::Name;
-use super::replay;
+use super::index::{Name, named};
+use super::replay::{self, Unsettled};
+use super::slots::Slot;
 
 /// After an exchange that did not bring a token, so that an observation that lags behind makes no hot loop.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// After one that panicked.
+const AFTER_A_PANIC: Duration = Duration::from_secs(60);
 
 /// Starts an exchange in the background. The credential is looked at again when it ends, however it ends. False when
 /// one of a credential of the same name is still under way.
@@ -40,9 +44,11 @@ pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
         let slot = tokio::select! {
-            slot = context.slots.take(&host) => slot,
+            slot = context.slots.take(&guard.name.0, &host) => slot,
+            () = guard.need_not_begin.cancelled() => return,
             () = context.stopping.cancelled() => return,
         };
+        let Some(mut slot) = slot else { return };
         // Not kept while it waited: the watch may have shown a later version, of which one is enough to hold.
         let Some(object) = guard.credential() else { return };
         let Ok(credential) = &object.0 else { return };
@@ -51,8 +57,11 @@ pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
         }
         let unsaved = Unsaved::default();
         // Boxed, as is the rescue, so that one that waits for its slot does not hold room for them yet.
-        let running = Box::pin(run(&context, credential, why, &unsaved));
+        let running = Box::pin(run(&context, credential, why, &unsaved, &mut slot));
         let panicked = AssertUnwindSafe(running).catch_unwind().await.is_err();
+        if panicked {
+            guard.pause();
+        }
         if panicked || unsaved.has_answer() {
             Box::pin(rescue(&context, &unsaved, panicked)).await;
         }
@@ -60,6 +69,23 @@ pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
         drop(guard);
     });
     true
+}
+
+/// Lets nothing be spent for a credential until what an earlier process left of it is settled.
+pub fn after(context: &Arc<Context>, unsettled: Unsettled) {
+    let Unsettled { place, task } = unsettled;
+    let guard = Ending::begin_as(context, (place.namespace, place.credential), String::new());
+    context.metrics.answer_came();
+    let context = Arc::clone(context);
+    context.exchanges.clone().spawn(async move {
+        if task.await.is_err() {
+            tracing::error!(
+                "a journaled answer could not be settled; its entry stays for the next start"
+            );
+        }
+        context.metrics.answer_is_settled();
+        drop(guard);
+    });
 }
 
 /// Commits what an exchange had in its hands when it panicked, or forgot it.
@@ -71,7 +97,7 @@ async fn rescue(context: &Context, unsaved: &Unsaved, panicked: bool) {
         context.violated(Invariant::AnswerInSink, &left.entry.place());
     }
     let Some((left, slot)) = taken else { return };
-    replay::settle(&context.secrets, &left).await;
+    replay::settle(&context.secrets, &left, || {}).await;
     if left.answer.is_some() {
         context.metrics.answer_is_settled();
     }
@@ -91,6 +117,7 @@ pub(super) struct Ending {
     context: Arc<Context>,
     name: Name,
     uid: String,
+    need_not_begin: CancellationToken,
 }
 
 impl Ending {
@@ -98,10 +125,21 @@ impl Ending {
     pub(super) fn begin(context: &Arc<Context>, object: &Guarded) -> Option<Self> {
         let meta = object.meta();
         let uid = meta.uid.clone().unwrap_or_default();
-        let name =
-            (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
-        let begun = context.notes.begin(name.clone(), &uid);
-        begun.then(|| Self { context: Arc::clone(context), name, uid })
+        Self::begin_as(context, named(meta), uid)
+    }
+
+    fn begin_as(context: &Arc<Context>, name: Name, uid: String) -> Option<Self> {
+        let need_not_begin = context.notes.begin(name.clone(), &uid)?;
+        Some(Self { context: Arc::clone(context), name, uid, need_not_begin })
+    }
+
+    /// After a panic, which may come again: not at once.
+    fn pause(&self) {
+        let now = self.context.clock.now();
+        self.context.notes.update(&self.uid, |note| {
+            note.last_attempt = Some(to_second(now));
+            note.not_before = Some(plus(now, AFTER_A_PANIC));
+        });
     }
 
     /// The credential as it is now, unless it is another one.
@@ -120,7 +158,13 @@ impl Drop for Ending {
     }
 }
 
-async fn run(context: &Arc<Context>, credential: &OAuthCredential, why: Why, unsaved: &Unsaved) {
+async fn run(
+    context: &Arc<Context>,
+    credential: &OAuthCredential,
+    why: Why,
+    unsaved: &Unsaved,
+    slot: &mut Slot,
+) {
     let begun = Instant::now();
     let (ended, trace) = match resolve::spec(&credential.spec, context.policy) {
         Ok(spec) => {
@@ -131,6 +175,7 @@ async fn run(context: &Arc<Context>, credential: &OAuthCredential, why: Why, uns
                 why,
                 trace: Trace::default(),
                 unsaved,
+                slot,
             };
             let ended = match spec.grant {
                 GrantKind::RefreshToken => spend::spend(&mut exchange).await,

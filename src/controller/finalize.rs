@@ -98,7 +98,7 @@ async fn revoke(
     context.notes.of(credential);
     context.notes.update(uid, |note| since = *note.revoking_since.get_or_insert(now));
     let in_time = now.saturating_sub(since) < REVOKE_FOR;
-    let here = match context.homes.of(&context.client, &place.namespace).await {
+    let here = match context.homes.of(&context.secrets, &place.namespace).await {
         Err(problem) if in_time => return Err(problem.message),
         here => here.unwrap_or_default(),
     };
@@ -139,7 +139,9 @@ async fn revoke(
 /// Takes the finalizer away.
 async fn let_go(context: &Context, meta: &ObjectMeta) -> Result<(), String> {
     let others = meta.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER);
-    write(context, meta, others.cloned().collect()).await.map(drop)
+    let written = write(context, meta, others.cloned().collect()).await?;
+    // Stale or gone: the watch will tell, and until then there is a pause.
+    if written { Ok(()) } else { Err("the credential is not as it was seen".to_owned()) }
 }
 
 /// Sets the finalizer, if it is not there. False when the credential is not as it was read.

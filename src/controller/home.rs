@@ -4,14 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client};
-
 use crate::api::Reason;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Owners;
 
-use super::secrets::{API_TIMEOUT, brief};
+use super::secrets::Secrets;
 
 /// Its UID tells one cluster from another.
 const CLUSTER: &str = "kube-system";
@@ -27,19 +24,21 @@ impl Homes {
     ///
     /// # Errors
     /// When the namespace can't be read.
-    pub async fn of(&self, client: &Client, namespace: &str) -> Result<Owners, Problem> {
-        let cluster = self.uid(client, CLUSTER).await.unwrap_or_default();
-        let unreadable = |why: String| {
-            let message = format!("the namespace {namespace} can't be read: {why}");
+    pub async fn of(&self, secrets: &Secrets, namespace: &str) -> Result<Owners, Problem> {
+        let unreadable = |name: &str, why: &str| {
+            let message = format!("the namespace {name} can't be read: {why}");
             Problem::new(Reason::StateNotWritable, message)
         };
-        let uid = self.uid(client, namespace).await.map_err(unreadable)?;
-        let uid = uid.ok_or_else(|| unreadable("the operator may not".to_owned()))?;
+        let read =
+            async |name: &str| self.uid(secrets, name).await.map_err(|why| unreadable(name, &why));
+        let cluster = read(CLUSTER).await?;
+        let uid = read(namespace).await?;
+        let uid = uid.ok_or_else(|| unreadable(namespace, "the operator may not"))?;
         Ok(Owners { cluster, namespace: uid })
     }
 
     /// The UID of a namespace; none where it may not be read.
-    async fn uid(&self, client: &Client, namespace: &str) -> Result<Option<String>, String> {
+    async fn uid(&self, secrets: &Secrets, namespace: &str) -> Result<Option<String>, String> {
         let now = crate::clock::since_boot();
         let known = self.lock().get(namespace).cloned();
         if let Some((uid, read_at)) = known
@@ -47,13 +46,7 @@ impl Homes {
         {
             return Ok(uid);
         }
-        let api: Api<Namespace> = Api::all(client.clone());
-        let uid = match tokio::time::timeout(API_TIMEOUT, api.get_metadata(namespace)).await {
-            Ok(Ok(found)) => found.metadata.uid,
-            Ok(Err(kube::Error::Api(status))) if status.code == 403 => None,
-            Ok(Err(error)) => return Err(brief(&error.to_string())),
-            Err(_) => return Err("no answer from the API server".to_owned()),
-        };
+        let uid = secrets.namespace_uid(namespace).await.map_err(|error| error.to_string())?;
         self.lock().insert(namespace.to_owned(), (uid.clone(), now));
         Ok(uid)
     }

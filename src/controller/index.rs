@@ -80,6 +80,11 @@ struct Entry {
 /// A credential, by namespace and name.
 pub type Name = (String, String);
 
+/// The name of an object.
+pub fn named(meta: &ObjectMeta) -> Name {
+    (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+}
+
 impl Index {
     /// Takes in a Secret and returns the credentials to look at: none when it was known already.
     pub fn saw_secret(&self, meta: &ObjectMeta) -> Vec<Name> {

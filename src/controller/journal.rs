@@ -297,7 +297,18 @@ impl Slot {
             line.extend_from_slice(&raw.body);
             line
         });
-        self.append(text).await
+        self.append(text).await?;
+        self.give_room_back().await;
+        Ok(())
+    }
+
+    /// What was held for the largest answer: this one may have to stay for long.
+    async fn give_room_back(&self) {
+        let file = Arc::clone(&self.file);
+        let given = blocking(move || file.set_len(file.metadata()?.len())).await;
+        if let Err(error) = given {
+            tracing::debug!(%error, "room in the journal not given back");
+        }
     }
 
     async fn append(&self, text: io::Result<Zeroizing<Vec<u8>>>) -> io::Result<()> {

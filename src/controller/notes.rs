@@ -1,11 +1,13 @@
 //! What the process remembers of each credential between passes. All of it can be lost: it is read again from the
 //! status and the Secrets, at the price of a look more.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::api::credential::OAuthCredentialStatus;
 use crate::api::{OAuthCredential, Reason};
@@ -14,6 +16,7 @@ use crate::lifecycle::record::StateRecord;
 use crate::lifecycle::rotation::claim::Claim;
 
 use super::index::Name;
+use super::state::{Marks, State};
 
 /// Notes of one credential.
 #[derive(Clone, Debug, Default)]
@@ -46,11 +49,24 @@ pub struct Note {
     pub newest: Option<Arc<StateRecord>>,
     /// An exchange of this process whose claim means nothing, though it may still stand in the state.
     pub dismissed: Option<String>,
-    /// The last claim of another process, and when it was first seen.
-    pub claim_seen: Option<(String, Timestamp)>,
+    /// The last claim of another process, and when it was first seen, in time since boot.
+    pub claim_seen: Option<(String, Duration)>,
+    /// What stood beside the newest record when this process last wrote or read the state.
+    pub marks: Option<Box<Marks>>,
 }
 
 impl Note {
+    /// Keeps a state as it was read or written, unless a newer one is known.
+    pub fn keep(&mut self, state: &State) {
+        let known = self.newest.as_ref().map_or(0, |newest| newest.generation);
+        if let Some(record) = &state.record {
+            self.keep_newest(record);
+        }
+        if state.generation() >= known {
+            self.keep_marks(state.marks());
+        }
+    }
+
     /// Keeps a record if it is newer than what is known.
     pub fn keep_newest(&mut self, record: &StateRecord) {
         if self.newest.as_ref().is_none_or(|newest| newest.generation < record.generation) {
@@ -63,15 +79,20 @@ impl Note {
         self.dismissed.as_ref() == Some(&claim.exchange) && claim.unresolved.is_none()
     }
 
-    /// When a claim was first seen; now, if it is new.
-    pub fn first_seen(&mut self, exchange: &str, now: Timestamp) -> Timestamp {
+    /// How long ago a claim was first seen, by the time since boot, which no setting of a clock moves.
+    pub fn seen_for(&mut self, exchange: &str, since_boot: Duration) -> Duration {
         match &self.claim_seen {
-            Some((seen, at)) if seen == exchange => *at,
+            Some((seen, at)) if seen == exchange => since_boot.saturating_sub(*at),
             _ => {
-                self.claim_seen = Some((exchange.to_owned(), now));
-                now
+                self.claim_seen = Some((exchange.to_owned(), since_boot));
+                Duration::ZERO
             }
         }
+    }
+
+    /// Remembers what stands beside the newest record.
+    pub fn keep_marks(&mut self, marks: Marks) {
+        self.marks = (marks != Marks::default()).then(|| Box::new(marks));
     }
 }
 
@@ -80,8 +101,8 @@ impl Note {
 pub struct Notes {
     by_uid: Mutex<HashMap<String, Note>>,
     /// Credentials with an exchange under way, by name: one that was made anew must not spend the token of its
-    /// predecessor while that is being spent.
-    under_way: Mutex<HashSet<Name>>,
+    /// predecessor while that is being spent. The token has one that still waits for its turn give it up.
+    under_way: Mutex<HashMap<Name, CancellationToken>>,
     /// The refresh tokens that are being spent, by name, and by which credential.
     spending: Mutex<HashMap<String, Name>>,
 }
@@ -123,13 +144,22 @@ impl Notes {
         None
     }
 
-    /// Marks an exchange as under way; false when there is one under this name already.
-    pub fn begin(&self, name: Name, uid: &str) -> bool {
-        let begun = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
-        if begun {
-            self.update(uid, |note| note.in_flight = true);
+    /// Marks an exchange as under way; nothing when there is one under this name already. The token is cancelled when
+    /// it need not begin any more.
+    pub fn begin(&self, name: Name, uid: &str) -> Option<CancellationToken> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Vacant(place) = under_way.entry(name) else { return None };
+        let token = place.insert(CancellationToken::new()).clone();
+        self.update(uid, |note| note.in_flight = true);
+        Some(token)
+    }
+
+    /// Has an exchange that still waits for its turn give it up.
+    pub fn need_not_begin(&self, name: &Name) {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = under_way.get(name) {
+            token.cancel();
         }
-        begun
     }
 
     /// Takes the mark away.

@@ -1,13 +1,17 @@
 //! Puts together what a plan depends on, from the watches and the notes. Reads nothing from the API server.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
 
 use crate::api::{ADOPT_STATE, OAuthCredential, RETRY};
+use crate::clock::since_boot;
 use crate::lifecycle::plan::World;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::Resolved;
 use crate::lifecycle::rotation::claim::{Claim, Standing};
+use crate::lifecycle::schedule::minus;
 
 use super::context::Context;
 use super::holder;
@@ -54,13 +58,13 @@ pub fn known_standing(
     if note.dismisses(claim) {
         return None;
     }
-    let now = context.clock.now();
-    let mut first_seen = now;
+    let mut seen_for = Duration::ZERO;
     let uid = meta.uid.as_deref().unwrap_or_default();
-    context.notes.update(uid, |note| first_seen = note.first_seen(&claim.exchange, now));
+    context.notes.update(uid, |note| seen_for = note.seen_for(&claim.exchange, since_boot()));
     if claim.over {
         return Some(Standing::Dead);
     }
+    let first_seen = minus(context.clock.now(), seen_for);
     Some(holder::standing(claim, &context.holder, first_seen))
 }
 

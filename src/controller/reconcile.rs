@@ -22,6 +22,7 @@ use crate::lifecycle::schedule::is_short_lived;
 use crate::lifecycle::status::{finding, merge_patch, status};
 
 use super::context::{Context, Guarded};
+use super::index::named;
 use super::observe::observe;
 use super::secrets::{API_TIMEOUT, WriteError, brief};
 use super::state::Place;
@@ -48,6 +49,9 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
     if object.meta().deletion_timestamp.is_some() {
         let waits =
             finalize::is_due(object.meta()) && !finalize::start(&context, Arc::clone(&object));
+        if waits {
+            context.notes.need_not_begin(&named(object.meta()));
+        }
         return Ok(if waits {
             Requeue::requeue(SAY_PENDING_AFTER)
         } else {

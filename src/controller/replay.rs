@@ -2,28 +2,63 @@
 
 use std::io;
 
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
 use crate::fail_point;
 use crate::lifecycle::rotation::answer;
 use crate::lifecycle::rotation::replay::{Settlement, Unfinished, settle as decide};
 
-use super::journal::{Journal, Left};
+use super::journal::{Journal, Left, Slot};
 use super::secrets::{Secrets, WriteError};
-use super::state::{self, FIRST_RETRY, LAST_RETRY, Released};
+use super::state::{self, FIRST_RETRY, LAST_RETRY, Place, Released};
 
-/// Settles everything in the journal. Ends only when every answer is committed or proved useless.
+/// An exchange that the API server would not have settled yet.
+pub struct Unsettled {
+    /// Where its state is.
+    pub place: Place,
+    /// Goes on trying, and ends when it is settled.
+    pub task: JoinHandle<()>,
+}
+
+/// Settles everything in the journal, all at once. Gives back those that were refused: their credentials must wait, and no
+/// other.
 ///
 /// # Errors
 /// When the folder can't be read.
-pub async fn all(secrets: &Secrets, journal: &Journal) -> io::Result<()> {
-    for (left, slot) in journal.left().await? {
-        settle(secrets, &left).await;
-        slot.free().await;
+pub async fn all(secrets: &Secrets, journal: &Journal) -> io::Result<Vec<Unsettled>> {
+    let left = journal.left().await?;
+    let begun: Vec<_> = left.into_iter().map(|(left, slot)| begin(secrets, left, slot)).collect();
+    let mut unsettled = Vec::new();
+    for (mut one, refused) in begun {
+        tokio::select! {
+            ended = &mut one.task => if ended.is_err() {
+                tracing::error!(state = one.place.name, "a journaled answer could not be settled; its entry stays");
+            },
+            Ok(()) = refused => unsettled.push(one),
+        }
     }
-    Ok(())
+    Ok(unsettled)
 }
 
-/// Settles one exchange: tries until it is done, for ever.
-pub async fn settle(secrets: &Secrets, left: &Left) {
+fn begin(secrets: &Secrets, left: Left, slot: Slot) -> (Unsettled, oneshot::Receiver<()>) {
+    let place = left.entry.place();
+    let (say, refused) = oneshot::channel();
+    let secrets = secrets.clone();
+    let task = tokio::spawn(async move {
+        let mut say = Some(say);
+        let say_refused = || {
+            // Nobody listens any more after the first time.
+            let _ = say.take().map(|say| say.send(()));
+        };
+        settle(&secrets, &left, say_refused).await;
+        slot.free().await;
+    });
+    (Unsettled { place, task }, refused)
+}
+
+/// Settles one exchange: tries until it is done, for ever. Says when a write failed.
+pub async fn settle(secrets: &Secrets, left: &Left, mut refused: impl FnMut()) {
     let place = left.entry.place();
     let (namespace, state) = (&place.namespace, &place.name);
     let spent = left.entry.spent();
@@ -37,7 +72,9 @@ pub async fn settle(secrets: &Secrets, left: &Left) {
     };
     let mut wait = FIRST_RETRY;
     loop {
-        let settled = match state::reread(secrets, &place).await {
+        let read = state::reread(secrets, &place).await;
+        let was_read = read.is_ok();
+        let settled = match read {
             Err(error) => Err(error),
             Ok(found) => {
                 let record = found.record.as_ref();
@@ -53,10 +90,11 @@ pub async fn settle(secrets: &Secrets, left: &Left) {
                         })
                     }
                     Settlement::Free => {
-                        state::release(secrets, &place, &found, &Released::Free).await
+                        state::release(secrets, &place, &found, &Released::default()).await
                     }
                     Settlement::Mark(claim) => {
-                        state::release(secrets, &place, &found, &Released::Marked(claim)).await
+                        let marked = Released { claim: Some(claim), dead: None };
+                        state::release(secrets, &place, &found, &marked).await
                     }
                 }
             }
@@ -70,6 +108,9 @@ pub async fn settle(secrets: &Secrets, left: &Left) {
             }
             Err(error) => {
                 tracing::error!(namespace, state, %error, "journaled answer not committed yet; trying again");
+                if was_read {
+                    refused();
+                }
             }
         }
         tokio::time::sleep(wait).await;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::Status;
 use kube::{Api, Client};
 use serde_json::Value;
 
@@ -22,8 +23,8 @@ pub enum WriteError {
     /// There is no such object.
     #[error("the Secret does not exist")]
     NotFound,
-    /// There is no such namespace.
-    #[error("the namespace does not exist")]
+    /// There is no such namespace, or it is being terminated, so that nothing can be made in it.
+    #[error("the namespace is gone or is being terminated")]
     NamespaceGone,
     /// The API server understood and refused; it will again.
     #[error("{0}")]
@@ -40,12 +41,19 @@ impl WriteError {
         };
         match status.code {
             404 if status.message.starts_with("namespaces ") => Self::NamespaceGone,
+            403 if is_ending(status) => Self::NamespaceGone,
             404 => Self::NotFound,
             409 => Self::Conflict,
             429 | 500.. => Self::Passing(brief(&status.message)),
             _ => Self::Refused(brief(&status.message)),
         }
     }
+}
+
+/// Whether it is refused because the namespace is being terminated.
+fn is_ending(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// A message of the API server, short enough for a condition.
@@ -142,6 +150,20 @@ impl Secrets {
             bounded(self.api(namespace).patch_metadata(name, &params, &Patch::Merge(patch)))
                 .await?;
         Ok(patched.metadata)
+    }
+
+    /// The UID of a namespace; none where it may not be read.
+    ///
+    /// # Errors
+    /// [`WriteError::NamespaceGone`], and whatever kept it from being read.
+    pub async fn namespace_uid(&self, namespace: &str) -> Result<Option<String>, WriteError> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        match bounded(api.get_metadata(namespace)).await {
+            Ok(found) => Ok(found.metadata.uid),
+            Err(WriteError::NotFound) => Err(WriteError::NamespaceGone),
+            Err(WriteError::Refused(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes a Secret, if it is still that one. One that is gone is as good.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{Action, Config, applier};
@@ -19,7 +18,7 @@ use crate::api::OAuthCredential;
 use crate::clock::since_boot;
 
 use super::context::{Context, Guarded};
-use super::index::{Name, References};
+use super::index::{Name, References, named};
 use super::scope::Feed;
 use super::{reconcile, state};
 
@@ -257,10 +256,6 @@ fn secret_event(
             synced.secrets.send_replace(true);
         }
     }
-}
-
-fn named(meta: &ObjectMeta) -> Name {
-    (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
 fn references(credential: &OAuthCredential) -> References {

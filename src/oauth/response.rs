@@ -92,7 +92,7 @@ pub fn parse(raw: &RawResponse, spends_token: bool) -> Result<TokenSet, TokenErr
         _ => None,
     });
     match raw.status {
-        200..=299 => success(object, raw.status),
+        200..=299 => success(object, raw.status, spends_token),
         429 => Err(TokenError::RateLimited { retry_after: retry_after(raw) }),
         408 | 425 | 500..=599 => {
             Err(TokenError::Server { status: raw.status, retry_after: retry_after(raw) })
@@ -117,10 +117,14 @@ pub fn salvage_refresh_token(raw: &RawResponse) -> Option<RefreshToken> {
     let rest = rest.strip_prefix(b":")?;
     let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<String>();
     let token = Zeroizing::new(values.next()?.ok()?);
-    is_token(&token).then(|| RefreshToken::new(token.as_str()))
+    refresh_token(Some(&Value::String(token.to_string()))).ok().flatten()
 }
 
-fn success(object: Option<Map<String, Value>>, status: u16) -> Result<TokenSet, TokenError> {
+fn success(
+    object: Option<Map<String, Value>>,
+    status: u16,
+    spends_token: bool,
+) -> Result<TokenSet, TokenError> {
     let Some(mut object) = object else {
         return Err(TokenError::Invalid(format!(
             "the token endpoint answered {status}, but with no JSON object"
@@ -135,11 +139,14 @@ fn success(object: Option<Map<String, Value>>, status: u16) -> Result<TokenSet, 
             )),
         });
     };
-    let refresh_token = object
-        .get("refresh_token")
-        .and_then(Value::as_str)
-        .filter(|text| is_token(text))
-        .map(RefreshToken::new);
+    let refresh_token = match refresh_token(object.get("refresh_token")) {
+        Err(Unusable) if spends_token => {
+            return Err(TokenError::Invalid(format!(
+                "the token endpoint answered {status} with a refresh_token that can't be used"
+            )));
+        }
+        found => found.unwrap_or_default(),
+    };
     let scopes = object.get("scope").and_then(Value::as_str).map(split_scopes).unwrap_or_default();
     let token_type = object
         .get("token_type")
@@ -147,6 +154,21 @@ fn success(object: Option<Map<String, Value>>, status: u16) -> Result<TokenSet, 
         .map_or_else(|| "Bearer".to_owned(), scheme);
     let lifetime = lifetime(object.remove("expires_in").as_ref());
     Ok(TokenSet { access_token, token_type, lifetime, refresh_token, scopes })
+}
+
+/// A refresh token that is there, but can't be one.
+struct Unusable;
+
+/// The new refresh token, if there is one. Wider than RFC 6749 (appendix A, `VSCHAR`): to leave one out would lose it.
+fn refresh_token(value: Option<&Value>) -> Result<Option<RefreshToken>, Unusable> {
+    match value {
+        None | Some(Value::Null | Value::Bool(false)) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) if !text.chars().any(char::is_control) => {
+            Ok(Some(RefreshToken::new(text.as_str())))
+        }
+        Some(_) => Err(Unusable),
+    }
 }
 
 fn refusal(object: Option<&Map<String, Value>>, status: u16, spends_token: bool) -> TokenError {
@@ -242,6 +264,25 @@ mod tests {
         assert_eq!(set.token_type, "example");
         assert_eq!(set.lifetime, Lifetime::Seconds(3600));
         assert_eq!(set.refresh_token.unwrap().expose(), "tGzv3JOkF0XG5Qx2TlKWIA");
+    }
+
+    #[test]
+    fn a_new_refresh_token_is_never_taken_for_absent() {
+        let read = |value: &str, spends| {
+            let body = format!(r#"{{"access_token":"a","refresh_token":{value}}}"#);
+            parse(&answer(200, &body), spends).map(|set| set.refresh_token)
+        };
+        for absent in ["null", "false", "\"\""] {
+            assert!(matches!(read(absent, true), Ok(None)), "{absent}");
+        }
+        let long = format!("\"{}\"", "x".repeat(100_000));
+        for strange in [r#""tökén""#, long.as_str()] {
+            assert!(matches!(read(strange, true), Ok(Some(_))), "{strange}");
+        }
+        for unusable in ["17", "[]", r#""a\nb""#] {
+            assert!(matches!(read(unusable, true), Err(TokenError::Invalid(_))), "{unusable}");
+            assert!(matches!(read(unusable, false), Ok(None)), "nothing is spent");
+        }
     }
 
     #[test]

@@ -72,6 +72,7 @@ fn main() -> ExitCode {
         restart::an_exchange_cut_by_a_kill_is_made_again,
         restart::a_claim_is_respected_as_long_as_its_pod_is_there,
         rotation::the_claim_is_written_before_the_request_goes_out,
+        rotation::an_answer_with_a_refresh_token_alone_is_kept_and_not_repeated_without_a_pause,
         rotation::the_commit_comes_before_the_target,
         rotation::an_edit_of_the_state_meanwhile_does_not_cost_the_token,
         rotation::a_state_deleted_meanwhile_is_made_anew,

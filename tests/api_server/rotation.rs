@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use kube::api::DeleteParams;
 use oauth_keeper_test_support::credentials;
-use oauth_keeper_test_support::http_server::ScriptedServer;
+use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use oauth_keeper_test_support::suite::Env;
 use serde_json::{Value, json};
 
@@ -207,4 +207,23 @@ pub async fn a_credential_deleted_amid_an_exchange_goes_after_its_commit(env: Ar
     gate.answer(rotated("access-3", "refresh-3", HOUR));
     committed(&stage, "refresh-3").await;
     stage.ready("c").await;
+}
+
+pub async fn an_answer_with_a_refresh_token_alone_is_kept_and_not_repeated_without_a_pause(
+    env: Arc<Env>,
+) {
+    let stage = Stage::new(env, "alone").await;
+    let mut gate = Gate::start().await;
+    let _operator = stage.operator().await;
+    first_exchange(&stage, &mut gate).await;
+    second_exchange(&stage, &mut gate).await;
+    gate.answer(Answer::json(200, &json!({"refresh_token": "refresh-2"})));
+    stage.condition("c", "Ready", "False", "ResponseInvalid").await;
+    committed(&stage, "refresh-2").await;
+    let request = gate.arrival().await;
+    assert_eq!(field(&request, "refresh_token").as_deref(), Some("refresh-2"));
+    gate.answer(rotated("access-3", "refresh-3", HOUR));
+    stage.condition("c", "Ready", "True", "Fresh").await;
+    committed(&stage, "refresh-3").await;
+    assert_eq!(gate.more_arrivals(), 0);
 }

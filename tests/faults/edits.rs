@@ -62,13 +62,13 @@ pub async fn an_old_seed_put_back_twenty_times_costs_no_exchange(env: Arc<Env>) 
     oracle::goes_back_to(&scene.stage, "c", &scene.server, &new).await;
     scene.stage.revision("c", 2).await;
 
-    for round in 0..20 {
+    for round in 1..=20 {
         let label = json!({
             "metadata": {"labels": {"round": round.to_string()}},
             "stringData": {"refresh_token": old},
         });
         scene.stage.edit_secret(&source_of("c"), &label).await;
-        says(&scene.stage, "SeedReverted").await;
+        says(&scene.stage, "SeedReverted", round).await;
     }
     neighbour.renewed_twice(&scene.stage).await;
 
@@ -113,6 +113,23 @@ pub async fn a_namespace_that_ends_during_the_exchange_keeps_the_token(env: Arc<
     assert_eq!(scene.requests(), 2);
 }
 
+pub async fn a_namespace_whose_content_goes_during_the_exchange_does_not_wait_for_it(
+    env: Arc<Env>,
+) {
+    let scene = Scene::strict(env, "content", HOUR).await;
+    let operator = scene.pod.container().await;
+    scene.begins().await;
+    scene.answered().await;
+    end_namespace(&scene.stage).await;
+    scene.stage.delete_secret(&state_of("c")).await;
+    let deleted = scene.stage.credentials().delete("c", &DeleteParams::default()).await;
+    deleted.expect("it can be deleted");
+    scene.proxy.release();
+    scene.stage.gone("c").await;
+    assert!(operator.stop().await.success(), "{}", operator.log());
+    assert_eq!(scene.pod.journal(), [""; 0]);
+}
+
 pub async fn in_a_namespace_that_ends_nothing_is_sent(env: Arc<Env>) {
     let scene = Scene::strict(env, "ending", HOUR).await;
     let seed = scene.stage.refreshing("c", &scene.server, scene.spec()).await;
@@ -139,11 +156,13 @@ async fn saved(stage: &Stage) -> Value {
     saved
 }
 
-async fn says(stage: &Stage, reason: &str) {
-    wait::until_ok(&format!("an event says {reason}"), SOON, || async {
+/// Waits until so many events say so.
+async fn says(stage: &Stage, reason: &str, times: usize) {
+    wait::until_ok(&format!("{times} events say {reason}"), SOON, || async {
         let events = stage.events("c").await;
         let reasons: Vec<_> = events.into_iter().filter_map(|event| event.reason).collect();
-        if reasons.iter().any(|seen| seen == reason) { Ok(()) } else { Err(reasons.join(", ")) }
+        let said = reasons.iter().filter(|seen| *seen == reason).count();
+        if said >= times { Ok(()) } else { Err(reasons.join(", ")) }
     })
     .await;
 }
@@ -159,7 +178,7 @@ pub async fn a_state_set_back_under_a_running_operator_is_restored(env: Arc<Env>
 
     scene.stage.edit_secret(&state_of("c"), &old).await;
 
-    says(&scene.stage, "StateRestored").await;
+    says(&scene.stage, "StateRestored", 1).await;
     assert_eq!(oracle::newest(&scene.stage, "c").await, newest);
     scene.renew().await;
     scene.goes_on(&operator, 3).await;

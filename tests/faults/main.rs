@@ -35,6 +35,7 @@ mod crashes;
 mod cuts;
 mod edits;
 mod fail_points;
+mod holds;
 mod keycloak;
 mod lost_replies;
 mod oracle;
@@ -48,11 +49,18 @@ mod table;
 
 use std::process::ExitCode;
 
-use oauth_keeper_test_support::{suite, tests};
+use oauth_keeper_test_support::suite::{self, Case};
+use oauth_keeper_test_support::tests;
 
 fn main() -> ExitCode {
+    let limit = sizes::sizes().limit;
     // The longest first, so that no core waits for them at the end.
-    let tests = tests![
+    let tests = long().into_iter().chain(short());
+    suite::run(tests.map(|test| test.within(limit)).collect())
+}
+
+fn long() -> Vec<Case> {
+    tests![
         answers::a_single_invalid_grant_is_not_believed,
         replicas::rolling_restarts_under_load_never_use_a_token_twice,
         replicas::two_replicas_without_a_lease_never_use_a_token_twice,
@@ -67,6 +75,11 @@ fn main() -> ExitCode {
         cuts::the_certified_provider_whose_answer_is_cut_is_not_asked_again_before_the_hold_ends,
         cuts::a_strict_server_whose_answer_is_cut_is_not_asked_again_before_the_hold_ends,
         cuts::with_a_reuse_window_no_cut_costs_the_token,
+    ]
+}
+
+fn short() -> Vec<Case> {
+    tests![
         fail_points::a_stop_at_any_point_costs_nothing,
         fail_points::a_kill_at_any_point_costs_at_most_what_was_not_journaled,
         fail_points::a_panic_at_any_point_costs_nothing,
@@ -92,9 +105,13 @@ fn main() -> ExitCode {
         edits::an_old_seed_put_back_twenty_times_costs_no_exchange,
         edits::a_state_deleted_during_the_exchange_is_made_anew,
         edits::a_namespace_that_ends_during_the_exchange_keeps_the_token,
+        edits::a_namespace_whose_content_goes_during_the_exchange_does_not_wait_for_it,
         edits::in_a_namespace_that_ends_nothing_is_sent,
         edits::a_state_set_back_under_a_running_operator_is_restored,
         edits::a_state_set_back_while_no_operator_ran_is_not_used,
+        holds::a_state_deleted_while_its_token_is_held_comes_back_with_the_hold,
+        holds::a_new_seed_that_comes_to_nothing_does_not_end_the_hold_of_the_old_one,
+        holds::a_credential_that_waits_for_its_turn_can_be_deleted,
         lost_replies::a_write_whose_reply_is_lost_is_neither_missed_nor_repeated,
         lost_replies::with_half_of_all_replies_lost_no_token_is_used_twice,
         refusals::a_policy_before_the_claim_costs_no_request,
@@ -105,10 +122,8 @@ fn main() -> ExitCode {
         refusals::a_nearly_full_state_has_room_for_the_answer_or_no_request_is_made,
         refusals::rights_revoked_before_the_claim_cost_no_request,
         refusals::rights_revoked_after_the_claim_delay_the_commit,
-        refusals::a_neighbour_is_not_held_up_by_a_commit_that_is_refused;
+        ;
         alone:
         crashes::an_answer_outlives_the_api_server_and_then_its_container,
-    ];
-    let limit = sizes::sizes().limit;
-    suite::run(tests.into_iter().map(|test| test.within(limit)).collect())
+    ]
 }

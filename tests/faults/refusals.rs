@@ -246,7 +246,9 @@ pub async fn rights_revoked_after_the_claim_delay_the_commit(env: Arc<Env>) {
 }
 
 pub async fn a_neighbour_is_not_held_up_by_a_commit_that_is_refused(env: Arc<Env>) {
-    let scene = Scene::strict(env, "policy", HOUR).await;
+    let mut scene = Scene::strict(env, "policy", HOUR).await;
+    // One request at a time: who held the turn until the commit would keep it from all others.
+    scene.pod = scene.pod.env("OAUTH_KEEPER_CONCURRENCY", "1");
     let operator = scene.pod.container().await;
     let neighbour = Neighbour::on(&scene.stage).await;
     scene.begins().await;
@@ -255,6 +257,14 @@ pub async fn a_neighbour_is_not_held_up_by_a_commit_that_is_refused(env: Arc<Env
     scene.proxy.release();
     logged(&operator, NOT_COMMITTED).await;
     neighbour.renewed_twice(&scene.stage).await;
+
+    // Nor does it when it comes from the journal of a container that is gone.
+    operator.kill();
+    let operator = scene.pod.container().await;
+    logged(&operator, NOT_COMMITTED).await;
+    neighbour.renewed_twice(&scene.stage).await;
+    assert_eq!(scene.requests(), 2);
     freeze.lift(&scene.stage).await;
     scene.goes_on(&operator, 2).await;
+    assert_eq!(scene.requests(), 2);
 }

@@ -28,7 +28,7 @@ pub fn redeem(setup: &Setup, world: &mut World, who: usize) -> Answer {
 pub fn receive(world: &mut World, who: usize, answer: Answer) {
     let running = running(world, who);
     (running.on_the_wire, running.answer) = (false, Some(answer));
-    tell(world, who, Event::Received { sent_at: SENT_AT });
+    tell(world, who, Event::Received { sent_at: SENT_AT, over_at: SENT_AT });
 }
 
 /// Writes the answer down and reads it, unless that takes another look at the state.

@@ -112,7 +112,7 @@ pub fn judge(facts: Facts) -> Verdict {
 pub fn look_up(secret: &Secret, seed: Token) -> Seed {
     remembered!((Option<Record>, Option<Token>, Token) => Seed, (secret.record, secret.refused, seed), |key| {
         let (record, refused, seed) = *key;
-        let refused = refused.map(|seed| RefusedSeed::of(&refresh(seed), SALT, SENT_AT));
+        let refused = refused.map(|seed| RefusedSeed::of(&refresh(seed), &refresh(seed), SALT, SENT_AT));
         look_seed_up(record.map(real_record).as_ref(), refused.as_ref(), &refresh(seed), None)
     })
 }

@@ -15,8 +15,6 @@ pub enum Cause {
     PodLossBeforeTheJournalWrite,
     /// The pod was lost with the answer in its journal, before it was committed.
     PodLossBeforeTheCommit,
-    /// A living holder was cut off for longer than others wait for it.
-    HolderCutOff,
     /// None of these.
     Unexplained,
 }
@@ -45,9 +43,9 @@ pub fn of(spent: &str, rotation: Option<Rotation>, diary: &Diary) -> Cause {
             Cause::PodLossBeforeTheJournalWrite
         };
     }
-    match (answered(Kind::Kill), answered(Kind::Freeze)) {
-        (Some(false), _) => Cause::DeathBeforeTheJournalWrite,
-        (_, Some(_)) => Cause::HolderCutOff,
+    match answered(Kind::Kill) {
+        Some(false) => Cause::DeathBeforeTheJournalWrite,
+        // Nobody is frozen, nor the API server away, for longer than others wait.
         _ => Cause::Unexplained,
     }
 }

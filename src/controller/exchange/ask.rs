@@ -37,6 +37,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     exchange.trace.sent_at = Some(sent_at);
     let answer = context.transport.send(&request).await;
     context.metrics.token_request_took(begun.elapsed());
+    exchange.slot.answered();
     let set =
         answer.and_then(|raw| parse(&raw, false)).map_err(|error| exchange.problem(&error))?;
     let lifespan = lifespan(&set, sent_at, spec.default_lifetime);

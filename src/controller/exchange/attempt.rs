@@ -20,8 +20,9 @@ use crate::oauth::response::TokenSet;
 use crate::oauth::secret::RefreshToken;
 
 use crate::controller::context::Context;
-use crate::controller::journal::{Left, Slot};
+use crate::controller::journal::{self, Left};
 use crate::controller::secrets::WriteError;
+use crate::controller::slots::Slot;
 use crate::controller::target;
 
 /// How often a target write is tried within the exchange before the next pass takes over.
@@ -60,11 +61,11 @@ pub struct Trace {
 
 /// The answer of an exchange that is in no other place than this process, kept where a panic does not reach it.
 #[derive(Default)]
-pub struct Unsaved(Mutex<Option<(Left, Option<Arc<Slot>>)>>);
+pub struct Unsaved(Mutex<Option<(Left, Option<Arc<journal::Slot>>)>>);
 
 impl Unsaved {
     /// Keeps it.
-    pub fn keep(&self, left: Left, slot: Option<Arc<Slot>>) {
+    pub fn keep(&self, left: Left, slot: Option<Arc<journal::Slot>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((left, slot));
     }
 
@@ -80,7 +81,7 @@ impl Unsaved {
     }
 
     /// Takes it out.
-    pub fn take(&self) -> Option<(Left, Option<Arc<Slot>>)> {
+    pub fn take(&self) -> Option<(Left, Option<Arc<journal::Slot>>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -109,6 +110,8 @@ pub struct Exchange<'a> {
     pub trace: Trace,
     /// What must not be lost if it panics.
     pub unsaved: &'a Unsaved,
+    /// The right to make it.
+    pub slot: &'a mut Slot,
 }
 
 impl Exchange<'_> {

@@ -55,7 +55,7 @@ pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> 
     let Some(seed) = source.content.seed.clone() else { return Ok(None) };
     let place = Place::of(exchange.credential);
     let state = state::read(&context.secrets, &place).await?;
-    let owners = context.homes.of(&context.client, &place.namespace).await?;
+    let owners = context.homes.of(&context.secrets, &place.namespace).await?;
     let target = exchange.target().and_then(|target| target.record.clone());
     let asked_at = asked_at(&live, context.clock.now());
     let standing = look_up(state.record.as_ref(), state.refused.as_ref(), &seed, asked_at);

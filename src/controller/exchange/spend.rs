@@ -17,7 +17,7 @@ use crate::fail_point;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::{Record, StateRecord};
 use crate::lifecycle::rotation::answer::Answer;
-use crate::lifecycle::rotation::claim::Trouble;
+use crate::lifecycle::rotation::claim::{Claim, Trouble};
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Effect, Event, Exchange as Machine, Intent};
 use crate::lifecycle::rotation::hold::window;
@@ -33,7 +33,7 @@ use crate::controller::state::{FIRST_RETRY, Place, State};
 
 use super::attempt::{End, Exchange};
 use super::look::Seen;
-use super::release::release;
+use super::release::{Ended, release};
 
 /// A living holder of a pod is looked after this often.
 const LOOK_AT_HOLDER: Duration = Duration::from_secs(10);
@@ -78,6 +78,8 @@ struct Spender<'e, 'a> {
     before: Option<Record>,
     wait: Duration,
     problem: Option<Problem>,
+    /// A claim about another token, which this one took the place of.
+    displaced: Option<Claim>,
 }
 
 impl<'e, 'a> Spender<'e, 'a> {
@@ -100,6 +102,7 @@ impl<'e, 'a> Spender<'e, 'a> {
             before: None,
             wait: FIRST_RETRY,
             problem: None,
+            displaced: None,
         }
     }
 
@@ -124,8 +127,13 @@ impl<'e, 'a> Spender<'e, 'a> {
             Effect::Release(what) => {
                 fail_point::reach("releasing");
                 if let Ok(spent) = self.spent() {
-                    let (place, base, trouble) = (&self.place, &self.base, self.trouble());
-                    release(self.exchange, place, &self.id, base, &what, spent, trouble).await;
+                    let ended = Ended {
+                        release: &what,
+                        spent,
+                        trouble: self.trouble(),
+                        displaced: self.displaced.as_ref(),
+                    };
+                    release(self.exchange, &self.place, &self.id, &self.base, &ended).await;
                 }
                 Event::Done
             }
@@ -171,7 +179,7 @@ impl<'e, 'a> Spender<'e, 'a> {
             "nothing was sent, for the invariant {} does not hold; this is a defect of oauth-keeper: please report it",
             invariant.as_str()
         );
-        self.problem = Some(Problem::new(Reason::StateInvalid, message));
+        self.problem = Some(Problem::new(Reason::StateNotWritable, message));
     }
 
     /// What came instead of an answer.

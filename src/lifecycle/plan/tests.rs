@@ -420,7 +420,7 @@ fn a_new_source_need_not_wait_for_what_becomes_of_the_old_token() {
 
 #[test]
 fn a_try_that_could_not_be_made_is_not_made_again_at_once() {
-    let scene = claimed(claim(NOW - 300, Some((1, 0))), Standing::Dead);
+    let scene = claimed(claim(NOW - 5, Some((1, 0))), Standing::Dead);
     assert_eq!(scene.plan().action, Action::Exchange(Why::Unresolved));
     let scene = scene.failing(Reason::EndpointUnreachable, 0);
     assert_eq!(scene.plan().action, Action::Wait);

@@ -24,18 +24,24 @@ pub enum Seed {
 pub struct RefusedSeed {
     salt: String,
     hash: String,
+    /// Hash of the token that was sent, which is another one once the lineage was renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
     /// When it was called so.
     pub at: Timestamp,
 }
 
 impl RefusedSeed {
-    /// Of a seed.
-    pub fn of(seed: &RefreshToken, salt: &str, at: Timestamp) -> Self {
-        Self { salt: salt.to_owned(), hash: seed_hash(salt, seed), at }
+    /// Of a seed, and the token that was sent.
+    pub fn of(seed: &RefreshToken, token: &RefreshToken, salt: &str, at: Timestamp) -> Self {
+        let (hash, token) = (seed_hash(salt, seed), Some(seed_hash(salt, token)));
+        Self { salt: salt.to_owned(), hash, token, at }
     }
 
+    /// Whether it is about this seed, or this token.
     fn is(&self, seed: &RefreshToken) -> bool {
-        seed_hash(&self.salt, seed) == self.hash
+        let hash = seed_hash(&self.salt, seed);
+        hash == self.hash || self.token.as_ref() == Some(&hash)
     }
 
     /// Whether it is believed: the user did not ask for one more try since.
@@ -43,7 +49,7 @@ impl RefusedSeed {
         asked_at.is_none_or(|asked_at| asked_at <= self.at)
     }
 
-    /// Whether nothing of the lineage of this seed may be sent.
+    /// Whether this token, or anything of the lineage of this seed, may not be sent.
     pub fn silences(&self, seed: &RefreshToken, asked_at: Option<Timestamp>) -> bool {
         self.is_believed(asked_at) && self.is(seed)
     }
@@ -60,8 +66,10 @@ pub fn look_up(
         return Seed::Refused;
     }
     let Some(record) = record else { return Seed::New };
+    let newest_is_dead =
+        refused.is_some_and(|refused| refused.silences(&record.refresh_token, asked_at));
     if record.is_current(seed) {
-        Seed::Current
+        if newest_is_dead { Seed::Refused } else { Seed::Current }
     } else if record.knows(seed) {
         // Where the newest lineage is dead an old seed is no way out either.
         let believed = refused.is_some_and(|refused| refused.is_believed(asked_at));
@@ -93,10 +101,24 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_is_dead_stays_so_whatever_seed_the_source_brings() {
+        let at = Timestamp::from_second(100).unwrap();
+        let first = first_record();
+        let moved = commit(Some(&first), &spent("t", "t", true), &set(Some("r2")), LIFESPAN);
+        // It was called dead while the old seed stood in the source.
+        let refused = RefusedSeed::of(&token("s"), &token("r2"), "other salt", at);
+        for seed in ["s", "t", "r2"] {
+            let standing = look_up(Some(&moved), Some(&refused), &token(seed), None);
+            assert_eq!(standing, Seed::Refused, "{seed}");
+        }
+        assert_eq!(look_up(Some(&moved), Some(&refused), &token("u"), None), Seed::New);
+    }
+
+    #[test]
     fn a_dead_lineage_sends_nothing_until_a_new_seed_or_an_asking_user() {
         let at = Timestamp::from_second(100).unwrap();
         let record = first_record();
-        let refused = RefusedSeed::of(&token("s"), "other salt", at);
+        let refused = RefusedSeed::of(&token("s"), &token("s"), "other salt", at);
         for record in [None, Some(&record)] {
             let seen =
                 |seed: &str, asked_at| look_up(record, Some(&refused), &token(seed), asked_at);

@@ -108,6 +108,8 @@ pub enum Event<T> {
     Received {
         /// When the token was sent.
         sent_at: Timestamp,
+        /// When the answer was there, or was given up.
+        over_at: Timestamp,
     },
     /// The token was not sent.
     NotSent,
@@ -190,7 +192,8 @@ pub enum End {
 pub struct Exchange<T> {
     step: Step,
     intent: Option<Intent<T>>,
-    sent_at: Option<Timestamp>,
+    /// When, and when that was over.
+    sent: Option<(Timestamp, Timestamp)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -214,7 +217,7 @@ enum Step {
 impl<T: Clone + PartialEq> Exchange<T> {
     /// Begins, with the first effect.
     pub fn begin() -> (Self, Effect<T>) {
-        (Self { step: Step::Observing, intent: None, sent_at: None }, Effect::Observe)
+        (Self { step: Step::Observing, intent: None, sent: None }, Effect::Observe)
     }
 
     /// What is being spent, once that is decided.
@@ -249,8 +252,8 @@ impl<T: Clone + PartialEq> Exchange<T> {
             }
             (Step::Claiming, _) => (Step::Freeing(End::Blocked), Effect::Free),
             (Step::Sending, Event::NotSent) => self.release_as_before(End::NotSent),
-            (Step::Sending, Event::Received { sent_at }) => {
-                self.sent_at = Some(sent_at);
+            (Step::Sending, Event::Received { sent_at, over_at }) => {
+                self.sent = Some((sent_at, over_at));
                 (Step::Journaling, Effect::Journal)
             }
             // Journaled or not: the answer is in memory, and the commit is what counts.
@@ -339,7 +342,8 @@ impl<T: Clone + PartialEq> Exchange<T> {
             .intent
             .as_ref()
             .map_or((None, false), |intent| (intent.unresolved, intent.after_hold));
-        Unresolved::after(before, self.sent_at.unwrap_or_default(), after_hold)
+        let (sent_at, over_at) = self.sent.unwrap_or_default();
+        Unresolved::after(before, sent_at, after_hold).over_at(over_at)
     }
 
     /// The claim goes as it came: what was unknown before is unknown still.

@@ -14,6 +14,8 @@ use crate::oauth::transport::SPEND_TIMEOUT;
 /// The first tries where the server is known to accept a replaced token for a while, or nothing is known of it.
 const SOON: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
+/// A try that is later than this is left out.
+const MISSED_AFTER: Duration = Duration::from_secs(30);
 /// Where nothing is spent, as far as is known.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(5);
 const LAST_BACK_OFF: Duration = Duration::from_secs(600);
@@ -38,19 +40,25 @@ pub struct Unresolved {
     pub tries: u32,
     /// How many of them since the hold ended.
     pub tries_after_hold: u32,
-    /// The first.
+    /// When the first was sent.
     pub first_at: Timestamp,
-    /// The last.
+    /// When the last was over, as far as is known; else when it was sent.
     pub last_at: Timestamp,
 }
 
 impl Unresolved {
-    /// The first one.
+    /// The first one, of which no more is known than when it was sent.
     pub fn first(at: Timestamp) -> Self {
         Self { tries: 1, tries_after_hold: 0, first_at: at, last_at: at }
     }
 
-    /// One more.
+    /// The same, with a last try that was over then.
+    #[must_use]
+    pub fn over_at(self, at: Timestamp) -> Self {
+        Self { last_at: self.last_at.max(at), ..self }
+    }
+
+    /// One more, sent then.
     pub fn after(before: Option<Self>, at: Timestamp, after_hold: bool) -> Self {
         before.map_or_else(
             || Self { tries_after_hold: u32::from(after_hold), ..Self::first(at) },
@@ -173,7 +181,14 @@ pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTr
 fn early_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> Option<Timestamp> {
     let done = usize::try_from(unresolved.tries.saturating_sub(1)).ok()?;
     let offset = match terms.reuse_grace {
-        None => *SOON.get(done)?,
+        None => {
+            let offset = *SOON.get(done)?;
+            // One that was missed, by a long answer or while nobody was there, is not made up for.
+            if now > plus(unresolved.first_at, offset.saturating_add(MISSED_AFTER)) {
+                return None;
+            }
+            offset
+        }
         Some(grace) => {
             let quarters = (1..=3).map(|quarter: u32| grace.saturating_mul(quarter) / 4);
             let mut offsets: Vec<_> = SOON
@@ -237,6 +252,37 @@ mod tests {
         let times = tries(None, Some(2000));
         assert_eq!(times[..5], [1, 5, 20, 1940, 5540]);
         assert_eq!(times.len(), 3 + 1 + 24);
+    }
+
+    #[test]
+    fn a_try_soon_after_the_first_that_was_missed_is_not_made_up_for() {
+        let terms = Terms {
+            reuse_grace: None,
+            rotates: true,
+            access_issued_at: Some(at(-1000)),
+            access_expires_at: Some(at(2000)),
+            asked_at: None,
+        };
+        // The answer was waited for in vain, or its pod was lost.
+        let unresolved = Unresolved::first(at(0)).over_at(at(120));
+        let held = NextTry::At { time: at(1940), after_hold: true };
+        assert_eq!(next_try(unresolved, &terms, at(120)), held);
+        let soon = NextTry::At { time: at(1), after_hold: false };
+        assert_eq!(next_try(unresolved, &terms, at(31)), soon);
+    }
+
+    #[test]
+    fn without_an_access_token_a_hold_begins_when_the_try_is_over() {
+        let terms = Terms {
+            reuse_grace: Some(Duration::ZERO),
+            rotates: true,
+            access_issued_at: None,
+            access_expires_at: None,
+            asked_at: None,
+        };
+        let unresolved = Unresolved::first(at(0)).over_at(at(120));
+        let next = next_try(unresolved, &terms, at(120));
+        assert_eq!(next, NextTry::At { time: at(180), after_hold: true });
     }
 
     #[test]

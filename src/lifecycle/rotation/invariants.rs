@@ -97,7 +97,11 @@ impl Sending<'_> {
     }
 
     fn is_alive(&self) -> bool {
-        self.refused.is_none_or(|refused| !refused.silences(self.seed, self.asked_at))
+        self.refused.is_none_or(|refused| {
+            ![self.seed, &self.intent.token]
+                .iter()
+                .any(|token| refused.silences(token, self.asked_at))
+        })
     }
 }
 
@@ -195,7 +199,7 @@ mod tests {
         }
 
         let at = Timestamp::from_second(100).unwrap();
-        let refused = RefusedSeed::of(&seed, "salt", at);
+        let refused = RefusedSeed::of(&seed, &seed, "salt", at);
         let dead = Sending { refused: Some(&refused), ..sending() };
         assert_eq!(dead.broken(), Some(Invariant::DeadIsSilent));
         let asked_at = Some(Timestamp::from_second(101).unwrap());

@@ -18,7 +18,10 @@ impl Spender<'_, '_> {
             return Event::Refused;
         };
         let lifetime = self.exchange.spec.default_lifetime;
-        let record = answer.record(self.base.record.as_ref(), spent, sent_at, lifetime);
+        // One that was deleted meanwhile goes on from what was read before.
+        let read = self.seen.as_ref().and_then(|seen| seen.state.record.as_ref());
+        let base = self.base.record.as_ref().or(read);
+        let record = answer.record(base, spent, sent_at, lifetime);
         let Some(record) = record else { return Event::Refused };
         fail_point::reach("committing");
         self.read_back = false;

@@ -11,6 +11,7 @@ use crate::lifecycle::schedule::plus;
 
 use crate::controller::exchange::attempt::End;
 use crate::controller::exchange::write_back::write_back;
+use crate::controller::state::Marks;
 
 use super::{LOOK_AT_HOLDER, Spender};
 
@@ -67,7 +68,10 @@ impl Spender<'_, '_> {
     pub(super) async fn hand_over(&mut self) -> Result<End, Problem> {
         let context = self.exchange.context;
         let Some(record) = self.record.take() else { return Ok(End::Stale) };
-        self.note(|note| note.keep_newest(&record));
+        self.note(|note| {
+            note.keep_newest(&record);
+            note.keep_marks(Marks::default());
+        });
         let header = record.header();
         let rotated = self.before.as_ref().map_or(0, |before| before.rotations) != record.rotations;
         if rotated {

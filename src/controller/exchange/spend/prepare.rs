@@ -29,9 +29,7 @@ impl Spender<'_, '_> {
         let view = seen.view.clone();
         self.base = seen.state.clone();
         self.before = seen.state.record.as_ref().map(StateRecord::header);
-        if let Some(record) = &seen.state.record {
-            self.note(|note| note.keep_newest(record));
-        }
+        self.note(|note| note.keep(&seen.state));
         self.seen = Some(seen);
         Ok(Event::Observed(view))
     }
@@ -39,11 +37,11 @@ impl Spender<'_, '_> {
     /// Writes the newest record of this process into a state that was set back.
     pub(super) async fn restore(&mut self) -> Result<Event<RefreshToken>, Problem> {
         let context = self.exchange.context;
-        let Some(newest) = context.notes.of(self.exchange.credential).newest else {
-            return Ok(Event::Conflict);
-        };
+        let note = context.notes.of(self.exchange.credential);
+        let Some(newest) = note.newest else { return Ok(Event::Conflict) };
+        let marks = note.marks.unwrap_or_default();
         let written =
-            state::commit(&context.secrets, &self.place, &self.base, &self.id, &newest).await;
+            state::restore(&context.secrets, &self.place, &self.base, &newest, &marks).await;
         match written {
             Ok(meta) => {
                 let names = context.index.saw_secret(&meta);
@@ -126,6 +124,8 @@ impl Spender<'_, '_> {
             self.defect(invariant);
             return Event::Refused;
         }
+        // What it says of another token must outlive this exchange, if that comes to nothing.
+        let displaced = standing.filter(|claim| !claim.is_about(&intent.token)).cloned();
         let Ok(spent) = self.spent() else { return Event::Refused };
         let claim = Claim {
             exchange: self.id.clone(),
@@ -149,6 +149,8 @@ impl Spender<'_, '_> {
             state::claim(&context.secrets, &self.place, &self.base, claim, &intent.token).await;
         match written {
             Ok((state, meta)) => {
+                self.displaced = displaced;
+                self.note(|note| note.keep(&state));
                 self.base = state;
                 let names = context.index.saw_secret(&meta);
                 context.wake_others(names, self.exchange.credential);
@@ -177,6 +179,9 @@ impl Spender<'_, '_> {
                     found.is_claimed_by(&self.id) && found.generation() == self.base.generation();
                 if ours {
                     self.base = found;
+                } else {
+                    // It may be written yet, but nothing will be sent for it.
+                    self.dismiss();
                 }
                 return Event::ClaimIs { ours };
             }

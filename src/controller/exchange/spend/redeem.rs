@@ -89,7 +89,7 @@ impl Spender<'_, '_> {
         self.received = Some(Instant::now());
         self.keep_for_rescue();
         fail_point::reach("received");
-        Event::Received { sent_at }
+        Event::Received { sent_at, over_at: context.clock.now() }
     }
 
     /// What is known right before the request.
@@ -117,6 +117,8 @@ impl Spender<'_, '_> {
                 self.exchange.context.metrics.journaled(received.elapsed());
             }
         }
+        // Whatever becomes of the commit, it holds up no other request.
+        self.exchange.slot.answered();
         fail_point::reach("journaled");
         Event::Done
     }
@@ -124,13 +126,18 @@ impl Spender<'_, '_> {
     pub(super) async fn parse(&mut self) -> Event<RefreshToken> {
         let answer = answer::read(self.raw.as_ref(), self.why_none.take());
         self.problem = answer.error().map(|error| match &answer {
-            Answer::Unknown(_) | Answer::Salvaged(..) => of_unknown_outcome(error),
+            Answer::Unknown(_) => of_unknown_outcome(error),
+            // The token is safe, and its server is asked again as after any failure.
+            Answer::Salvaged(..) => {
+                of_token_error(&TokenError::Invalid(error.why()), GrantKind::RefreshToken)
+            }
             _ => of_token_error(error, GrantKind::RefreshToken),
         });
         let mut reply = answer.reply(self.was_rejected());
         if matches!(answer, Answer::Rejected(_)) && self.was_overtaken().await {
             // Another token is there already: this one's death is no news.
             reply = Reply::Kept;
+            self.problem = None;
         }
         self.answer = Some(answer);
         Event::Parsed(reply)
