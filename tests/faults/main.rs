@@ -122,7 +122,7 @@ fn short() -> Vec<Case> {
         refusals::a_nearly_full_state_has_room_for_the_answer_or_no_request_is_made,
         refusals::rights_revoked_before_the_claim_cost_no_request,
         refusals::rights_revoked_after_the_claim_delay_the_commit,
-        ;
+        refusals::a_neighbour_is_not_held_up_by_a_commit_that_is_refused;
         alone:
         crashes::an_answer_outlives_the_api_server_and_then_its_container,
     ]
