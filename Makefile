@@ -59,7 +59,8 @@ lint: ## Format, clippy, shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --features fail-points --test faults -- -D warnings
-	$$(tests/tools/install shellcheck) .ci/run tests/tools/install tests/image/build tests/chart/render
+	$$(tests/tools/install shellcheck) .ci/run tests/tools/install tests/image/build tests/chart/render \
+		tests/chart/readme
 
 deny: ## Licences, bans, sources; advisories where their database can be had
 	.ci/deny
@@ -69,3 +70,5 @@ generate: ## Write the files that the program generates
 	mv crds/.new crds/oauthcredentials.yaml
 	$(CARGO) run --locked --quiet -- docs > docs/.new
 	mv docs/.new docs/conditions.md
+	tests/chart/readme > charts/oauth-keeper/.new
+	mv charts/oauth-keeper/.new charts/oauth-keeper/README.md
