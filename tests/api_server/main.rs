@@ -9,6 +9,7 @@
     reason = "a test that can't go on fails, and a table of cases is long"
 )]
 
+mod admission;
 mod bad_answers;
 mod bad_endpoints;
 mod bad_sources;
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
         chart::its_renderings_are_taken,
         chart::the_operator_may_do_this_and_no_more,
         chart::limited_to_namespaces_it_may_do_nothing_elsewhere,
+        admission::an_author_needs_rights_on_the_secrets,
+        admission::a_change_of_what_is_asked_for_needs_them_too,
+        admission::what_changes_nothing_of_it_is_let_through,
+        admission::an_author_without_rights_gets_nothing_sent,
         canary::no_secret_shows_anywhere,
         bad_endpoints::an_endpoint_that_is_down_is_tried_again_later,
         bad_endpoints::metadata_services_are_never_called,
