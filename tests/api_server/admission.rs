@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
-};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Client, Config};
 use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::{credentials, wait};
 use serde_json::{Value, json};
 
+use crate::access::Right;
 use crate::stage::{HOUR, Neighbour, SOON, Stage, server, spec, with};
 
 const ENDPOINT: &str = "https://as.example/token";
@@ -61,33 +59,8 @@ impl<'a> Author<'a> {
                 "subjects": [{"apiGroup": api, "kind": "User", "name": self.name}]}),
         ];
         self.stage.env.control_plane.apply_objects(&objects).await.expect("the role is valid");
-        wait::until("the API server knows the role", SOON, || async {
-            self.is_allowed(verb, group, resource, name).await.then_some(())
-        })
-        .await;
-    }
-
-    async fn is_allowed(&self, verb: &str, group: &str, resource: &str, name: &str) -> bool {
-        let attributes = ResourceAttributes {
-            namespace: Some(self.stage.namespace.clone()),
-            verb: Some(verb.to_owned()),
-            group: Some(group.to_owned()),
-            resource: Some(resource.to_owned()),
-            name: Some(name.to_owned()),
-            ..ResourceAttributes::default()
-        };
-        let review = SubjectAccessReview {
-            spec: SubjectAccessReviewSpec {
-                user: Some(self.name.to_owned()),
-                resource_attributes: Some(attributes),
-                ..SubjectAccessReviewSpec::default()
-            },
-            ..SubjectAccessReview::default()
-        };
-        let reviews: Api<SubjectAccessReview> = Api::all(self.stage.client.clone());
-        let answer = reviews.create(&PostParams::default(), &review).await;
-        let answer = answer.expect("an administrator may ask");
-        answer.status.is_some_and(|status| status.allowed)
+        let right = Right::new(verb, group, resource, name);
+        right.wait_until_allowed(self.stage, self.name, true).await;
     }
 
     /// Applies a credential as this author; gives the words of a refusal.
@@ -150,7 +123,10 @@ pub async fn an_author_needs_rights_on_the_secrets(env: Arc<Env>) {
     let stage = Stage::new(env, "admission").await;
     let ann = Author::new(&stage, "ann").await;
     let apply = || ann.apply("c", spec("c", ENDPOINT), false);
-    assert_refused(apply().await, "ann may not get the Secret c-source in the namespace admission-");
+    assert_refused(
+        apply().await,
+        "ann may not get the Secret c-source in the namespace admission-",
+    );
     // Another's right does not help.
     ann.may_on_secrets("get", "c-other").await;
     assert_refused(apply().await, "ann may not get the Secret c-source");
