@@ -8,7 +8,7 @@ use crate::api::Reason;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Owners;
 
-use super::secrets::Secrets;
+use super::secrets::{Secrets, WriteError};
 
 /// Its UID tells one cluster from another.
 const CLUSTER: &str = "kube-system";
@@ -29,16 +29,18 @@ impl Homes {
             let message = format!("the namespace {name} can't be read: {why}");
             Problem::new(Reason::StateNotWritable, message)
         };
-        let read =
-            async |name: &str| self.uid(secrets, name).await.map_err(|why| unreadable(name, &why));
+        let read = async |name: &str| {
+            let uid = self.uid(secrets, name).await;
+            uid.map_err(|error| unreadable(name, &error.to_string()))
+        };
         let cluster = read(CLUSTER).await?;
         let uid = read(namespace).await?;
         let uid = uid.ok_or_else(|| unreadable(namespace, "the operator may not"))?;
         Ok(Owners { cluster, namespace: uid })
     }
 
-    /// The UID of a namespace; none where it may not be read.
-    async fn uid(&self, secrets: &Secrets, namespace: &str) -> Result<Option<String>, String> {
+    /// The UID of a namespace; none where that of the cluster's may not be read.
+    async fn uid(&self, secrets: &Secrets, namespace: &str) -> Result<Option<String>, WriteError> {
         let now = crate::clock::since_boot();
         let known = self.lock().get(namespace).cloned();
         if let Some((uid, read_at)) = known
@@ -46,7 +48,12 @@ impl Homes {
         {
             return Ok(uid);
         }
-        let uid = secrets.namespace_uid(namespace).await.map_err(|error| error.to_string())?;
+        let uid = match secrets.namespace_uid(namespace).await {
+            Ok(uid) => Some(uid),
+            // An operator that is limited to some namespaces never may, and need not ask each time.
+            Err(WriteError::Refused(_)) if namespace == CLUSTER => None,
+            Err(error) => return Err(error),
+        };
         self.lock().insert(namespace.to_owned(), (uid.clone(), now));
         Ok(uid)
     }

@@ -152,16 +152,15 @@ impl Secrets {
         Ok(patched.metadata)
     }
 
-    /// The UID of a namespace; none where it may not be read.
+    /// The UID of a namespace.
     ///
     /// # Errors
-    /// [`WriteError::NamespaceGone`], and whatever kept it from being read.
-    pub async fn namespace_uid(&self, namespace: &str) -> Result<Option<String>, WriteError> {
+    /// [`WriteError::NamespaceGone`]; [`WriteError::Refused`] where it may not be read.
+    pub async fn namespace_uid(&self, namespace: &str) -> Result<String, WriteError> {
         let api: Api<Namespace> = Api::all(self.client.clone());
         match bounded(api.get_metadata(namespace)).await {
-            Ok(found) => Ok(found.metadata.uid),
+            Ok(found) => Ok(found.metadata.uid.unwrap_or_default()),
             Err(WriteError::NotFound) => Err(WriteError::NamespaceGone),
-            Err(WriteError::Refused(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

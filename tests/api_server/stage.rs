@@ -203,11 +203,17 @@ pub async fn started(options: OperatorOptions) -> Watched {
 
 /// An operator that may end before it is ready.
 pub async fn begun(options: OperatorOptions) -> Watched {
-    Watched(Operator::start(options).await)
+    Watched::new(Operator::start(options).await)
 }
 
 /// An operator whose log is shown when its test fails.
 pub struct Watched(Operator);
+
+impl Watched {
+    pub fn new(operator: Operator) -> Self {
+        Self(operator)
+    }
+}
 
 impl Deref for Watched {
     type Target = Operator;

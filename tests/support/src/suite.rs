@@ -55,6 +55,10 @@ impl Case {
         Self { alone: true, ..self }
     }
 
+    fn is_in(&self, module: &str) -> bool {
+        self.name.split_once("::").is_some_and(|(of, _)| of == module)
+    }
+
     /// It may take that long, instead of five minutes.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
@@ -75,8 +79,11 @@ macro_rules! tests {
 }
 
 /// Runs the tests the command line selects, as `cargo test` would, and stops what they shared.
+/// `TEST_MODULES=crd,admission` leaves out all other modules.
 #[must_use]
-pub fn run(cases: Vec<Case>) -> ExitCode {
+pub fn run(mut cases: Vec<Case>) -> ExitCode {
+    let modules = std::env::var("TEST_MODULES").unwrap_or_default();
+    cases.retain(|case| modules.is_empty() || modules.split(',').any(|module| case.is_in(module)));
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let runtime = Runtime::new().expect("a runtime can be made");
