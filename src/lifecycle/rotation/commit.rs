@@ -133,7 +133,9 @@ pub fn salvage(
     let record = commit(base, spent, &set, lifespan);
     let rotated_at =
         record.rotated_at.map(|_| now).or_else(|| lineage.and_then(|base| base.rotated_at));
-    StateRecord { rotated_at, ..record }
+    // The access token is still the answer to what was asked for before.
+    let request = base.map_or(record.request, |base| base.request.clone());
+    StateRecord { rotated_at, request, ..record }
 }
 
 fn next_generation(base: Option<&StateRecord>, spent: &Spent) -> i64 {
