@@ -6,7 +6,7 @@ use kube::api::DeleteParams;
 use oauth_keeper_test_support::cutting_proxy::Fate;
 use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scene::Scene;
 use crate::stage::{HOUR, Neighbour, SOON, Watched, quick, spec, state_of, with};
@@ -58,18 +58,29 @@ pub async fn a_new_seed_that_comes_to_nothing_does_not_end_the_hold_of_the_old_o
     is_held(&scene).await;
 }
 
+/// At the host of the scene, past its proxy.
+fn queued_as(name: &str, scene: &Scene) -> Value {
+    quick(spec(name, &scene.server.token_endpoint()))
+}
+
 pub async fn a_credential_that_waits_for_its_turn_can_be_deleted(env: Arc<Env>) {
     let mut scene = Scene::strict(env, "queue", HOUR).await;
     scene.pod = scene.pod.env("OAUTH_KEEPER_CONCURRENCY", "1");
     let _operator = scene.pod.container().await;
     scene.begins().await;
-    let queued = quick(spec("queued", &scene.server.token_endpoint()));
+    let queued = queued_as("queued", &scene);
     scene.stage.refreshing("queued", &scene.server, queued.clone()).await;
     scene.stage.ready("queued").await;
     // The only turn is taken, and the other waits for it.
     scene.answered().await;
     scene.stage.credential("queued", with(queued, json!({"scopes": ["more"]}))).await;
-    scene.stage.condition("queued", "Reconciling", "True", "Pending").await;
+    // What was made later was looked at, so the edit was too.
+    let suspended = with(queued_as("later", &scene), json!({"suspend": true}));
+    scene.stage.refreshing("later", &scene.server, suspended).await;
+    scene
+        .stage
+        .status_that("later", "was looked at", |status| !status["conditions"].is_null())
+        .await;
     let deleted = scene.stage.credentials().delete("queued", &DeleteParams::default()).await;
     deleted.expect("it can be deleted");
     scene.stage.gone("queued").await;
