@@ -35,6 +35,7 @@ mod crashes;
 mod cuts;
 mod edits;
 mod fail_points;
+mod fleet;
 mod keycloak;
 mod lost_replies;
 mod oracle;
