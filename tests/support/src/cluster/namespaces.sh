@@ -20,7 +20,7 @@ mkdir "${cgroups[@]}"
 status=0
 "$@" || status=$?
 
-kill -KILL -1 || true # whoever else is in this namespace
+kill -KILL -1 2> /dev/null || true # whoever else is in this namespace
 for _ in {1..100}; do # they go when they can
   ! find "${cgroups[@]}" -depth -type d -delete 2> /dev/null || break
   sleep 0.1
