@@ -2,7 +2,12 @@
 CACHE := $(or $(OAUTH_KEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oauth-keeper)
 CARGO ?= cargo
 
-.PHONY: help demo test unit api-server oldest faults soak providers chart image bench lint deny generate
+# What a cluster takes, beside the image.
+NODE := control-plane node containerd runc cni-plugins iproute2 pod-image helm
+IMAGE := target/image.tar
+
+.PHONY: help demo cluster cluster-down test unit api-server oldest faults soak providers chart image cluster-tests node \
+	bench lint deny generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +18,13 @@ demo: ## Show the operator at work on a real API server (ARGS=--once: without a 
 	$(CARGO) build --locked --bins --examples
 	$(CARGO) run --locked --quiet --example demo -- $(ARGS)
 
-test: unit api-server oldest faults soak providers chart image ## Run all tests
+cluster: $(IMAGE) node ## Start a cluster of one node on this machine, with the image in it (as root)
+	$(CARGO) run --locked --quiet --example cluster -- up
+
+cluster-down: ## End it
+	$(CARGO) run --locked --quiet --example cluster -- down
+
+test: unit api-server oldest faults soak providers chart image cluster-tests ## Run all tests
 
 unit: ## Tests that need no server
 	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture --test rotation_model \
@@ -51,8 +62,17 @@ providers: ## Tests against authorization servers: the documented ones, Keycloak
 chart: ## Render and check the chart
 	tests/chart/render
 
-image: ## Build the image from the Dockerfile, without a container engine
-	tests/image/build
+image: $(IMAGE) ## Build the image from the Dockerfile, without a container engine
+
+$(IMAGE): Dockerfile Cargo.toml Cargo.lock $(shell find src tests/image -type f)
+	mkdir -p $(@D)
+	tests/image/build $(abspath $@)
+
+cluster-tests: $(IMAGE) node ## Tests on a real node: Helm, kubelet, mounted Secrets, failovers (as root)
+	$(CARGO) test --locked --test cluster
+
+node:
+	for tool in $(NODE); do tests/tools/install $$tool >/dev/null || exit; done
 
 bench: ## Measure (ARGS=--quick for a short try); figures only, never a verdict
 	tests/tools/install control-plane >/dev/null
@@ -65,7 +85,7 @@ lint: ## Format, clippy, shell scripts, workflows
 	$(CARGO) clippy --locked --features fail-points --test faults -- -D warnings
 	$$(tests/tools/install actionlint) -shellcheck "$$(tests/tools/install shellcheck)"
 	$$(tests/tools/install shellcheck) .ci/run tests/tools/install tests/image/build tests/chart/render \
-		tests/chart/readme
+		tests/chart/readme tests/support/src/cluster/namespaces.sh
 
 deny: ## Licences, bans, sources; advisories where their database can be had
 	.ci/deny

@@ -24,8 +24,8 @@ const LOG_TAIL: usize = 40;
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// A namespace.
-pub struct Stage {
-    pub env: Arc<Env>,
+pub struct Stage<E = Env> {
+    pub env: Arc<E>,
     pub client: Client,
     pub namespace: String,
 }
@@ -47,7 +47,9 @@ impl Stage {
     pub async fn operator(&self) -> Watched {
         started(self.options()).await
     }
+}
 
+impl<E> Stage<E> {
     pub async fn source<V: AsRef<[u8]>>(&self, name: &str, keys: &[(&str, V)]) {
         credentials::apply_source(&self.client, &self.namespace, name, keys).await;
     }

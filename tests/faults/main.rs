@@ -35,6 +35,7 @@ mod crashes;
 mod cuts;
 mod edits;
 mod fail_points;
+mod fleet;
 mod holds;
 mod keycloak;
 mod lost_replies;
@@ -49,7 +50,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use oauth_keeper_test_support::suite::{self, Case};
+use oauth_keeper_test_support::suite::{self, Case, Env};
 use oauth_keeper_test_support::tests;
 
 fn main() -> ExitCode {
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
     suite::run(tests.map(|test| test.within(limit)).collect())
 }
 
-fn long() -> Vec<Case> {
+fn long() -> Vec<Case<Env>> {
     tests![
         answers::a_single_invalid_grant_is_not_believed,
         replicas::rolling_restarts_under_load_never_use_a_token_twice,
@@ -78,7 +79,7 @@ fn long() -> Vec<Case> {
     ]
 }
 
-fn short() -> Vec<Case> {
+fn short() -> Vec<Case<Env>> {
     tests![
         fail_points::a_stop_at_any_point_costs_nothing,
         fail_points::a_kill_at_any_point_costs_at_most_what_was_not_journaled,

@@ -22,13 +22,13 @@ pub enum Loss {
 }
 
 /// The newest refresh token that is stored.
-pub async fn newest(stage: &Stage, name: &str) -> String {
+pub async fn newest<E>(stage: &Stage<E>, name: &str) -> String {
     stage.state_record(name).await["refreshToken"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Nothing runs that could change it: the newest stored refresh token is live, none was used twice, and nobody's claim
 /// is left.
-pub async fn nothing_is_lost(stage: &Stage, name: &str, server: &AuthorizationServer) {
+pub async fn nothing_is_lost<E>(stage: &Stage<E>, name: &str, server: &AuthorizationServer) {
     let newest = newest(stage, name).await;
     let lineage = server.lineage_of(&newest).map(|lineage| server.lineage(lineage));
     assert!(server.is_live(&newest), "{name}: {newest:?} is dead; {lineage:?}");

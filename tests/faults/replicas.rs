@@ -6,79 +6,40 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use oauth_keeper_test_support::authorization_server::AuthorizationServer;
 use oauth_keeper_test_support::chart::{self, OperatorRights};
 use oauth_keeper_test_support::operator::Operator;
 use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::json;
 
-use crate::oracle;
+use crate::fleet::Fleet;
 use crate::pod::Pod;
 use crate::process::stopped;
 use crate::scene::Scene;
 use crate::sizes::sizes;
-use crate::stage::{SOON, Stage, Watched, quick, server, spec, started, with};
+use crate::stage::{SOON, Stage, Watched, server, started};
 use crate::table;
 
 /// How long a lease lasts after the last renewal, as others see it.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// Many credentials of a strict server, renewed each two seconds.
-struct Fleet {
-    stage: Stage,
-    server: AuthorizationServer,
-    names: Vec<String>,
+/// Credentials of a strict server, renewed each two seconds.
+async fn fleet(env: Arc<Env>, name: &str, size: usize) -> Fleet {
+    Fleet::new(Stage::new(env, name).await, server(Duration::from_secs(6)).await, size)
 }
 
-impl Fleet {
-    async fn new(env: Arc<Env>, name: &str, size: usize) -> Self {
-        let stage = Stage::new(env, name).await;
-        let server = server(Duration::from_secs(6)).await;
-        let names = (0..size).map(|number| format!("c-{number}")).collect();
-        Self { stage, server, names }
-    }
-
-    async fn begins(&self) {
-        for name in &self.names {
-            let quick = quick(spec(name, &self.server.token_endpoint()));
-            let often = json!({
-                "renewal": {"renewBefore": "4s"},
-                "provider": {"reuseGrace": "0s"},
-            });
-            self.stage.refreshing(name, &self.server, with(quick, often)).await;
-        }
-        for name in &self.names {
-            self.stage.ready(name).await;
-        }
-    }
-
-    /// Waits for so many rotations in all.
-    async fn rotations(&self, number: u64) {
-        wait::until_ok(&format!("{number} rotations"), sizes().limit, || async {
-            let counts = self.server.counts();
-            if counts.rotations >= number { Ok(()) } else { Err(format!("{counts:?}")) }
-        })
-        .await;
-    }
-
-    /// Nothing runs any more.
-    async fn is_whole(&self) {
-        for name in &self.names {
-            oracle::nothing_is_lost(&self.stage, name, &self.server).await;
-        }
-        let counts = self.server.counts();
-        assert_eq!((counts.reuses, counts.refusals), (0, 0));
-    }
+async fn begins(fleet: &Fleet) {
+    let often = json!({"renewal": {"renewBefore": "4s"}, "provider": {"reuseGrace": "0s"}});
+    fleet.begins(&often).await;
 }
 
 pub async fn two_replicas_without_a_lease_never_use_a_token_twice(env: Arc<Env>) {
     let sizes = sizes();
-    let fleet = Fleet::new(env, "replicas", sizes.credentials).await;
+    let fleet = fleet(env, "replicas", sizes.credentials).await;
     let pods = [Pod::new(&fleet.stage, "one"), Pod::new(&fleet.stage, "two")];
     let (one, two) = futures::join!(pods[0].container(), pods[1].container());
-    fleet.begins().await;
-    fleet.rotations(sizes.exchanges).await;
+    begins(&fleet).await;
+    fleet.rotations_within(sizes.exchanges, sizes.limit).await;
     let ended = futures::join!(one.stop(), two.stop());
     assert!(ended.0.success() && ended.1.success());
     for operator in [&one, &two] {
@@ -88,11 +49,11 @@ pub async fn two_replicas_without_a_lease_never_use_a_token_twice(env: Arc<Env>)
 }
 
 pub async fn rolling_restarts_under_load_never_use_a_token_twice(env: Arc<Env>) {
-    let fleet = Fleet::new(env, "rolling", 20).await;
+    let fleet = fleet(env, "rolling", 20).await;
     let rights = release(&fleet.stage).await;
     let mut pod = Pod::candidate(&fleet.stage, "pod-0", &rights);
     let mut operator = pod.container().await;
-    fleet.begins().await;
+    begins(&fleet).await;
     for number in 1..=sizes().restarts {
         // As a Deployment does it: the new one is ready before the old one is told to end.
         let next = Pod::candidate(&fleet.stage, &format!("pod-{number}"), &rights);
@@ -155,7 +116,7 @@ pub async fn a_leader_frozen_amid_an_exchange_that_comes_back_late_sends_nothing
 }
 
 pub async fn a_lease_that_is_stolen_or_deleted_costs_nothing(env: Arc<Env>) {
-    let fleet = Fleet::new(env, "stolen", 10).await;
+    let fleet = fleet(env, "stolen", 10).await;
     let rights = release(&fleet.stage).await;
     let pods = ["one", "two"].map(|name| Pod::candidate(&fleet.stage, name, &rights));
     let mut operators: Vec<Watched> = Vec::new();
@@ -163,7 +124,7 @@ pub async fn a_lease_that_is_stolen_or_deleted_costs_nothing(env: Arc<Env>) {
         operators.push(started(pod.options()).await);
     }
     leads(&operators[0]).await;
-    fleet.begins().await;
+    begins(&fleet).await;
     let leases: Api<Lease> = Api::namespaced(fleet.stage.client.clone(), &rights.namespace);
     for round in 0..4 {
         if round % 2 == 0 {

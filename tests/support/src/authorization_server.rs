@@ -9,16 +9,17 @@ mod fault;
 mod ledger;
 mod lineage;
 mod request;
+mod usage;
 
-use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::json;
@@ -31,6 +32,8 @@ use self::ledger::{Ledger, TokenSet};
 use self::lineage::Grant;
 pub use self::lineage::{Ending, LineageState};
 use self::request::{Client, RevocationRequest, TokenRequest};
+use self::usage::Usage;
+pub use self::usage::Use;
 
 /// What every refresh token of this server begins with.
 pub const REFRESH_TOKEN_PREFIX: &str = "demo-refresh-token-";
@@ -76,19 +79,24 @@ struct Shared {
     ledger: Mutex<Ledger>,
     /// What to do wrong, request by request.
     faults: Mutex<VecDeque<Fault>>,
+    usage: Mutex<Usage>,
 }
 
 impl AuthorizationServer {
     /// Starts it on a free loopback port.
     pub async fn start(options: ServerOptions) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a loopback port can be bound");
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), options).await
+    }
+
+    /// Starts it on a free port of this address.
+    pub async fn start_at(address: IpAddr, options: ServerOptions) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port can be bound");
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
             options: Mutex::new(options),
             ledger: Mutex::new(Ledger::new(address.port())),
             faults: Mutex::default(),
+            usage: Mutex::default(),
         });
         let router = Router::new()
             .route("/token", post(token))
@@ -116,7 +124,8 @@ impl AuthorizationServer {
         format!("http://{}/revoke", self.address)
     }
 
-    /// A protected resource: answers 200 to a living access token, else 401.
+    /// A protected resource: answers 200 to a living access token, else 401. Who adds `?file=NAME` is
+    /// told apart in [`uses`](Self::uses).
     pub fn resource_url(&self) -> String {
         format!("http://{}/resource", self.address)
     }
@@ -177,6 +186,11 @@ impl AuthorizationServer {
         self.shared.options().reuse_window = window;
     }
 
+    /// How the protected resource was used, by the name of the token's file.
+    pub fn uses(&self) -> BTreeMap<String, Use> {
+        self.shared.usage().by_file().clone()
+    }
+
     /// What it has counted.
     pub fn counts(&self) -> Counts {
         self.shared.ledger().counts()
@@ -201,6 +215,10 @@ impl Shared {
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn usage(&self) -> MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn faults(&self) -> MutexGuard<'_, VecDeque<Fault>> {
@@ -297,14 +315,15 @@ fn error_response(refusal: Refusal) -> Response {
     (status, headers, json!({ "error": code }).to_string()).into_response()
 }
 
-async fn resource(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> StatusCode {
+async fn resource(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> StatusCode {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
-    if token.is_some_and(|token| shared.ledger().accepts(token)) {
-        StatusCode::OK
-    } else {
-        StatusCode::UNAUTHORIZED
+    let token = authorization.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let accepted = shared.ledger().accepts(token);
+    if let Some(file) = uri.query().and_then(|query| query.strip_prefix("file=")) {
+        let age = shared.ledger().age_of(token);
+        shared.usage().note(file, token, accepted, age);
     }
+    if accepted { StatusCode::OK } else { StatusCode::UNAUTHORIZED }
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 
+/// What the API server makes of its `--service-cluster-ip-range` for the Service `kubernetes`.
+pub(crate) const SERVICE_ADDRESS: &str = "10.96.0.1";
+
 /// A certificate and its key, both PEM.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
@@ -33,7 +36,8 @@ impl Authority {
 
     /// For a server on loopback.
     pub(crate) fn server(&self) -> Identity {
-        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"].map(str::to_owned);
+        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc", SERVICE_ADDRESS];
+        let names = names.map(str::to_owned);
         let mut params = CertificateParams::new(names).expect("the names are valid");
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)

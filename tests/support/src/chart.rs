@@ -41,8 +41,21 @@ pub async fn install_operator_rights_with(
     namespace: &str,
     values: &[&str],
 ) -> OperatorRights {
-    let chart = tools::repository_root().join("charts/oauth-keeper");
-    install(control_plane, &chart, namespace, values).await
+    install(control_plane, &folder(), namespace, values).await
+}
+
+/// The image the chart names unless told otherwise.
+pub async fn image() -> String {
+    let documents = documents(&render(&folder(), "any", &[]).await);
+    let deployment = documents.iter().find(|document| document["kind"] == "Deployment");
+    let deployment = deployment.expect("the chart makes a Deployment");
+    let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
+    image.as_str().expect("a container has an image").to_owned()
+}
+
+/// Where the chart is.
+pub fn folder() -> PathBuf {
+    tools::repository_root().join("charts/oauth-keeper")
 }
 
 async fn install(

@@ -1,8 +1,9 @@
 //! A real etcd and kube-apiserver on loopback, with RBAC on.
 //!
 //! There is no controller manager: nothing collects garbage, namespaces never finish deleting, and
-//! no `default` ServiceAccount appears.
+//! no `default` ServiceAccount appears. A [`Cluster`](crate::cluster::Cluster) has one, and a node.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +32,7 @@ pub struct ControlPlane {
     url: String,
     admin_kubeconfig: PathBuf,
     tools: PathBuf,
-    authority: String,
+    authority: Authority,
     api_server_command: Command,
     api_server: Mutex<Option<Process>>,
     etcd: Process,
@@ -47,7 +48,8 @@ impl ControlPlane {
         let folder = scratch::folder("control-plane");
         let [etcd_port, peer_port, port] = ports::free();
         let url = format!("https://127.0.0.1:{port}");
-        let authority = write_credentials(folder.path(), &url);
+        let authority = Authority::new();
+        write_credentials(folder.path(), &authority, &url);
 
         let command = etcd_command(&tools, folder.path(), etcd_port, peer_port);
         let etcd = Process::start("etcd", &command, &folder.path().join("etcd.log"));
@@ -100,11 +102,32 @@ impl ControlPlane {
             .await
             .unwrap_or_else(|error| panic!("no token for {namespace}/{name}: {error}"));
         let token = answer.status.expect("an answered TokenRequest has a status").token;
-        let config =
-            kubeconfig::render(&self.url, &self.authority, &User::Token(&token), namespace);
-        let path = self.folder.path().join(format!("{namespace}-{name}.kubeconfig"));
+        self.write_kubeconfig(&format!("{namespace}-{name}"), &User::Token(&token), namespace)
+    }
+
+    /// A kubeconfig of this user in this group.
+    pub(crate) fn user_kubeconfig(&self, user: &str, group: &str) -> PathBuf {
+        let identity = self.authority.client(user, group);
+        let file = user.replace(':', "-");
+        self.write_kubeconfig(&file, &User::Certificate(&identity), "default")
+    }
+
+    fn write_kubeconfig(&self, name: &str, user: &User<'_>, namespace: &str) -> PathBuf {
+        let config = kubeconfig::render(&self.url, &self.authority.certificate(), user, namespace);
+        let path = self.file(&format!("{name}.kubeconfig"));
         write(&path, &config);
         path
+    }
+
+    /// A file of this control plane, such as `ca.crt`.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The address at which the API server listens.
+    pub fn address(&self) -> SocketAddr {
+        let address = self.url.trim_start_matches("https://");
+        address.parse().expect("the URL ends with an address")
     }
 
     /// A new namespace `PREFIX-N`, unique in this control plane.
@@ -262,21 +285,22 @@ fn programs() -> String {
     if version.is_empty() { "control-plane".to_owned() } else { format!("control-plane-{version}") }
 }
 
-/// Writes all keys and certificates; gives the certificate of the authority.
-fn write_credentials(folder: &Path, url: &str) -> String {
-    let authority = Authority::new();
+/// Writes all keys and certificates.
+fn write_credentials(folder: &Path, authority: &Authority, url: &str) {
     let server = authority.server();
     let admin = authority.client("admin", "system:masters");
+    let kubelet_client = authority.client("kube-apiserver-kubelet-client", "system:masters");
     let (private, public) = certificates::signing_keys();
     write(&folder.join("ca.crt"), &authority.certificate());
     write(&folder.join("server.crt"), &server.certificate);
     write(&folder.join("server.key"), &server.key);
+    write(&folder.join("kubelet-client.crt"), &kubelet_client.certificate);
+    write(&folder.join("kubelet-client.key"), &kubelet_client.key);
     write(&folder.join("service-accounts.key"), &private);
     write(&folder.join("service-accounts.pub"), &public);
     let config =
         kubeconfig::render(url, &authority.certificate(), &User::Certificate(&admin), "default");
     write(&folder.join("admin.kubeconfig"), &config);
-    authority.certificate()
 }
 
 fn etcd_command(tools: &Path, folder: &Path, port: u16, peer_port: u16) -> Command {
@@ -307,6 +331,8 @@ fn api_server_command(tools: &Path, folder: &Path, etcd_port: u16, port: u16) ->
         format!("--tls-cert-file={}", file("server.crt")),
         format!("--tls-private-key-file={}", file("server.key")),
         format!("--client-ca-file={}", file("ca.crt")),
+        format!("--kubelet-client-certificate={}", file("kubelet-client.crt")),
+        format!("--kubelet-client-key={}", file("kubelet-client.key")),
         format!("--service-account-key-file={}", file("service-accounts.pub")),
         format!("--service-account-signing-key-file={}", file("service-accounts.key")),
     ]);
@@ -318,6 +344,7 @@ fn api_server_command(tools: &Path, folder: &Path, etcd_port: u16, port: u16) ->
         "--authorization-mode=Node,RBAC",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.96.0.0/24",
+        "--kubelet-preferred-address-types=InternalIP",
         "--allow-privileged=true",
     ]);
     command

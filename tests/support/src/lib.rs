@@ -8,10 +8,12 @@
 
 pub mod authorization_server;
 pub mod chart;
+pub mod cluster;
 pub mod control_plane;
 pub mod credentials;
 pub mod cutting_proxy;
 pub mod documented;
+pub mod helm;
 pub mod http_server;
 pub mod interrupt;
 pub mod keycloak;

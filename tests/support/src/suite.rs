@@ -1,6 +1,6 @@
-//! One control plane for all tests of a binary.
+//! One control plane, or another environment, for all tests of a binary.
 //!
-//! A test is an `async fn name(env: Arc<Env>)`; a binary's `main` (with `harness = false`) is
+//! A test is an `async fn name(env: Arc<Env>)`, of whatever [`Environment`]; a binary's `main` (with `harness = false`) is
 //! `suite::run(tests![name, module::other; alone: restarts_the_api_server])`.
 
 mod env;
@@ -24,21 +24,30 @@ const THREADS: usize = 4;
 const INTERRUPTED: u8 = 130;
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// What the tests of a binary share.
+pub trait Environment: Sized + Send + Sync + 'static {
+    /// Starts it, before the first test.
+    fn start() -> impl Future<Output = Self> + Send;
+
+    /// Stops it, after the last.
+    fn stop(&self) -> impl Future<Output = ()> + Send;
+}
+
 type TestFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A test: its name and its function. Made by [`crate::tests!`].
-pub struct Case {
+pub struct Case<E> {
     name: String,
-    run: Box<dyn FnOnce(Arc<Env>) -> TestFuture + Send>,
+    run: Box<dyn FnOnce(Arc<E>) -> TestFuture + Send>,
     alone: bool,
     limit: Duration,
 }
 
-impl Case {
+impl<E> Case<E> {
     /// A test of that name.
     pub fn new<F, P>(name: &str, run: F) -> Self
     where
-        F: FnOnce(Arc<Env>) -> P + Send + 'static,
+        F: FnOnce(Arc<E>) -> P + Send + 'static,
         P: Future<Output = ()> + Send + 'static,
     {
         Self {
@@ -81,17 +90,17 @@ macro_rules! tests {
 /// Runs the tests the command line selects, as `cargo test` would, and stops what they shared.
 /// `TEST_MODULES=crd,admission` leaves out all other modules.
 #[must_use]
-pub fn run(mut cases: Vec<Case>) -> ExitCode {
+pub fn run<E: Environment>(mut cases: Vec<Case<E>>) -> ExitCode {
     let modules = std::env::var("TEST_MODULES").unwrap_or_default();
     cases.retain(|case| modules.is_empty() || modules.split(',').any(|module| case.is_in(module)));
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let runtime = Runtime::new().expect("a runtime can be made");
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::<E> { env: OnceLock::new(), turn: RwLock::default() });
     let trials: Vec<Trial> =
         cases.into_iter().map(|case| trial(case, runtime.handle(), &shared)).collect();
     if selects_any(&arguments, &trials) {
-        let Some(env) = runtime.block_on(start_unless_interrupted()) else {
+        let Some(env) = runtime.block_on(start_unless_interrupted::<E>()) else {
             return ExitCode::from(INTERRUPTED);
         };
         let _ = shared.env.set(Arc::new(env));
@@ -102,14 +111,13 @@ pub fn run(mut cases: Vec<Case>) -> ExitCode {
     conclusion.exit_code()
 }
 
-#[derive(Default)]
-struct Shared {
-    env: OnceLock<Arc<Env>>,
+struct Shared<E> {
+    env: OnceLock<Arc<E>>,
     /// Held for writing by a test that must be alone, for reading by all others.
     turn: RwLock<()>,
 }
 
-impl Shared {
+impl<E: Environment> Shared<E> {
     async fn stop(&self) {
         if let Some(env) = self.env.get() {
             env.stop().await;
@@ -122,13 +130,13 @@ fn selects_any(arguments: &Arguments, trials: &[Trial]) -> bool {
     !arguments.list && trials.iter().any(selected)
 }
 
-fn trial(case: Case, runtime: &Handle, shared: &Arc<Shared>) -> Trial {
+fn trial<E: Environment>(case: Case<E>, runtime: &Handle, shared: &Arc<Shared<E>>) -> Trial {
     let runtime = runtime.clone();
     let shared = Arc::clone(shared);
     Trial::test(case.name.clone(), move || runtime.block_on(run_case(case, &shared)))
 }
 
-async fn run_case(case: Case, shared: &Shared) -> Result<(), Failed> {
+async fn run_case<E: Environment>(case: Case<E>, shared: &Shared<E>) -> Result<(), Failed> {
     let _reading;
     let _writing;
     if case.alone {
@@ -154,15 +162,15 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 }
 
 /// What was begun is dropped, and with that ended, when a signal comes first.
-async fn start_unless_interrupted() -> Option<Env> {
+async fn start_unless_interrupted<E: Environment>() -> Option<E> {
     tokio::select! {
-        env = Env::start() => Some(env),
+        env = E::start() => Some(env),
         () = interrupt::requested() => None,
     }
 }
 
 /// Ctrl-C stops what is shared, in order; what single tests have started ends with this process.
-async fn stop_on_signal(shared: Arc<Shared>) {
+async fn stop_on_signal<E: Environment>(shared: Arc<Shared<E>>) {
     interrupt::requested().await;
     shared.stop().await;
     std::process::exit(INTERRUPTED.into());

@@ -65,6 +65,7 @@ pub(super) struct Ledger {
 
 #[derive(Debug, Clone, Copy)]
 struct AccessToken {
+    issued: Instant,
     expiry: Instant,
     /// The place of its lineage, with which it ends.
     lineage: Option<usize>,
@@ -123,6 +124,11 @@ impl Ledger {
             let ended = token.lineage.is_some_and(|place| self.lineage(place).ended.is_some());
             !ended && Instant::now() < token.expiry
         })
+    }
+
+    /// How long ago this access token was issued; none when that was not here, or long ago.
+    pub(super) fn age_of(&self, access_token: &str) -> Option<Duration> {
+        self.access_tokens.get(access_token).map(|token| token.issued.elapsed())
     }
 
     /// A token set without a refresh token.
@@ -196,8 +202,9 @@ impl Ledger {
         });
         let access_token = self.mint(ACCESS_TOKEN_PREFIX);
         self.forget_expired();
-        let expiry = Instant::now() + lifetime;
-        self.access_tokens.insert(access_token.clone(), AccessToken { expiry, lineage });
+        let issued = Instant::now();
+        let token = AccessToken { issued, expiry: issued + lifetime, lineage };
+        self.access_tokens.insert(access_token.clone(), token);
         access_token
     }
 

@@ -2,6 +2,7 @@
 
 use tokio::sync::OnceCell;
 
+use super::Environment;
 use crate::chart::{self, OperatorRights};
 use crate::control_plane::ControlPlane;
 use crate::keycloak::Keycloak;
@@ -51,5 +52,15 @@ impl Env {
             provider.stop().await;
         }
         self.control_plane.stop().await;
+    }
+}
+
+impl Environment for Env {
+    async fn start() -> Self {
+        Self::start().await
+    }
+
+    async fn stop(&self) {
+        self.stop().await;
     }
 }

@@ -1,0 +1,74 @@
+//! What happens to a cluster on any day, while tokens are renewed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::DeleteParams;
+use oauth_keeper_test_support::wait;
+
+use crate::env::{Env, NEXT_TAG};
+use crate::pods::{container_id, name, restarts};
+use crate::release::Release;
+use crate::stage::SOON;
+use crate::storm::Storm;
+
+pub async fn the_leader_is_deleted(env: Arc<Env>) {
+    let release = Release::plain(&env).await;
+    let storm = Storm::begin(&env, "deleted", None).await;
+    let leader = release.leader().await.expect("one leads");
+    let deleted = release.pod_api().delete(name(&leader), &DeleteParams::default()).await;
+    deleted.expect("it can be deleted");
+    storm.goes_on().await;
+    let successor = release.leader().await.expect("one leads");
+    assert_ne!(name(&successor), name(&leader));
+    storm.is_weathered(&release).await;
+}
+
+/// An answer that was on its way dies with the process, so this one is for a server that hands it out again.
+pub async fn the_leader_is_killed(env: Arc<Env>) {
+    let release = Release::plain(&env).await;
+    let storm = Storm::begin(&env, "killed", Some(Duration::from_secs(60))).await;
+    let leader = release.leader().await.expect("one leads");
+    let container = container_id(&leader).expect("it runs");
+    env.cluster.kill_container(&container).await;
+    wait::until("the kubelet has started it again", SOON, || async {
+        let pod = release.pod_api().get(name(&leader)).await.ok()?;
+        (restarts(&pod) > restarts(&leader)).then_some(())
+    })
+    .await;
+    storm.is_weathered(&release).await;
+}
+
+pub async fn the_kubelet_is_restarted(env: Arc<Env>) {
+    let release = Release::plain(&env).await;
+    let storm = Storm::begin(&env, "kubelet", None).await;
+    let before: Vec<_> = release.pods().await.iter().map(container_id).collect();
+    env.cluster.stop_kubelet().await;
+    env.cluster.start_kubelet().await;
+    storm.goes_on().await;
+    let after: Vec<_> = release.pods().await.iter().map(container_id).collect();
+    assert_eq!(before, after, "the same containers run");
+    storm.is_weathered(&release).await;
+}
+
+pub async fn the_api_server_is_restarted(env: Arc<Env>) {
+    let release = Release::plain(&env).await;
+    let storm = Storm::begin(&env, "api-server", None).await;
+    env.cluster.control_plane.restart_api_server().await;
+    storm.is_weathered(&release).await;
+}
+
+pub async fn the_release_is_upgraded_and_rolled_back(env: Arc<Env>) {
+    let release = Release::plain(&env).await;
+    let storm = Storm::begin(&env, "upgraded", None).await;
+    let tag = format!("image.tag={NEXT_TAG}");
+    release.upgrade(&["allowHttp=true", &tag]).await;
+    storm.goes_on().await;
+    for pod in release.pods().await {
+        let spec = pod.spec.expect("a pod has a spec");
+        let image = spec.containers[0].image.clone().unwrap_or_default();
+        assert!(image.ends_with(NEXT_TAG), "{image}");
+    }
+    release.roll_back().await;
+    storm.is_weathered(&release).await;
+}

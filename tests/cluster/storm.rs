@@ -1,0 +1,116 @@
+//! Fifty credentials renewed every few seconds, and a workload that uses all of them, while something goes wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use oauth_keeper_test_support::wait;
+use serde_json::json;
+
+use crate::env::Env;
+use crate::fleet::Fleet;
+use crate::release::Release;
+use crate::workload;
+
+const SIZE: usize = 50;
+/// The kubelet of these tests brings a renewed token into a pod after two seconds or so; by default it takes up to 90.
+/// What is left of a token's life bridges the longest pause there is in renewing: a lease that has to run out (15 s),
+/// and on a busy machine much more.
+const LIFETIME: Duration = Duration::from_secs(90);
+/// So that it is renewed each six seconds.
+const RENEW_BEFORE: &str = "84s";
+/// For the whole fleet to go on after something went wrong.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A fleet with a workload.
+pub struct Storm {
+    fleet: Fleet<Env>,
+}
+
+impl Storm {
+    /// The server lets a spent token be used again for `window`; none is the strict server.
+    pub async fn begin(env: &Arc<Env>, name: &str, window: Option<Duration>) -> Self {
+        let stage = env.stage(name).await;
+        let server = env.server(LIFETIME).await;
+        server.set_reuse_window(window);
+        let fleet = Fleet::new(stage, server, SIZE);
+        let grace = format!("{}s", window.unwrap_or_default().as_secs());
+        let often = json!({
+            "renewal": {"renewBefore": RENEW_BEFORE},
+            "provider": {"reuseGrace": grace},
+        });
+        fleet.begins(&often).await;
+        workload::start(&fleet.stage, &fleet.server, &fleet.names).await;
+        let storm = Self { fleet };
+        storm.goes_on().await;
+        storm
+    }
+
+    /// Waits until every credential was renewed twice more, and the workload has used the outcome.
+    pub async fn goes_on(&self) {
+        let begun = self.progress();
+        wait::until_ok("the fleet goes on", LIMIT, || async {
+            let lagging: Vec<&str> = begun
+                .iter()
+                .zip(self.progress())
+                .zip(&self.fleet.names)
+                .filter(|((begun, now), _)| now.0 < begun.0 + 2 || now.1 < begun.1 + 1)
+                .map(|(_, name)| name.as_str())
+                .collect();
+            if lagging.is_empty() { Ok(()) } else { Err(lagging.join(" ")) }
+        })
+        .await;
+    }
+
+    /// For each credential: rotations, and different tokens that the workload has used.
+    fn progress(&self) -> Vec<(u64, usize)> {
+        let uses = self.fleet.server.uses();
+        let used = |name: &String| uses.get(name).map_or(0, |used| used.tokens.len());
+        let names = self.fleet.names.iter().enumerate();
+        // The server serves this fleet alone, so its lineages are in the order of the credentials.
+        names
+            .map(|(place, name)| (self.fleet.server.lineage(place).rotations, used(name)))
+            .collect()
+    }
+
+    /// Ends it: nothing was lost or used twice, and at no time was a token in the workload's hands no good.
+    pub async fn is_weathered(self, release: &Release) {
+        release.is_whole().await;
+        self.goes_on().await;
+        self.rests().await;
+        self.fleet.is_whole().await;
+        let mut oldest = Duration::ZERO;
+        for (name, used) in self.fleet.server.uses() {
+            assert_eq!(used.refused, 0, "{name}: a token that was no good any more was mounted");
+            oldest = oldest.max(used.oldest);
+        }
+        eprintln!(
+            "{}: {} rotations; the oldest token a workload used was {} s old",
+            self.fleet.stage.namespace,
+            self.fleet.server.counts().rotations,
+            oldest.as_secs()
+        );
+        self.ends().await;
+    }
+
+    /// Has nothing renewed any more.
+    async fn rests(&self) {
+        let suspend = Patch::Merge(json!({"spec": {"suspend": true}}));
+        let credentials = self.fleet.stage.credentials();
+        for name in &self.fleet.names {
+            let patched = credentials.patch(name, &PatchParams::default(), &suspend).await;
+            patched.expect("it can be suspended");
+        }
+        for name in &self.fleet.names {
+            self.fleet.stage.condition(name, "Ready", "True", "Suspended").await;
+        }
+    }
+
+    /// The namespace goes, with all that is in it.
+    async fn ends(&self) {
+        let control_plane = &self.fleet.stage.env.cluster.control_plane;
+        control_plane
+            .kubectl(&["delete", "namespace", &self.fleet.stage.namespace, "--timeout=120s"])
+            .await;
+    }
+}

@@ -1,0 +1,3 @@
+module oauth-keeper/tests/tools/pod-image
+
+go 1.26.0
