@@ -6,7 +6,7 @@ CARGO ?= cargo
 NODE := control-plane node containerd runc cni-plugins iproute2 pod-image helm
 IMAGE := target/image.tar
 
-.PHONY: help demo cluster cluster-down test unit api-server faults soak providers chart image cluster-tests node \
+.PHONY: help demo cluster cluster-down test unit api-server oldest faults soak providers chart image cluster-tests node \
 	bench bench-cluster lint deny generate
 
 help: ## List the targets
@@ -24,16 +24,20 @@ cluster: $(IMAGE) node ## Start a cluster of one node on this machine, with the 
 cluster-down: ## End it
 	$(CARGO) run --locked --quiet --example cluster -- down
 
-test: unit api-server faults soak providers chart image cluster-tests ## Run all tests
+test: unit api-server oldest faults soak providers chart image cluster-tests ## Run all tests
 
 unit: ## Tests that need no server
 	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture --test rotation_model \
 		--test oauth_http --test process --test documented
 
-api-server: ## Tests on a real kube-apiserver and etcd
-	tests/tools/install control-plane >/dev/null
+api-server: ## Tests on a real kube-apiserver and etcd (KUBERNETES=1.33: of that version)
+	tests/tools/install control-plane$(addprefix -,$(KUBERNETES)) >/dev/null
 	tests/tools/install helm >/dev/null
-	$(CARGO) test --locked --test api_server
+	TEST_KUBERNETES=$(KUBERNETES) $(CARGO) test --locked --test api_server
+
+# What the API server itself has a part in, and the main job.
+oldest: ## The API-server tests that matter most, on the oldest supported Kubernetes
+	TEST_MODULES=crd,admission,main_job,rotation,deletion,chart $(MAKE) api-server KUBERNETES=1.33
 
 faults: ## Everything that can go wrong with a refresh token, made to go wrong
 	tests/tools/install control-plane >/dev/null
@@ -78,12 +82,13 @@ bench: ## Measure (ARGS=--quick for a short try); figures only, never a verdict
 bench-cluster: $(IMAGE) node ## Measure it as a pod: start, idle cost, failover (as root; ARGS="--runs 5")
 	$(CARGO) bench --locked --profile dev --bench cluster_bench -- $(ARGS)
 
-lint: ## Format, clippy, shell scripts
+lint: ## Format, clippy, shell scripts, workflows
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --features fail-points --test faults -- -D warnings
+	$$(tests/tools/install actionlint) -shellcheck "$$(tests/tools/install shellcheck)"
 	$$(tests/tools/install shellcheck) .ci/run tests/tools/install tests/image/build tests/chart/render \
-		tests/support/src/cluster/namespaces.sh
+		tests/chart/readme tests/support/src/cluster/namespaces.sh
 
 deny: ## Licences, bans, sources; advisories where their database can be had
 	.ci/deny
@@ -93,3 +98,5 @@ generate: ## Write the files that the program generates
 	mv crds/.new crds/oauthcredentials.yaml
 	$(CARGO) run --locked --quiet -- docs > docs/.new
 	mv docs/.new docs/conditions.md
+	tests/chart/readme > charts/oauth-keeper/.new
+	mv charts/oauth-keeper/.new charts/oauth-keeper/README.md

@@ -15,4 +15,6 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod oauth;
 pub mod operator;
+pub mod served_schema;
+pub mod server_version;
 pub mod telemetry;

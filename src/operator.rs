@@ -30,6 +30,7 @@ use crate::lifecycle::rotation::claim::Holder;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
 use crate::oauth::transport::Transport;
+use crate::{served_schema, server_version};
 
 /// Why the operator could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,8 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
     admin::serve(args.admin_address, Arc::clone(&metrics), ready.subscribe(), closing)
         .await
         .map_err(|error| Error::Admin(args.admin_address, error))?;
+    tokio::spawn(server_version::say(client.clone()));
+    tokio::spawn(served_schema::say(client.clone()));
     let holder = holder();
     let transport = Transport::new(policy(&args))?;
     let journal = match &args.journal_dir {

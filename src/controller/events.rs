@@ -2,6 +2,7 @@
 //! kube's recorder is not used: it merges events that differ only in their message, and keeps every one for minutes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
@@ -23,6 +24,8 @@ pub struct Events {
     instance: String,
     /// Requests under way at once: thousands of credentials may turn in one moment, and each request takes room.
     slots: Arc<Semaphore>,
+    /// Whether the last one could not be written, so that this is said once and not for each.
+    failing: Arc<AtomicBool>,
 }
 
 const AT_ONCE: usize = 4;
@@ -30,7 +33,8 @@ const AT_ONCE: usize = 4;
 impl Events {
     /// As this process.
     pub fn new(client: Client, instance: String) -> Self {
-        Self { client, instance, slots: Arc::new(Semaphore::new(AT_ONCE)) }
+        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        Self { client, instance, slots, failing: Arc::default() }
     }
 
     /// Says that the reason of a credential's `Ready` changed.
@@ -99,14 +103,18 @@ impl Events {
             self.client.clone(),
             credential.metadata.namespace.as_deref().unwrap_or_default(),
         );
-        let slots = Arc::clone(&self.slots);
+        let (slots, failing) = (Arc::clone(&self.slots), Arc::clone(&self.failing));
         tokio::spawn(async move {
             let _slot = slots.acquire_owned().await;
             // Boxed, so that one that waits holds no room for the request yet.
             let params = PostParams::default();
             let written = Box::pin(events.create(&params, &event));
-            if let Err(error) = written.await {
-                tracing::debug!(%error, "event not written");
+            match written.await {
+                Ok(_) => failing.store(false, Ordering::Relaxed),
+                Err(error) if failing.swap(true, Ordering::Relaxed) => {
+                    tracing::debug!(%error, "event not written");
+                }
+                Err(error) => tracing::warn!(%error, "event not written"),
             }
         });
     }

@@ -25,7 +25,7 @@ pub async fn look(context: &Context, claim: &Claim, known: Standing) -> Standing
     let pod = match tokio::time::timeout(API_TIMEOUT, pods.get_opt(name)).await {
         Ok(Ok(pod)) => pod,
         Ok(Err(error)) => {
-            tracing::debug!(%error, pod = name, "holder of a claim not looked at");
+            tracing::warn!(%error, pod = name, "pod of a claim not looked at; it is taken to be there");
             return known;
         }
         Err(_) => return known,

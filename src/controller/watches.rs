@@ -168,8 +168,9 @@ async fn follow<K>(
     events: impl Stream<Item = watcher::Result<Event<K>>>,
     mut take: impl FnMut(Event<K>),
 ) {
-    let events =
-        events.inspect_err(|error| tracing::warn!(%error, "watch failed; it is begun again"));
+    let events = events.inspect_err(|error| {
+        tracing::warn!(%error, hint = hint(error), "watch failed; it is begun again");
+    });
     events
         .filter_map(|event| future::ready(event.ok()))
         .for_each(|event| {
@@ -177,6 +178,23 @@ async fn follow<K>(
             future::ready(())
         })
         .await;
+}
+
+/// What somebody who runs the operator can do about it.
+fn hint(error: &watcher::Error) -> Option<&'static str> {
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchError(status)) = error
+    else {
+        return None;
+    };
+    match status.code {
+        403 => Some("the operator lacks this right; the chart's roles have it"),
+        404 => Some(
+            "the CustomResourceDefinition of OAuthCredential is not installed; install it with the chart or from `oauth-keeper crd`",
+        ),
+        _ => None,
+    }
 }
 
 /// Drops what only the API server needs, before it is kept in memory.

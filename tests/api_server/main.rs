@@ -9,6 +9,8 @@
     reason = "a test that can't go on fails, and a table of cases is long"
 )]
 
+mod access;
+mod admission;
 mod bad_answers;
 mod bad_endpoints;
 mod bad_sources;
@@ -23,6 +25,8 @@ mod gate;
 mod leader;
 mod lost_state;
 mod main_job;
+mod other_crds;
+mod permissions;
 mod policy;
 mod program;
 mod restart;
@@ -41,6 +45,12 @@ use oauth_keeper_test_support::{suite, tests};
 fn main() -> ExitCode {
     // The longest first, so that no core waits for them at the end.
     suite::run(tests![
+        permissions::on_secrets_are_named_when_missing,
+        permissions::on_credentials_are_named_when_missing,
+        permissions::on_the_rest_are_named_when_missing,
+        permissions::on_pods_are_named_when_missing,
+        other_crds::a_missing_one_is_named_and_waited_for,
+        other_crds::fields_that_an_older_one_lacks_are_named,
         bad_answers::a_server_that_never_answers_is_given_up_after_half_a_minute,
         bad_answers::a_host_that_hangs_does_not_hold_up_others,
         bad_answers::each_bad_answer_has_its_reason_and_its_patience,
@@ -53,6 +63,10 @@ fn main() -> ExitCode {
         chart::its_renderings_are_taken,
         chart::the_operator_may_do_this_and_no_more,
         chart::limited_to_namespaces_it_may_do_nothing_elsewhere,
+        admission::an_author_needs_rights_on_the_secrets,
+        admission::a_change_of_what_is_asked_for_needs_them_too,
+        admission::what_changes_nothing_of_it_is_let_through,
+        admission::an_author_without_rights_gets_nothing_sent,
         canary::no_secret_shows_anywhere,
         bad_endpoints::an_endpoint_that_is_down_is_tried_again_later,
         bad_endpoints::metadata_services_are_never_called,

@@ -198,13 +198,19 @@ impl<E> Stage<E> {
 
 /// Starts an operator and waits until it is ready.
 pub async fn started(options: OperatorOptions) -> Watched {
-    let operator = Watched(Operator::start(options).await);
+    let operator = Watched::new(Operator::start(options).await);
     operator.ready().await;
     operator
 }
 
 /// An operator whose log is shown when its test fails.
 pub struct Watched(Operator);
+
+impl Watched {
+    pub fn new(operator: Operator) -> Self {
+        Self(operator)
+    }
+}
 
 impl Deref for Watched {
     type Target = Operator;

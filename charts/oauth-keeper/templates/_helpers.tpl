@@ -32,16 +32,27 @@ app.kubernetes.io/name: {{ include "oauth-keeper.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- define "oauth-keeper.labels" -}}
+{{- define "oauth-keeper.ownLabels" -}}
 {{ include "oauth-keeper.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Combinations of values that a schema can't put into words a user understands. */}}
-{{- define "oauth-keeper.validate" -}}
-{{- if and (not .Values.leaderElection.enabled) (gt (int .Values.replicas) 1) }}
-{{- fail "replicas must be 1 (or 0) when leaderElection.enabled is false: two working pods would spend the same refresh tokens" }}
+{{/* Those of every object. The user's never replace the chart's. */}}
+{{- define "oauth-keeper.labels" -}}
+{{- merge (include "oauth-keeper.ownLabels" . | fromYaml) .Values.commonLabels | toYaml }}
 {{- end }}
+
+{{/* Those of an object that has a value for more: (list $ .Values.….labels). */}}
+{{- define "oauth-keeper.labelsAnd" -}}
+{{- merge (include "oauth-keeper.ownLabels" (first .) | fromYaml) (last .) (first .).Values.commonLabels | toYaml }}
+{{- end }}
+
+{{/*
+Whether this release brings what belongs to the kind and not to one operator: the aggregated roles and the admission
+policy. Those limited to some namespaces, without the CRDs, must do with Roles.
+*/}}
+{{- define "oauth-keeper.bringsKind" -}}
+{{- if or .Values.crds.enabled (not .Values.watchNamespaces) }}true{{ end }}
 {{- end }}

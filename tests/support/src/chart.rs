@@ -10,7 +10,7 @@ use crate::control_plane::ControlPlane;
 use crate::tools;
 
 /// Kinds of the chart that make no sense where no pod runs.
-const LEFT_OUT: [&str; 2] = ["Deployment", "Service"];
+const LEFT_OUT: [&str; 3] = ["Deployment", "Service", "PodDisruptionBudget"];
 
 /// What the chart made for one release.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct OperatorRights {
     pub kubeconfig: PathBuf,
 }
 
-/// Installs the chart's CRDs, ServiceAccount and RBAC as a release in `namespace`, which must exist.
+/// Installs the chart's CRDs, ServiceAccount, RBAC and admission policy as a release in `namespace`, which must exist.
 ///
 /// The release is named after the namespace, so that releases in several don't share a ClusterRole.
 pub async fn install_operator_rights(

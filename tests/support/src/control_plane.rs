@@ -44,7 +44,7 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts both and waits until they serve.
     pub async fn start() -> Self {
-        let tools = tools::installed("control-plane").await;
+        let tools = tools::installed(programs()).await;
         let folder = scratch::folder("control-plane");
         let [etcd_port, peer_port, port] = ports::free();
         let url = format!("https://127.0.0.1:{port}");
@@ -153,6 +153,11 @@ impl ControlPlane {
     /// Runs kubectl as administrator; gives its standard output, panics when it fails.
     pub async fn kubectl(&self, arguments: &[&str]) -> String {
         self.run_kubectl(arguments, "").await.expect("kubectl succeeds")
+    }
+
+    /// The same; gives what it said when it fails.
+    pub async fn try_kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        self.run_kubectl(arguments, "").await
     }
 
     /// kubectl under another kubeconfig, to be started as a process.
@@ -272,6 +277,12 @@ impl std::fmt::Debug for ControlPlane {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("ControlPlane").field("url", &self.url).finish_non_exhaustive()
     }
+}
+
+/// The newest Kubernetes, or another one that can be installed: `TEST_KUBERNETES=1.33`.
+fn programs() -> String {
+    let version = std::env::var("TEST_KUBERNETES").unwrap_or_default();
+    if version.is_empty() { "control-plane".to_owned() } else { format!("control-plane-{version}") }
 }
 
 /// Writes all keys and certificates.

@@ -64,6 +64,10 @@ impl<E> Case<E> {
         Self { alone: true, ..self }
     }
 
+    fn is_in(&self, module: &str) -> bool {
+        self.name.split_once("::").is_some_and(|(of, _)| of == module)
+    }
+
     /// It may take that long, instead of five minutes.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
@@ -84,8 +88,11 @@ macro_rules! tests {
 }
 
 /// Runs the tests the command line selects, as `cargo test` would, and stops what they shared.
+/// `TEST_MODULES=crd,admission` leaves out all other modules.
 #[must_use]
-pub fn run<E: Environment>(cases: Vec<Case<E>>) -> ExitCode {
+pub fn run<E: Environment>(mut cases: Vec<Case<E>>) -> ExitCode {
+    let modules = std::env::var("TEST_MODULES").unwrap_or_default();
+    cases.retain(|case| modules.is_empty() || modules.split(',').any(|module| case.is_in(module)));
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let runtime = Runtime::new().expect("a runtime can be made");

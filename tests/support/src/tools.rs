@@ -32,7 +32,8 @@ pub fn path(name: &str) -> PathBuf {
 }
 
 /// The same without keeping other tasks of the runtime waiting while a tool is built.
-pub async fn installed(name: &'static str) -> PathBuf {
-    let installing = tokio::task::spawn_blocking(move || path(name));
+pub async fn installed(name: impl Into<String>) -> PathBuf {
+    let name = name.into();
+    let installing = tokio::task::spawn_blocking(move || path(&name));
     installing.await.expect("the tool can be installed")
 }

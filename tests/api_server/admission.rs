@@ -1,0 +1,225 @@
+//! The chart's admission policy: a credential may do only what its author may do with its Secrets.
+
+use std::sync::Arc;
+
+use kube::api::{Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::{credentials, wait};
+use serde_json::{Value, json};
+
+use crate::access::Right;
+use crate::stage::{HOUR, Neighbour, SOON, Stage, server, spec, with};
+
+const ENDPOINT: &str = "https://as.example/token";
+
+/// Somebody who may write credentials in a namespace, and whatever else is allowed there one by one.
+struct Author<'a> {
+    stage: &'a Stage,
+    name: &'static str,
+    client: Client,
+}
+
+impl<'a> Author<'a> {
+    /// Comes back when the policy is in force, which takes the API server a moment.
+    async fn new(stage: &'a Stage, name: &'static str) -> Self {
+        let client = client_of(stage, name).await;
+        let author = Self { stage, name, client };
+        for verb in ["get", "create", "patch"] {
+            author.may(verb, "oauth-keeper.dev", "oauthcredentials", "").await;
+        }
+        wait::until_ok("the policy is in force", SOON, || async {
+            match author.apply("unheard-of", spec("unheard-of", ENDPOINT), true).await {
+                Err(message) if message.contains("may not get the Secret") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        author
+    }
+
+    /// Allows a verb on Secrets; an empty name stands for all.
+    async fn may_on_secrets(&self, verb: &str, name: &str) {
+        self.may(verb, "", "secrets", name).await;
+    }
+
+    /// Comes back when the API server goes by it.
+    async fn may(&self, verb: &str, group: &str, resource: &str, name: &str) {
+        let role = format!("{}-{verb}-{resource}-{name}", self.name).trim_matches('-').to_owned();
+        let meta = json!({"name": role, "namespace": self.stage.namespace});
+        let names: Vec<_> = [name].into_iter().filter(|name| !name.is_empty()).collect();
+        let api = "rbac.authorization.k8s.io";
+        let objects = [
+            json!({"apiVersion": format!("{api}/v1"), "kind": "Role", "metadata": meta, "rules": [{
+                "apiGroups": [group], "resources": [resource], "verbs": [verb], "resourceNames": names,
+            }]}),
+            json!({"apiVersion": format!("{api}/v1"), "kind": "RoleBinding", "metadata": meta,
+                "roleRef": {"apiGroup": api, "kind": "Role", "name": role},
+                "subjects": [{"apiGroup": api, "kind": "User", "name": self.name}]}),
+        ];
+        self.stage.env.control_plane.apply_objects(&objects).await.expect("the role is valid");
+        let right = Right::new(verb, group, resource, name);
+        right.wait_until_allowed(self.stage, self.name, true).await;
+    }
+
+    /// Applies a credential as this author; gives the words of a refusal.
+    async fn apply(&self, name: &str, spec: Value, dry_run: bool) -> Result<(), String> {
+        let object = json!({"apiVersion": "oauth-keeper.dev/v1alpha1", "kind": "OAuthCredential",
+            "metadata": {"name": name}, "spec": spec});
+        let params = PatchParams { dry_run, ..PatchParams::apply("test").force() };
+        self.patch(name, &params, &Patch::Apply(object)).await
+    }
+
+    async fn merge(&self, name: &str, patch: &Value) -> Result<(), String> {
+        self.patch(name, &PatchParams::default(), &Patch::Merge(patch.clone())).await
+    }
+
+    async fn patch(
+        &self,
+        name: &str,
+        params: &PatchParams,
+        patch: &Patch<Value>,
+    ) -> Result<(), String> {
+        let credentials = credentials::credentials(&self.client, &self.stage.namespace);
+        match credentials.patch(name, params, patch).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) => Err(status.message),
+            Err(other) => panic!("the API server does not answer: {other}"),
+        }
+    }
+}
+
+/// A client that acts as this user.
+async fn client_of(stage: &Stage, user: &str) -> Client {
+    let file = Kubeconfig::read_from(stage.env.control_plane.admin_kubeconfig());
+    let file = file.expect("it was written at the start");
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+    let mut config = config.expect("it is valid");
+    config.auth_info.impersonate = Some(user.to_owned());
+    Client::try_from(config).expect("it makes a client")
+}
+
+fn assert_refused(answer: Result<(), String>, words: &str) {
+    let message = answer.expect_err(words);
+    assert!(message.contains(words), "not: {words}\nbut: {message}");
+}
+
+/// A spec with everything that can be changed or taken out.
+fn full() -> Value {
+    with(
+        spec("c", ENDPOINT),
+        json!({
+            "scopes": ["read"],
+            "state": {"deletionPolicy": "Delete"},
+            "grant": {"refreshToken": {}},
+            "renewal": {"jitter": "1s"},
+            "provider": {"reuseGrace": "60s"},
+        }),
+    )
+}
+
+pub async fn an_author_needs_rights_on_the_secrets(env: Arc<Env>) {
+    let stage = Stage::new(env, "admission").await;
+    let ann = Author::new(&stage, "ann").await;
+    let apply = || ann.apply("c", spec("c", ENDPOINT), false);
+    assert_refused(
+        apply().await,
+        "ann may not get the Secret c-source in the namespace admission-",
+    );
+    // Another's right does not help.
+    ann.may_on_secrets("get", "c-other").await;
+    assert_refused(apply().await, "ann may not get the Secret c-source");
+
+    ann.may_on_secrets("get", "c-source").await;
+    assert_refused(apply().await, "ann may not create the Secret c-target");
+    ann.may_on_secrets("create", "").await;
+    assert_refused(apply().await, "ann may not update the Secret c-target");
+    ann.may_on_secrets("update", "c-target").await;
+    apply().await.expect("the author may do all that the credential does");
+
+    let moved = with(spec("c", ENDPOINT), json!({"target": {"name": "another"}}));
+    assert_refused(ann.apply("c", moved, false).await, "ann may not update the Secret another");
+    let written = with(spec("c", ENDPOINT), json!({"source": {"writeBack": true}}));
+    let words = "ann may not update the Secret c-source";
+    assert_refused(ann.apply("c", written.clone(), false).await, words);
+    ann.may_on_secrets("update", "c-source").await;
+    ann.apply("c", written, false).await.expect("the author may write the source");
+}
+
+pub async fn a_change_of_what_is_asked_for_needs_them_too(env: Arc<Env>) {
+    let stage = Stage::new(env, "admission").await;
+    stage.credential("c", full()).await;
+    let bob = Author::new(&stage, "bob").await;
+    let changes = [
+        json!({"provider": {"tokenEndpoint": "https://evil.example/token"}}),
+        json!({"provider": {"revocationEndpoint": "https://evil.example/revoke"}}),
+        json!({"provider": {"clientAuthentication": {"method": "ClientSecretBasic"}}}),
+        json!({"provider": {"request": {"encoding": "Json"}}}),
+        json!({"provider": {"reuseGrace": null}}),
+        json!({"source": {"keys": {"clientSecret": "another"}}}),
+        json!({"source": {"writeBack": true}}),
+        json!({"target": {"name": "another"}}),
+        json!({"target": {"labels": {"a": "b"}}}),
+        json!({"state": {"deletionPolicy": "Retain"}}),
+        json!({"state": null}),
+        json!({"grant": {"refreshToken": null, "clientCredentials": {}}, "state": null, "provider": {"reuseGrace": null}}),
+        json!({"scopes": ["read", "write"]}),
+        json!({"scopes": null}),
+    ];
+    for change in changes {
+        let answer = bob.apply("c", with(full(), change.clone()), false).await;
+        let message = answer.expect_err(&change.to_string());
+        assert!(message.contains("bob may not get the Secret c-source"), "{change}: {message}");
+    }
+    let other_source = with(full(), json!({"source": {"name": "another"}}));
+    let answer = bob.apply("c", other_source, false).await;
+    assert_refused(answer, "bob may not get the Secret another");
+
+    bob.may_on_secrets("get", "c-source").await;
+    let moved = with(full(), json!({"provider": {"tokenEndpoint": "https://new.example/token"}}));
+    assert_refused(
+        bob.apply("c", moved.clone(), false).await,
+        "bob may not create the Secret c-target",
+    );
+    bob.may_on_secrets("create", "").await;
+    bob.may_on_secrets("update", "c-target").await;
+    bob.apply("c", moved, false).await.expect("now bob may do what it does");
+}
+
+/// As GitOps tools, the operator and the garbage collector do.
+pub async fn what_changes_nothing_of_it_is_let_through(env: Arc<Env>) {
+    let stage = Stage::new(env, "admission").await;
+    stage.credential("c", full()).await;
+    let cid = Author::new(&stage, "cid").await;
+    cid.apply("c", full(), false).await.expect("an unchanged object may be applied again");
+    for change in [json!({"suspend": true}), json!({"suspend": true, "renewal": null})] {
+        let answer = cid.apply("c", with(full(), change.clone()), false).await;
+        answer.unwrap_or_else(|message| panic!("{change}: {message}"));
+    }
+    let metadata = [
+        json!({"labels": {"a": "b"}, "annotations": {"a": "b"}}),
+        json!({"finalizers": ["example.com/a"]}),
+        json!({"finalizers": null, "ownerReferences": null}),
+    ];
+    for change in metadata {
+        let answer = cid.merge("c", &json!({"metadata": change})).await;
+        answer.unwrap_or_else(|message| panic!("{change}: {message}"));
+    }
+}
+
+pub async fn an_author_without_rights_gets_nothing_sent(env: Arc<Env>) {
+    let stage = Stage::new(env, "admission").await;
+    let (honest, evil) = (server(HOUR).await, server(HOUR).await);
+    let _operator = stage.operator().await;
+    stage.refreshing("c", &honest, spec("c", &honest.token_endpoint())).await;
+    stage.ready("c").await;
+    let eve = Author::new(&stage, "eve").await;
+    let theft = with(spec("c", &evil.token_endpoint()), json!({"target": {"name": "stolen"}}));
+    for name in ["c", "another"] {
+        let answer = eve.apply(name, theft.clone(), false).await;
+        assert_refused(answer, "eve may not get the Secret c-source");
+    }
+    Neighbour::on(&stage).await.renewed_twice(&stage).await;
+    assert_eq!(evil.counts().requests, 0);
+}
