@@ -7,10 +7,10 @@ NODE := control-plane node containerd runc cni-plugins iproute2 pod-image helm
 IMAGE := target/image.tar
 
 .PHONY: help demo cluster cluster-down test unit api-server oldest faults soak providers chart image cluster-tests node \
-	bench lint deny generate
+	bench bench-cluster lint deny generate
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Show the operator at work on a real API server (ARGS=--once: without a terminal)
 	tests/tools/install control-plane >/dev/null
@@ -78,6 +78,9 @@ bench: ## Measure (ARGS=--quick for a short try); figures only, never a verdict
 	tests/tools/install control-plane >/dev/null
 	tests/tools/install helm >/dev/null
 	$(CARGO) bench --locked --bench operator -- $(ARGS)
+
+bench-cluster: $(IMAGE) node ## Measure it as a pod: start, idle cost, failover (as root; ARGS="--runs 5")
+	$(CARGO) bench --locked --profile dev --bench cluster_bench -- $(ARGS)
 
 lint: ## Format, clippy, shell scripts, workflows
 	$(CARGO) fmt --all --check

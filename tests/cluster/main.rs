@@ -46,6 +46,7 @@ fn main() -> ExitCode {
             mounts::a_pod_sees_each_renewal,
             resilience::the_leader_is_deleted,
             resilience::the_leader_is_killed,
+            resilience::the_leader_is_killed_before_a_strict_server,
             resilience::the_kubelet_is_restarted,
             resilience::the_api_server_is_restarted,
             resilience::the_release_is_upgraded_and_rolled_back,

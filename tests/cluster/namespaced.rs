@@ -14,7 +14,7 @@ pub async fn with_roles_alone_it_works_and_reads_nothing_elsewhere(env: Arc<Env>
     let all = inventory::of(&env.cluster.control_plane).await;
     let cluster_wide: Vec<_> = all
         .iter()
-        .filter(|object| object.starts_with("ClusterRole") && object.contains(NAME))
+        .filter(|object| object.starts_with("ClusterRoleBinding ") && object.contains(NAME))
         .collect();
     assert!(cluster_wide.is_empty(), "{cluster_wide:?}");
 

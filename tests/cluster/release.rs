@@ -6,9 +6,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{ListParams, PostParams};
 use oauth_keeper_test_support::{chart, helm, wait};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::env::Env;
 use crate::pods::{container_id, is_ready, restarts};
@@ -153,8 +153,8 @@ async fn a_pod_with_more_rights_is_refused(env: &Env) {
         "spec": {"containers": [{"name": "any", "image": "any"}]},
     });
     let pods: Api<Pod> = Api::namespaced(env.client(), NAME);
-    let pod: Pod =
-        serde_json::from_value::<Value>(pod).and_then(serde_json::from_value).expect("a pod");
-    let refused = pods.create(&Default::default(), &pod).await.expect_err("it is not restricted");
+    let pod: Pod = serde_json::from_value(pod).expect("it is a pod");
+    let refused =
+        pods.create(&PostParams::default(), &pod).await.expect_err("it is not restricted");
     assert!(refused.to_string().contains("PodSecurity"), "{refused}");
 }

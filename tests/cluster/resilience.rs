@@ -1,7 +1,7 @@
 //! What happens to a cluster on any day, while tokens are renewed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kube::api::DeleteParams;
 use oauth_keeper_test_support::wait;
@@ -21,13 +21,31 @@ pub async fn the_leader_is_deleted(env: Arc<Env>) {
     storm.goes_on().await;
     let successor = release.leader().await.expect("one leads");
     assert_ne!(name(&successor), name(&leader));
-    storm.is_weathered(&release).await;
+    storm.ends_well(&release).await;
 }
 
-/// An answer that was on its way dies with the process, so this one is for a server that hands it out again.
+/// An answer that was on its way dies with the process. This server hands it out again.
 pub async fn the_leader_is_killed(env: Arc<Env>) {
     let release = Release::plain(&env).await;
     let storm = Storm::begin(&env, "killed", Some(Duration::from_secs(60))).await;
+    kill_leader(&env, &release).await;
+    storm.goes_on().await;
+    storm.ends_well(&release).await;
+}
+
+/// And this one does not.
+pub async fn the_leader_is_killed_before_a_strict_server(env: Arc<Env>) {
+    /// Longer than an exchange takes from the answer to the commit.
+    const EXCHANGE: Duration = Duration::from_secs(2);
+    let release = Release::plain(&env).await;
+    let storm = Storm::begin(&env, "killed-strict", None).await;
+    let begun = SystemTime::now() - EXCHANGE;
+    kill_leader(&env, &release).await;
+    storm.ends_well_but_for(&release, begun..=SystemTime::now()).await;
+}
+
+/// And waits until the kubelet has started its container again.
+async fn kill_leader(env: &Env, release: &Release) {
     let leader = release.leader().await.expect("one leads");
     let container = container_id(&leader).expect("it runs");
     env.cluster.kill_container(&container).await;
@@ -36,7 +54,6 @@ pub async fn the_leader_is_killed(env: Arc<Env>) {
         (restarts(&pod) > restarts(&leader)).then_some(())
     })
     .await;
-    storm.is_weathered(&release).await;
 }
 
 pub async fn the_kubelet_is_restarted(env: Arc<Env>) {
@@ -48,14 +65,15 @@ pub async fn the_kubelet_is_restarted(env: Arc<Env>) {
     storm.goes_on().await;
     let after: Vec<_> = release.pods().await.iter().map(container_id).collect();
     assert_eq!(before, after, "the same containers run");
-    storm.is_weathered(&release).await;
+    storm.ends_well(&release).await;
 }
 
 pub async fn the_api_server_is_restarted(env: Arc<Env>) {
     let release = Release::plain(&env).await;
     let storm = Storm::begin(&env, "api-server", None).await;
     env.cluster.control_plane.restart_api_server().await;
-    storm.is_weathered(&release).await;
+    storm.goes_on().await;
+    storm.ends_well(&release).await;
 }
 
 pub async fn the_release_is_upgraded_and_rolled_back(env: Arc<Env>) {
@@ -70,5 +88,6 @@ pub async fn the_release_is_upgraded_and_rolled_back(env: Arc<Env>) {
         assert!(image.ends_with(NEXT_TAG), "{image}");
     }
     release.roll_back().await;
-    storm.is_weathered(&release).await;
+    storm.goes_on().await;
+    storm.ends_well(&release).await;
 }

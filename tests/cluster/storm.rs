@@ -1,14 +1,18 @@
 //! Fifty credentials renewed every few seconds, and a workload that uses all of them, while something goes wrong.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kube::api::{Patch, PatchParams};
+use oauth_keeper_test_support::authorization_server::LineageState;
+use oauth_keeper_test_support::credentials::condition;
 use oauth_keeper_test_support::wait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::env::Env;
 use crate::fleet::Fleet;
+use crate::oracle;
 use crate::release::Release;
 use crate::workload;
 
@@ -16,9 +20,9 @@ const SIZE: usize = 50;
 /// The kubelet of these tests brings a renewed token into a pod after two seconds or so; by default it takes up to 90.
 /// What is left of a token's life bridges the longest pause there is in renewing: a lease that has to run out (15 s),
 /// and on a busy machine much more.
-const LIFETIME: Duration = Duration::from_secs(90);
+const LIFETIME: Duration = Duration::from_secs(120);
 /// So that it is renewed each six seconds.
-const RENEW_BEFORE: &str = "84s";
+const RENEW_BEFORE: &str = "114s";
 /// For the whole fleet to go on after something went wrong.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -48,14 +52,19 @@ impl Storm {
 
     /// Waits until every credential was renewed twice more, and the workload has used the outcome.
     pub async fn goes_on(&self) {
+        self.goes_on_but_for(&(|_: &LineageState| false)).await;
+    }
+
+    async fn goes_on_but_for(&self, excused: &(impl Fn(&LineageState) -> bool + Sync)) {
         let begun = self.progress();
         wait::until_ok("the fleet goes on", LIMIT, || async {
             let lagging: Vec<&str> = begun
                 .iter()
                 .zip(self.progress())
-                .zip(&self.fleet.names)
+                .zip(self.lineages())
                 .filter(|((begun, now), _)| now.0 < begun.0 + 2 || now.1 < begun.1 + 1)
-                .map(|(_, name)| name.as_str())
+                .filter(|(_, (_, lineage))| !excused(lineage))
+                .map(|(_, (name, _))| name.as_str())
                 .collect();
             if lagging.is_empty() { Ok(()) } else { Err(lagging.join(" ")) }
         })
@@ -66,31 +75,59 @@ impl Storm {
     fn progress(&self) -> Vec<(u64, usize)> {
         let uses = self.fleet.server.uses();
         let used = |name: &String| uses.get(name).map_or(0, |used| used.tokens.len());
+        self.lineages().map(|(name, lineage)| (lineage.rotations, used(name))).collect()
+    }
+
+    /// What the server knows of each credential. It serves this fleet alone, so they are in one order.
+    fn lineages(&self) -> impl Iterator<Item = (&String, LineageState)> {
         let names = self.fleet.names.iter().enumerate();
-        // The server serves this fleet alone, so its lineages are in the order of the credentials.
-        names
-            .map(|(place, name)| (self.fleet.server.lineage(place).rotations, used(name)))
-            .collect()
+        names.map(|(place, name)| (name, self.fleet.server.lineage(place)))
     }
 
     /// Ends it: nothing was lost or used twice, and at no time was a token in the workload's hands no good.
-    pub async fn is_weathered(self, release: &Release) {
+    pub async fn ends_well(self, release: &Release) {
         release.is_whole().await;
-        self.goes_on().await;
         self.rests().await;
         self.fleet.is_whole().await;
-        let mut oldest = Duration::ZERO;
-        for (name, used) in self.fleet.server.uses() {
-            assert_eq!(used.refused, 0, "{name}: a token that was no good any more was mounted");
-            oldest = oldest.max(used.oldest);
+        for name in &self.fleet.names {
+            self.had_no_gap(name);
         }
+        let uses = self.fleet.server.uses();
+        let oldest = uses.values().map(|used| used.oldest.as_secs()).max();
         eprintln!(
-            "{}: {} rotations; the oldest token a workload used was {} s old",
+            "{}: {} rotations, and no token that a workload used was older than {} s",
             self.fleet.stage.namespace,
             self.fleet.server.counts().rotations,
-            oldest.as_secs()
+            oldest.unwrap_or_default() + 1
         );
         self.ends().await;
+    }
+
+    /// Ends it where a process was killed: nothing was lost but tokens that were replaced in that moment.
+    pub async fn ends_well_but_for(self, release: &Release, moment: RangeInclusive<SystemTime>) {
+        let excused = |lineage: &LineageState| {
+            lineage.rotated_at.is_some_and(|rotated_at| moment.contains(&rotated_at))
+        };
+        self.goes_on_but_for(&excused).await;
+        release.is_whole().await;
+        self.rests().await;
+        let mut lost = 0;
+        for (name, lineage) in self.lineages() {
+            let newest = oracle::newest(&self.fleet.stage, name).await;
+            if newest != lineage.newest && excused(&lineage) {
+                lost += 1;
+            } else {
+                oracle::nothing_is_lost(&self.fleet.stage, name, &self.fleet.server).await;
+                self.had_no_gap(name);
+            }
+        }
+        eprintln!("{}: {lost} tokens that were under way were lost", self.fleet.stage.namespace);
+        self.ends().await;
+    }
+
+    fn had_no_gap(&self, name: &str) {
+        let refused = self.fleet.server.uses().get(name).map(|used| used.refused);
+        assert_eq!(refused, Some(0), "{name}: a token that was no good any more was mounted");
     }
 
     /// Has nothing renewed any more.
@@ -102,7 +139,8 @@ impl Storm {
             patched.expect("it can be suspended");
         }
         for name in &self.fleet.names {
-            self.fleet.stage.condition(name, "Ready", "True", "Suspended").await;
+            let said = |status: &Value| condition(status, "Ready")["reason"] == "Suspended";
+            self.fleet.stage.status_that(name, "is suspended", said).await;
         }
     }
 

@@ -39,16 +39,15 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Up => up::up().await,
-        Command::Down => up::down().await,
-        Command::Serve { port: None } => return serve::outside().await,
-        Command::Serve { port: Some(port) } => serve::inside(port).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("cluster: {error}");
-            ExitCode::FAILURE
+        Command::Up => up::up().await.map(|()| ExitCode::SUCCESS),
+        Command::Down => up::down().await.map(|()| ExitCode::SUCCESS),
+        Command::Serve { port: None } => serve::outside().await,
+        Command::Serve { port: Some(port) } => {
+            serve::inside(port).await.map(|()| ExitCode::SUCCESS)
         }
-    }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("cluster: {error}");
+        ExitCode::FAILURE
+    })
 }

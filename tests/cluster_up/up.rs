@@ -16,10 +16,10 @@ const LOG_TAIL: usize = 30;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Starts it in the background and says how it is used.
-pub(crate) async fn up() -> Result<(), String> {
-    let place = Place::of_this_checkout().map_err(text)?;
+pub(crate) async fn up() -> io::Result<()> {
+    let place = Place::of_this_checkout()?;
     // Let go at once, for `serve` to take it.
-    let free = place.lock().map_err(text)?.is_some();
+    let free = place.lock()?.is_some();
     if free {
         place.clear();
         start(&place).await?;
@@ -32,11 +32,11 @@ pub(crate) async fn up() -> Result<(), String> {
     Ok(())
 }
 
-async fn start(place: &Place) -> Result<(), String> {
+async fn start(place: &Place) -> io::Result<()> {
     println!("starting the cluster; half a minute");
-    let log = File::create(place.log()).map_err(text)?;
-    let errors = log.try_clone().map_err(text)?;
-    let program = std::env::current_exe().map_err(text)?;
+    let log = File::create(place.log())?;
+    let errors = log.try_clone()?;
+    let program = std::env::current_exe()?;
     // Its own session, for it stays when the terminal goes.
     let mut serve = Command::new("setsid")
         .arg(program)
@@ -44,32 +44,33 @@ async fn start(place: &Place) -> Result<(), String> {
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
-        .spawn()
-        .map_err(text)?;
+        .spawn()?;
     wait::until("the cluster is ready or has failed", LIMIT, || {
         let ended = serve.try_wait();
         let ready = place.kubeconfig().exists();
         async move { (ready || !matches!(ended, Ok(None))).then_some(()) }
     })
     .await;
-    match serve.try_wait().map_err(text)? {
+    match serve.try_wait()? {
         None => Ok(()),
-        Some(status) => Err(format!("it ended ({status}):\n{}", tail(&place.log()))),
+        Some(status) => {
+            Err(io::Error::other(format!("it ended ({status}):\n{}", tail(&place.log()))))
+        }
     }
 }
 
 /// Ends it and waits until it has.
-pub(crate) async fn down() -> Result<(), String> {
-    let place = Place::of_this_checkout().map_err(text)?;
-    if place.lock().map_err(text)?.is_some() {
+pub(crate) async fn down() -> io::Result<()> {
+    let place = Place::of_this_checkout()?;
+    if place.lock()?.is_some() {
         println!("no cluster of this checkout is up");
         return Ok(());
     }
     // It is the one who holds the lock, so no stranger gets the signal.
-    let pid = fs::read_to_string(place.pid()).map_err(text)?;
-    let sent = Command::new("kill").arg("-TERM").arg(pid.trim()).status().map_err(text)?;
+    let pid = fs::read_to_string(place.pid())?;
+    let sent = Command::new("kill").arg("-TERM").arg(pid.trim()).status()?;
     if !sent.success() {
-        return Err(format!("the process {pid} can't be ended: {sent}"));
+        return Err(io::Error::other(format!("the process {pid} can't be ended: {sent}")));
     }
     wait::until("the cluster has ended", LIMIT, || async {
         matches!(place.lock(), Ok(Some(_))).then_some(())
@@ -106,8 +107,4 @@ fn tail(log: &Path) -> String {
     let lines: Vec<&str> = log.lines().collect();
     let skipped = lines.len().saturating_sub(LOG_TAIL);
     lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
-}
-
-fn text(error: io::Error) -> String {
-    error.to_string()
 }
