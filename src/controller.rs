@@ -17,4 +17,5 @@ pub mod secrets;
 pub mod slots;
 pub mod state;
 pub mod target;
+pub mod under_way;
 pub mod watches;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use kube::core::DeserializeGuard;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,13 +22,10 @@ use super::home::Homes;
 use super::index::{Index, Name};
 use super::journal::Journal;
 use super::notes::Notes;
-use super::scope::Scope;
+use super::scope::{Guarded, Scope};
 use super::secrets::Secrets;
 use super::slots::Slots;
 use super::state::Place;
-
-/// A credential, or what is left of one that can't be read.
-pub type Guarded = DeserializeGuard<OAuthCredential>;
 
 /// A time in which nobody else can have become the leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

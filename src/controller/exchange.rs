@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use kube::Resource;
-use tokio_util::sync::CancellationToken;
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::{Attempt, Failure, unknown_lifetime};
@@ -25,20 +24,19 @@ use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{plus, to_second};
 
 use self::attempt::{End, Exchange, Trace, Unsaved};
-use super::context::{Context, Guarded};
-use super::index::{Name, named};
+use super::context::Context;
 use super::replay::{self, Unsettled};
+use super::scope::Guarded;
 use super::slots::Slot;
+use super::under_way::UnderWay;
 
 /// After an exchange that did not bring a token, so that an observation that lags behind makes no hot loop.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// After one that panicked.
-const AFTER_A_PANIC: Duration = Duration::from_secs(60);
 
 /// Starts an exchange in the background. The credential is looked at again when it ends, however it ends. False when
 /// one of a credential of the same name is still under way.
 pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
-    let Some(guard) = Ending::begin(context, object) else { return false };
+    let Some(guard) = UnderWay::begin(context, object) else { return false };
     let generation = object.meta().generation;
     let host = object.0.as_ref().map(host).unwrap_or_default();
     context.exchanges.spawn(async move {
@@ -74,7 +72,7 @@ pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
 /// Lets nothing be spent for a credential until what an earlier process left of it is settled.
 pub fn after(context: &Arc<Context>, unsettled: Unsettled) {
     let Unsettled { place, task } = unsettled;
-    let guard = Ending::begin_as(context, (place.namespace, place.credential), String::new());
+    let guard = UnderWay::begin_as(context, (place.namespace, place.credential), String::new());
     context.metrics.answer_came();
     let context = Arc::clone(context);
     context.exchanges.clone().spawn(async move {
@@ -110,52 +108,6 @@ async fn rescue(context: &Context, unsaved: &Unsaved, panicked: bool) {
 fn host(credential: &OAuthCredential) -> String {
     let endpoint = url::Url::parse(&credential.spec.provider.token_endpoint).ok();
     endpoint.and_then(|endpoint| endpoint.host_str().map(ToOwned::to_owned)).unwrap_or_default()
-}
-
-/// Clears the mark of an exchange, also when it panicked.
-pub(super) struct Ending {
-    context: Arc<Context>,
-    name: Name,
-    uid: String,
-    need_not_begin: CancellationToken,
-}
-
-impl Ending {
-    /// Marks an exchange as under way; nothing when there is one under this name already.
-    pub(super) fn begin(context: &Arc<Context>, object: &Guarded) -> Option<Self> {
-        let meta = object.meta();
-        let uid = meta.uid.clone().unwrap_or_default();
-        Self::begin_as(context, named(meta), uid)
-    }
-
-    fn begin_as(context: &Arc<Context>, name: Name, uid: String) -> Option<Self> {
-        let need_not_begin = context.notes.begin(name.clone(), &uid)?;
-        Some(Self { context: Arc::clone(context), name, uid, need_not_begin })
-    }
-
-    /// After a panic, which may come again: not at once.
-    fn pause(&self) {
-        let now = self.context.clock.now();
-        self.context.notes.update(&self.uid, |note| {
-            note.last_attempt = Some(to_second(now));
-            note.not_before = Some(plus(now, AFTER_A_PANIC));
-        });
-    }
-
-    /// The credential as it is now, unless it is another one.
-    fn credential(&self) -> Option<Arc<Guarded>> {
-        let (namespace, name) = &self.name;
-        let object = self.context.credential(namespace, name);
-        object.filter(|object| object.meta().uid.as_ref() == Some(&self.uid))
-    }
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.context.notes.end(&self.name, &self.uid);
-        let (namespace, name) = &self.name;
-        self.context.wake(namespace, name);
-    }
 }
 
 async fn run(

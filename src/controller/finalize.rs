@@ -15,10 +15,11 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve;
 use crate::oauth::revocation::revocation;
 
-use super::context::{Context, Guarded};
-use super::exchange::Ending;
+use super::context::Context;
+use super::scope::Guarded;
 use super::secrets::{API_TIMEOUT, brief};
 use super::state::{self, Place, State};
+use super::under_way::UnderWay;
 
 /// Revocation is tried for this long; it never holds the deletion up for ever.
 const REVOKE_FOR: Duration = Duration::from_secs(60);
@@ -33,7 +34,7 @@ pub fn is_due(meta: &ObjectMeta) -> bool {
 
 /// Starts it in the background, as soon as no exchange is under way. False when one is.
 pub fn start(context: &Arc<Context>, object: Arc<Guarded>) -> bool {
-    let Some(guard) = Ending::begin(context, &object) else { return false };
+    let Some(guard) = UnderWay::begin(context, &object) else { return false };
     let context = Arc::clone(context);
     context.exchanges.clone().spawn(async move {
         let ended = match &object.0 {

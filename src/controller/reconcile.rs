@@ -21,9 +21,10 @@ use crate::lifecycle::resolve;
 use crate::lifecycle::schedule::is_short_lived;
 use crate::lifecycle::status::{finding, merge_patch, status};
 
-use super::context::{Context, Guarded};
+use super::context::Context;
 use super::index::named;
 use super::observe::observe;
+use super::scope::Guarded;
 use super::secrets::{API_TIMEOUT, WriteError, brief};
 use super::state::Place;
 use super::{exchange, finalize, state, target};

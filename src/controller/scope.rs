@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 
-use super::context::Guarded;
+use crate::api::OAuthCredential;
+
+/// A credential, or what is left of one that can't be read.
+pub type Guarded = DeserializeGuard<OAuthCredential>;
 
 /// A scope, as those see it that ask for passes.
 pub struct Scope {

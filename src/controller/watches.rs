@@ -17,9 +17,10 @@ use tokio::sync::watch;
 use crate::api::OAuthCredential;
 use crate::clock::since_boot;
 
-use super::context::{Context, Guarded};
+use super::context::Context;
 use super::index::{Name, References, named};
 use super::scope::Feed;
+use super::scope::Guarded;
 use super::{reconcile, state};
 
 /// Passes in flight at once; they wait for the API server only, exchanges have slots of their own.
