@@ -186,7 +186,11 @@ async fn redirects_are_not_followed() {
         server.always(Answer::status(status).header("location", &elsewhere.url("/token")));
         let none = ClientAuth::None { client_id: None };
         let sent = transport(FOR_TESTS)
-            .spend(&request(&server.url("/token"), &none, &refresh(), BodyEncoding::Form), always())
+            .spend(
+                &request(&server.url("/token"), &none, &refresh(), BodyEncoding::Form),
+                SPEND_TIMEOUT,
+                always(),
+            )
             .await;
         assert_eq!(sent.unwrap().status, status);
         assert_eq!(elsewhere.connections(), 0);
@@ -203,7 +207,7 @@ async fn spent_tokens_go_over_a_connection_of_their_own_and_others_share_one() {
         for _ in 0..3 {
             let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
             let sent = if spends {
-                transport.spend(&request, always()).await
+                transport.spend(&request, SPEND_TIMEOUT, always()).await
             } else {
                 transport.send(&request).await
             };
@@ -219,7 +223,7 @@ async fn what_was_not_sent_is_told_from_what_may_have_been() {
     let transport = transport(FOR_TESTS);
     let send = async |url: String| {
         let request = request(&url, &none, &refresh(), BodyEncoding::Form);
-        transport.spend(&request, always()).await
+        transport.spend(&request, SPEND_TIMEOUT, always()).await
     };
     let closed = {
         let server = ScriptedServer::start().await;
@@ -258,7 +262,11 @@ async fn large_answers_are_not_read_to_their_end() {
     server.always(Answer::body(200, "application/json", vec![b' '; 300 * 1024]));
     let none = ClientAuth::None { client_id: None };
     let sent = transport(FOR_TESTS)
-        .spend(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), always())
+        .spend(
+            &request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form),
+            SPEND_TIMEOUT,
+            always(),
+        )
         .await
         .unwrap();
     assert_eq!((sent.ending, sent.body.len()), (Ending::TooLarge, 256 * 1024));
@@ -276,12 +284,16 @@ async fn denied_addresses_see_no_connection() {
         format!("http://[::ffff:127.0.0.1]:{port}/t"),
     ] {
         let sent = transport(strict)
-            .spend(&request(&url, &none, &refresh(), BodyEncoding::Form), always())
+            .spend(&request(&url, &none, &refresh(), BodyEncoding::Form), SPEND_TIMEOUT, always())
             .await;
         assert!(matches!(sent, Err(TokenError::Denied(_))), "{url}");
     }
     let sent = transport(AddressPolicy { allow_http: false, allow_loopback: true })
-        .spend(&request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form), always())
+        .spend(
+            &request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form),
+            SPEND_TIMEOUT,
+            always(),
+        )
         .await;
     assert!(matches!(sent, Err(TokenError::Denied(_))));
     assert_eq!(server.connections(), 0);
@@ -295,6 +307,8 @@ async fn a_server_that_does_not_answer_is_given_up_in_time() {
     let transport = transport(FOR_TESTS);
     let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
     let sent =
-        tokio::time::timeout(SPEND_TIMEOUT * 2, transport.spend(&request, always())).await.unwrap();
+        tokio::time::timeout(SPEND_TIMEOUT * 2, transport.spend(&request, SPEND_TIMEOUT, always()))
+            .await
+            .unwrap();
     assert!(matches!(sent, Err(TokenError::OutcomeUnknown(text)) if text.contains("120 seconds")));
 }

@@ -57,6 +57,7 @@ pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
         // Boxed, as is the rescue, so that one that waits for its slot does not hold room for them yet.
         let running = Box::pin(run(&context, credential, why, &unsaved, &mut slot));
         let panicked = AssertUnwindSafe(running).catch_unwind().await.is_err();
+        slot.answered();
         if panicked {
             guard.pause();
         }

@@ -140,9 +140,11 @@ async fn revoke(
 /// Takes the finalizer away.
 async fn let_go(context: &Context, meta: &ObjectMeta) -> Result<(), String> {
     let others = meta.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER);
-    let written = write(context, meta, others.cloned().collect()).await?;
-    // Stale or gone: the watch will tell, and until then there is a pause.
-    if written { Ok(()) } else { Err("the credential is not as it was seen".to_owned()) }
+    match write(context, meta, others.cloned().collect()).await? {
+        Written::Done | Written::Gone => Ok(()),
+        // The watch will tell, and until then there is a pause.
+        Written::Stale => Err("the credential is not as it was seen".to_owned()),
+    }
 }
 
 /// Sets the finalizer, if it is not there. False when the credential is not as it was read.
@@ -154,15 +156,25 @@ pub async fn hold(context: &Context, meta: &ObjectMeta) -> Result<bool, String> 
         return Ok(true);
     }
     let others = meta.finalizers.iter().flatten().cloned();
-    write(context, meta, others.chain([FINALIZER.to_owned()]).collect()).await
+    let written = write(context, meta, others.chain([FINALIZER.to_owned()]).collect()).await?;
+    Ok(matches!(written, Written::Done))
 }
 
-/// Writes the finalizers of a credential. False when it is not as it was read, or gone.
+/// How a write ended.
+enum Written {
+    Done,
+    /// The credential is not as it was read.
+    Stale,
+    /// There is no such credential.
+    Gone,
+}
+
+/// Writes the finalizers of a credential.
 async fn write(
     context: &Context,
     meta: &ObjectMeta,
     finalizers: Vec<String>,
-) -> Result<bool, String> {
+) -> Result<Written, String> {
     let patch = json!({"metadata": {
         "resourceVersion": meta.resource_version, "uid": meta.uid, "finalizers": finalizers,
     }});
@@ -173,8 +185,9 @@ async fn write(
         PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(patch);
     match tokio::time::timeout(API_TIMEOUT, api.patch_metadata(name, &params, &patch)).await {
-        Ok(Ok(_)) => Ok(true),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(false),
+        Ok(Ok(_)) => Ok(Written::Done),
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(Written::Gone),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Ok(Written::Stale),
         Ok(Err(error)) => Err(brief(&error.to_string())),
         Err(_) => Err("no answer from the API server".to_owned()),
     }

@@ -62,7 +62,8 @@ impl Note {
         if let Some(record) = &state.record {
             self.keep_newest(record);
         }
-        if state.generation() >= known {
+        // One that is gone says nothing of what is known of its token.
+        if state.exists() && state.generation() >= known {
             self.keep_marks(state.marks());
         }
     }

@@ -90,7 +90,9 @@ pub async fn settle(secrets: &Secrets, left: &Left, mut refused: impl FnMut()) {
                         })
                     }
                     Settlement::Free => {
-                        state::release(secrets, &place, &found, &Released::default()).await
+                        let displaced = found.claim.as_ref().and_then(|c| c.displaced.clone());
+                        let freed = Released { claim: displaced, dead: None };
+                        state::release(secrets, &place, &found, &freed).await
                     }
                     Settlement::Mark(claim) => {
                         let marked = Released { claim: Some(claim), dead: None };
@@ -108,7 +110,7 @@ pub async fn settle(secrets: &Secrets, left: &Left, mut refused: impl FnMut()) {
             }
             Err(error) => {
                 tracing::error!(namespace, state, %error, "journaled answer not committed yet; trying again");
-                if was_read {
+                if was_read || matches!(error, WriteError::Refused(_)) {
                     refused();
                 }
             }

@@ -1,5 +1,5 @@
 //! How many token requests are under way at once: in all, and at each host, so that a slow one does not hold up the
-//! others; and how many exchanges in each namespace, so that commits that are refused there hold up nobody elsewhere.
+//! others; and how many exchanges of each namespace there, so that commits that are refused there hold up nobody elsewhere.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// One host may take this share of all slots.
 const SHARE_OF_A_HOST: usize = 4;
-/// Exchanges under way in one namespace, those that wait for a commit included.
+/// Exchanges under way in one namespace at one host, those that wait for a commit included.
 const FOR_A_NAMESPACE: usize = 64;
 /// Names are forgotten beyond this, as far as nothing is under way there.
 const MAX_IDLE: usize = 1024;
@@ -17,7 +17,7 @@ const MAX_IDLE: usize = 1024;
 pub struct Slots {
     all: Arc<Semaphore>,
     hosts: Shares,
-    namespaces: Shares,
+    namespaces_at_hosts: Shares,
 }
 
 /// So many for each name.
@@ -45,13 +45,15 @@ impl Slots {
         Self {
             all: Arc::new(Semaphore::new(number)),
             hosts: Shares::new((number / SHARE_OF_A_HOST).max(1)),
-            namespaces: Shares::new(FOR_A_NAMESPACE),
+            namespaces_at_hosts: Shares::new(FOR_A_NAMESPACE),
         }
     }
 
     /// Waits for a slot; `None` when there will be none any more.
     pub async fn take(&self, namespace: &str, host: &str) -> Option<Slot> {
-        let of_the_namespace = self.namespaces.of(namespace).acquire_owned().await.ok()?;
+        // For each host of its own, so that those of a quick host don't wait behind those of a slow one.
+        let share = self.namespaces_at_hosts.of(&format!("{namespace}/{host}"));
+        let of_the_namespace = share.acquire_owned().await.ok()?;
         // The host's first: who waits for a slow host must hold nothing that others need.
         let of_the_host = self.hosts.of(host).acquire_owned().await.ok()?;
         let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;

@@ -68,6 +68,17 @@ impl State {
         self.record.as_ref().map_or(self.unreadable_generation, |record| record.generation)
     }
 
+    /// The same, with what is known of the token of one that is gone and never had a record.
+    #[must_use]
+    pub fn with_marks(self, marks: Option<&Marks>) -> Self {
+        match marks {
+            Some(Marks { claim, refused }) if !self.exists() => {
+                Self { claim: claim.clone(), refused: refused.clone(), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// What stands beside the record.
     pub fn marks(&self) -> Marks {
         Marks { claim: self.claim.clone(), refused: self.refused.clone() }

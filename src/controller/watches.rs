@@ -224,8 +224,9 @@ fn credential_event(
         Event::InitApply(object) => listed.extend(saw(context, &object)),
         Event::Apply(object) => context.wake_all(saw(context, &object)),
         Event::Delete(object) => {
-            let (namespace, name) = named(object.meta());
-            context.wake_all(context.index.lost_credential(&namespace, &name));
+            let name = named(object.meta());
+            context.notes.need_not_begin(&name);
+            context.wake_all(context.index.lost_credential(&name.0, &name.1));
             forget(context, object.meta().uid.as_deref().unwrap_or_default());
         }
         Event::InitDone => {

@@ -19,7 +19,7 @@ use super::response::{Ending, MAX_BODY_BYTES, RawResponse};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole answer where nothing is spent.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same where a refresh token is: who hangs up on a slow server loses the token that its answer brings.
 pub const SPEND_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -81,16 +81,18 @@ impl Transport {
     }
 
     /// Sends a request that spends a token, over a connection of its own. `may_send` is asked when the connection stands,
-    /// right before the first byte goes out. An answer that broke off is given as far as it came.
+    /// right before the first byte goes out. The answer is waited for within `limit`; one that broke off is given as far as
+    /// it came.
     ///
     /// # Errors
     /// As [`Transport::send`]; [`TokenError::NotSent`] also when `may_send` said no.
     pub async fn spend(
         &self,
         request: &TokenRequest,
+        limit: Duration,
         may_send: SendGuard,
     ) -> Result<RawResponse, TokenError> {
-        GUARD.scope(may_send, self.send_over(&self.fresh, request, SPEND_TIMEOUT)).await
+        GUARD.scope(may_send, self.send_over(&self.fresh, request, limit)).await
     }
 
     async fn send_over(

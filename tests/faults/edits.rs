@@ -5,6 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::DeleteParams;
+use oauth_keeper_test_support::cutting_proxy::Fate;
 use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
@@ -118,8 +119,10 @@ pub async fn a_namespace_whose_content_goes_during_the_exchange_does_not_wait_fo
 ) {
     let scene = Scene::strict(env, "content", HOUR).await;
     let operator = scene.pod.container().await;
-    scene.begins().await;
-    scene.answered().await;
+    // The first exchange, of which nothing is stored yet.
+    scene.proxy.queue(Fate::Stall);
+    scene.stage.refreshing("c", &scene.server, scene.spec()).await;
+    scene.proxy.wait_until_held(1, SOON).await;
     end_namespace(&scene.stage).await;
     scene.stage.delete_secret(&state_of("c")).await;
     let deleted = scene.stage.credentials().delete("c", &DeleteParams::default()).await;

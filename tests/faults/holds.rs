@@ -87,3 +87,26 @@ pub async fn a_credential_that_waits_for_its_turn_can_be_deleted(env: Arc<Env>) 
     scene.proxy.release();
     scene.stage.revision("c", 2).await;
 }
+
+pub async fn two_seeds_whose_outcome_nobody_knows_are_both_held(env: Arc<Env>) {
+    let (scene, _operator, neighbour) = begun(env, "both").await;
+    let old = held(&scene).await;
+    scene.proxy.queue(Fate::CutAfter(0));
+    scene.sign_in(&scene.server.seed()).await;
+    wait::until("the new seed is sent", SOON, || async { (scene.requests() == 3).then_some(()) })
+        .await;
+    scene.sign_in(&old).await;
+    neighbour.renewed_twice(&scene.stage).await;
+    scene.stage.condition("c", "Ready", "False", "ExchangeOutcomeUnknown").await;
+    assert_eq!(scene.requests(), 3);
+}
+
+pub async fn a_state_deleted_before_it_had_a_record_does_not_end_the_hold(env: Arc<Env>) {
+    let (scene, _operator, neighbour) = begun(env, "first").await;
+    scene.proxy.queue(Fate::CutAfter(0));
+    scene.stage.refreshing("c", &scene.server, scene.spec()).await;
+    scene.stage.condition("c", "Ready", "False", "ExchangeOutcomeUnknown").await;
+    scene.stage.delete_secret(&state_of("c")).await;
+    neighbour.renewed_twice(&scene.stage).await;
+    assert_eq!(scene.requests(), 1);
+}

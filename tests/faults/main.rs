@@ -113,6 +113,8 @@ fn short() -> Vec<Case<Env>> {
         holds::a_state_deleted_while_its_token_is_held_comes_back_with_the_hold,
         holds::a_new_seed_that_comes_to_nothing_does_not_end_the_hold_of_the_old_one,
         holds::a_credential_that_waits_for_its_turn_can_be_deleted,
+        holds::two_seeds_whose_outcome_nobody_knows_are_both_held,
+        holds::a_state_deleted_before_it_had_a_record_does_not_end_the_hold,
         lost_replies::a_write_whose_reply_is_lost_is_neither_missed_nor_repeated,
         lost_replies::with_half_of_all_replies_lost_no_token_is_used_twice,
         refusals::a_policy_before_the_claim_costs_no_request,

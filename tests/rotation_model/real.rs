@@ -219,6 +219,7 @@ fn real_claim(claim: &Claim) -> RealClaim {
         over: claim.over,
         why: None,
         not_before: None,
+        displaced: None,
         source_version: String::new(),
     }
 }

@@ -54,13 +54,13 @@ pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> 
     let source = exchange.read_source().await?;
     let Some(seed) = source.content.seed.clone() else { return Ok(None) };
     let place = Place::of(exchange.credential);
-    let state = state::read(&context.secrets, &place).await?;
+    let note = context.notes.of(exchange.credential);
+    let state = state::read(&context.secrets, &place).await?.with_marks(note.marks.as_deref());
     let owners = context.homes.of(&context.secrets, &place.namespace).await?;
     let target = exchange.target().and_then(|target| target.record.clone());
     let asked_at = asked_at(&live, context.clock.now());
     let standing = look_up(state.record.as_ref(), state.refused.as_ref(), &seed, asked_at);
     let read = Read { live, source, seed, standing, state, owners, target, asked_at };
-    let note = context.notes.of(exchange.credential);
     // One that was set back is not what will be judged.
     let was_set_back =
         note.newest.as_ref().is_some_and(|newest| newest.generation > read.state.generation());
@@ -226,7 +226,7 @@ async fn judged_claim(exchange: &Exchange<'_>, read: &Read, note: &Note) -> Opti
     let record = read.state.record.as_ref();
     let newest = record.filter(|_| read.standing != Seed::New);
     let token = newest.map_or(&read.seed, |record| &record.refresh_token);
-    let claim = read.state.claim.as_ref().filter(|claim| claim.is_about(token))?;
+    let claim = read.state.claim.as_ref()?.about(token)?;
     let known = known_standing(context, &exchange.credential.metadata, note, claim)?;
     let standing = holder::look(context, claim, known).await;
     let header = record.map(StateRecord::header);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::lifecycle::rotation::choice::RefusedSeed;
-use crate::lifecycle::rotation::claim::{Claim, Trouble};
+use crate::lifecycle::rotation::claim::Trouble;
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::Release;
 
@@ -26,8 +26,6 @@ pub struct Ended<'a> {
     pub spent: &'a Spent,
     /// What came instead of an answer.
     pub trouble: Option<Trouble>,
-    /// A claim about another token, which this one took the place of.
-    pub displaced: Option<&'a Claim>,
 }
 
 /// Takes the claim away or leaves a mark.
@@ -91,7 +89,7 @@ fn remember(exchange: &Exchange<'_>, claimed: &State, released: &Released) {
 
 impl Ended<'_> {
     fn released(&self, base: &State, now: Timestamp) -> Option<Released> {
-        let displaced = self.displaced.cloned().map(Box::new);
+        let displaced = base.claim.as_ref().and_then(|claim| claim.displaced.clone());
         Some(match self.release {
             Release::Free => Released { claim: displaced, dead: None },
             Release::Unresolved(unresolved) => {

@@ -17,7 +17,7 @@ use crate::fail_point;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::{Record, StateRecord};
 use crate::lifecycle::rotation::answer::Answer;
-use crate::lifecycle::rotation::claim::{Claim, Trouble};
+use crate::lifecycle::rotation::claim::Trouble;
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Effect, Event, Exchange as Machine, Intent};
 use crate::lifecycle::rotation::hold::window;
@@ -78,8 +78,6 @@ struct Spender<'e, 'a> {
     before: Option<Record>,
     wait: Duration,
     problem: Option<Problem>,
-    /// A claim about another token, which this one took the place of.
-    displaced: Option<Claim>,
 }
 
 impl<'e, 'a> Spender<'e, 'a> {
@@ -102,7 +100,6 @@ impl<'e, 'a> Spender<'e, 'a> {
             before: None,
             wait: FIRST_RETRY,
             problem: None,
-            displaced: None,
         }
     }
 
@@ -125,14 +122,10 @@ impl<'e, 'a> Spender<'e, 'a> {
             Effect::Commit => self.commit().await,
             Effect::Reread => self.reread().await,
             Effect::Release(what) => {
+                self.exchange.slot.answered();
                 fail_point::reach("releasing");
                 if let Ok(spent) = self.spent() {
-                    let ended = Ended {
-                        release: &what,
-                        spent,
-                        trouble: self.trouble(),
-                        displaced: self.displaced.as_ref(),
-                    };
+                    let ended = Ended { release: &what, spent, trouble: self.trouble() };
                     release(self.exchange, &self.place, &self.id, &self.base, &ended).await;
                 }
                 Event::Done

@@ -91,6 +91,11 @@ pub async fn restore(
     marks: &Marks,
 ) -> Result<ObjectMeta, WriteError> {
     let (mut annotations, mut data) = committed(base, "", record);
+    // What stands there is as old as its record.
+    annotations.insert(record::CLAIM.to_owned(), Value::Null);
+    for key in [CLAIM, PAD] {
+        data.insert(key.to_owned(), Value::Null);
+    }
     if let Some(claim) = &marks.claim {
         annotations.insert(record::CLAIM.to_owned(), json!(text(claim)));
         data.insert(CLAIM.to_owned(), json!(encode(claim)));

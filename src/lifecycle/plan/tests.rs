@@ -370,6 +370,7 @@ fn claim(started_at: i64, tries: Option<(u32, u32)>) -> Box<Claim> {
         over: unresolved.is_some(),
         why: unresolved.map(|_| "no answer".into()),
         not_before: None,
+        displaced: None,
     })
 }
 

@@ -54,6 +54,9 @@ pub struct Claim {
     /// With `over`: not again before this, as the server's `Retry-After` said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// A claim about another token, which this one took the place of: what it says holds still if this comes to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaced: Option<Box<Self>>,
 }
 
 /// What is known of an exchange that ended without an answer that says what became of the token.
@@ -126,6 +129,17 @@ impl Claim {
     /// Whether it is about this token.
     pub fn is_about(&self, token: &RefreshToken) -> bool {
         self.token == seed_hash(&self.salt, token)
+    }
+
+    /// This claim, or the one it took the place of, that is about this token.
+    pub fn about(&self, token: &RefreshToken) -> Option<&Self> {
+        if self.is_about(token) { Some(self) } else { self.displaced.as_deref()?.about(token) }
+    }
+
+    /// What remains of it beside a new claim about this token.
+    pub fn beside(self, token: &RefreshToken) -> Option<Box<Self>> {
+        let rest = self.displaced.clone().and_then(|displaced| displaced.beside(token));
+        if self.is_about(token) { rest } else { Some(Box::new(Self { displaced: rest, ..self })) }
     }
 
     /// When the token was first sent, or is about to be.
@@ -212,6 +226,7 @@ mod tests {
             over: false,
             why: None,
             not_before: None,
+            displaced: None,
         }
     }
 
@@ -252,6 +267,21 @@ mod tests {
             |second| judge(&asked_for_time, Standing::Dead, &terms(None, None), at(second));
         assert!(matches!(verdict(150), Verdict::Hold { until, .. } if until == at(190)));
         assert!(matches!(verdict(190), Verdict::Try { .. }));
+    }
+
+    #[test]
+    fn what_a_claim_took_the_place_of_is_found_by_its_token() {
+        let tokens = ["t", "u", "v"].map(RefreshToken::new);
+        let of = |token: &RefreshToken| Claim { token: seed_hash("salt", token), ..claim(100) };
+        let [t, u, v] = &tokens;
+        let second = Claim { displaced: of(t).beside(u), ..of(u) };
+        assert!(
+            second.about(t).is_some() && second.about(u).is_some() && second.about(v).is_none()
+        );
+        // The first token is tried again: what is known of the second stays.
+        let third = Claim { displaced: second.beside(t), ..of(t) };
+        assert!(third.displaced.as_ref().is_some_and(|displaced| displaced.displaced.is_none()));
+        assert!(third.about(u).is_some());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::record::Record;
 use crate::lifecycle::schedule::{minus, plus};
-use crate::oauth::transport::SPEND_TIMEOUT;
+use crate::oauth::transport::{ANSWER_TIMEOUT, SPEND_TIMEOUT};
 
 /// The first tries where the server is known to accept a replaced token for a while, or nothing is known of it.
 const SOON: [Duration; 3] =
@@ -135,6 +135,15 @@ impl Terms {
 /// The part of a server's window that is used: what remains is for the way of the request.
 pub fn window(grace: Duration) -> Duration {
     grace.saturating_mul(4) / 5
+}
+
+/// How long an answer is waited for: as long as it takes, since to hang up on a slow server would lose what it brings; but
+/// where the server accepts the token again, so that there is time left to ask again.
+pub fn answer_limit(reuse_grace: Option<Duration>) -> Duration {
+    match reuse_grace.map(window) {
+        Some(window) if !window.is_zero() => (window / 2).clamp(ANSWER_TIMEOUT, SPEND_TIMEOUT),
+        _ => SPEND_TIMEOUT,
+    }
 }
 
 /// The next try.
@@ -283,6 +292,13 @@ mod tests {
         let unresolved = Unresolved::first(at(0)).over_at(at(120));
         let next = next_try(unresolved, &terms, at(120));
         assert_eq!(next, NextTry::At { time: at(180), after_hold: true });
+    }
+
+    #[test]
+    fn an_answer_is_not_waited_for_until_the_window_is_over() {
+        let limit = |grace: Option<u64>| answer_limit(grace.map(Duration::from_secs)).as_secs();
+        assert_eq!([None, Some(0)].map(limit), [120, 120]);
+        assert_eq!([Some(10), Some(60), Some(200), Some(3600)].map(limit), [30, 30, 80, 120]);
     }
 
     #[test]

@@ -46,8 +46,8 @@ pub struct Claiming<'a> {
 impl Claiming<'_> {
     /// The invariant that does not hold, if one does not.
     pub fn broken(&self) -> Option<Invariant> {
-        let forgets = self.standing.is_some_and(|claim| claim.is_about(&self.intent.token))
-            && self.intent.unresolved.is_none();
+        let claim = self.standing.and_then(|claim| claim.about(&self.intent.token));
+        let forgets = claim.is_some() && self.intent.unresolved.is_none();
         forgets.then_some(Invariant::OneUnresolvedClaim)
     }
 }
@@ -131,6 +131,7 @@ mod tests {
             over: false,
             why: None,
             not_before: None,
+            displaced: None,
         }
     }
 

@@ -74,9 +74,11 @@ impl Spender<'_, '_> {
         Event::Found(Found {
             generation: self.base.generation(),
             is_ours: stored.is_some() && stored == self.record.as_ref(),
-            knows_seed: stored
-                .zip(spent)
-                .is_some_and(|(stored, spent)| stored.outdates(&spent.seed, &spent.source_version)),
+            // Where there is no place any more there is nothing to be done again.
+            knows_seed: self.base.is_gone()
+                || stored.zip(spent).is_some_and(|(stored, spent)| {
+                    stored.outdates(&spent.seed, &spent.source_version)
+                }),
         })
     }
 

@@ -124,8 +124,6 @@ impl Spender<'_, '_> {
             self.defect(invariant);
             return Event::Refused;
         }
-        // What it says of another token must outlive this exchange, if that comes to nothing.
-        let displaced = standing.filter(|claim| !claim.is_about(&intent.token)).cloned();
         let Ok(spent) = self.spent() else { return Event::Refused };
         let claim = Claim {
             exchange: self.id.clone(),
@@ -138,10 +136,10 @@ impl Spender<'_, '_> {
             unresolved: intent.unresolved,
             over: false,
             not_before: None,
-            why: intent
-                .unresolved
-                .and(self.base.claim.as_ref())
+            why: standing
+                .and_then(|claim| claim.about(&intent.token))
                 .and_then(|claim| claim.why.clone()),
+            displaced: standing.cloned().and_then(|claim| claim.beside(&intent.token)),
         };
         self.claimed = since_boot();
         fail_point::reach("claiming");
@@ -149,7 +147,6 @@ impl Spender<'_, '_> {
             state::claim(&context.secrets, &self.place, &self.base, claim, &intent.token).await;
         match written {
             Ok((state, meta)) => {
-                self.displaced = displaced;
                 self.note(|note| note.keep(&state));
                 self.base = state;
                 let names = context.index.saw_secret(&meta);

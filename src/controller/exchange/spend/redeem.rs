@@ -11,6 +11,7 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::GrantKind;
 use crate::lifecycle::rotation::answer::{self, Answer};
 use crate::lifecycle::rotation::exchange::{Event, Intent, Reply};
+use crate::lifecycle::rotation::hold::answer_limit;
 use crate::lifecycle::rotation::invariants::{Invariant, Sending};
 use crate::oauth::error::TokenError;
 use crate::oauth::request::GrantInput;
@@ -63,8 +64,9 @@ impl Spender<'_, '_> {
         let request = self.exchange.spec.request(&seen.client, &grant);
         let guard = context.send_guard(claim.term, self.claimed, self.last_harmless(intent));
         let (guard, allowed) = noting(guard);
+        let limit = answer_limit(self.exchange.spec.reuse_grace);
         let begun = Instant::now();
-        let sent = context.transport.spend(&request, guard).await;
+        let sent = context.transport.spend(&request, limit, guard).await;
         context.metrics.token_request_took(begun.elapsed());
         let went_out = allowed.load(Ordering::Relaxed);
         match sent.map_err(|error| error.sent(went_out)) {
