@@ -187,7 +187,7 @@ pub async fn a_change_of_what_is_asked_for_needs_them_too(env: Arc<Env>) {
     bob.apply("c", moved, false).await.expect("now bob may do what it does");
 }
 
-/// As a tool that applies manifests again, the operator and the garbage collector do.
+/// As tools that deploy from Git, the operator and the garbage collector do.
 pub async fn what_changes_nothing_of_it_is_let_through(env: Arc<Env>) {
     let stage = Stage::new(env, "admission").await;
     stage.credential("c", full()).await;
