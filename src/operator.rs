@@ -69,8 +69,6 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
     admin::serve(args.admin_address, Arc::clone(&metrics), ready.subscribe(), closing)
         .await
         .map_err(|error| Error::Admin(args.admin_address, error))?;
-    tokio::spawn(server_version::say(client.clone()));
-    tokio::spawn(served_schema::say(client.clone()));
     let holder = holder();
     let transport = Transport::new(policy(&args))?;
     let journal = match &args.journal_dir {
@@ -122,6 +120,12 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
     Ok(())
 }
 
+/// In the background: nothing waits for it.
+fn say_what_serves(client: &Client) {
+    tokio::spawn(server_version::say(client.clone()));
+    tokio::spawn(served_schema::say(client.clone()));
+}
+
 /// What a leader works with.
 struct Parts {
     client: Client,
@@ -146,6 +150,7 @@ async fn lead(
     stopping: &CancellationToken,
 ) -> Result<bool, Error> {
     let begun = Instant::now();
+    say_what_serves(&work.parts.client);
     let stop_work = CancellationToken::new();
     let unlimited = watch::Sender::new(Term { number: 0, until: Duration::MAX });
     let term =

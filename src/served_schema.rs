@@ -1,4 +1,4 @@
-//! Whether the cluster's CRD has all fields of this release: looked into once, at the start. The API server drops those it
+//! Whether the cluster's CRD has all fields of this release: looked into by a process that comes to lead. The API server drops those it
 //! does not know, so that an older CRD takes settings away without a word.
 
 use std::time::Duration;

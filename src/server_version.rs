@@ -1,4 +1,4 @@
-//! Which Kubernetes this is: said once, at the start. An old one is not refused, for it may do, but it should be known of.
+//! Which Kubernetes this is: said by a process that comes to lead. An old one is not refused, for it may do, but it should be known of.
 
 use std::time::Duration;
 
