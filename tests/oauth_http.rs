@@ -158,7 +158,11 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         let server = ScriptedServer::start().await;
         server.always(Answer::json(200, &serde_json::json!({})));
         transport
-            .spend(&request(&server.url("/token"), client, &grant, encoding), always())
+            .spend(
+                &request(&server.url("/token"), client, &grant, encoding),
+                SPEND_TIMEOUT,
+                always(),
+            )
             .await
             .unwrap();
         let recorded = server.requests().remove(0);
@@ -251,7 +255,7 @@ async fn a_guard_that_says_no_keeps_the_first_byte_from_going_out() {
     let none = ClientAuth::None { client_id: None };
     let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
     let never = Arc::new(|| false);
-    let sent = transport(FOR_TESTS).spend(&request, never).await;
+    let sent = transport(FOR_TESTS).spend(&request, SPEND_TIMEOUT, never).await;
     assert!(matches!(sent, Err(TokenError::NotSent(_))));
     assert_eq!(server.requests().len(), 0);
 }
