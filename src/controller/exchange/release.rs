@@ -40,7 +40,7 @@ pub async fn release(
     let mut base = claimed.clone();
     let mut wait = FIRST_RETRY;
     let mut tries: u32 = 0;
-    while goes_on(tries, ended.release) && !(tries > 0 && context.stopping.is_cancelled()) {
+    while goes_on(tries, ended.release, context.stopping.is_cancelled()) {
         tries = tries.saturating_add(1);
         let Some(released) = ended.released(&base, context.clock.now()) else { return };
         // Known here at once, should the state be set back.
@@ -72,9 +72,10 @@ pub async fn release(
     }
 }
 
-/// A claim that stays says by itself what may be sent; but nothing else says that a lineage is dead.
-fn goes_on(tries: u32, release: &Release) -> bool {
-    tries < TRIES || *release == Release::Dead
+/// A claim that stays says by itself what may be sent; but nothing else says that a lineage is dead. Where the process is
+/// to end there is nothing to lose by leaving that.
+fn goes_on(tries: u32, release: &Release, stopping: bool) -> bool {
+    tries < TRIES || (*release == Release::Dead && !stopping)
 }
 
 fn remember(exchange: &Exchange<'_>, claimed: &State, released: &Released) {

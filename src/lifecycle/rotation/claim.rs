@@ -201,14 +201,14 @@ fn patience(terms: &Terms, first_seen: Timestamp) -> Duration {
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "small numbers of seconds")]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn claim(started_at: i64) -> Claim {
+    pub(crate) fn claim(started_at: i64) -> Claim {
         Claim {
             exchange: "x".into(),
             token: "hash".into(),

@@ -109,30 +109,12 @@ impl Sending<'_> {
 mod tests {
     use super::*;
     use crate::lifecycle::record::seed_hash;
-    use crate::lifecycle::rotation::claim::Holder;
+    use crate::lifecycle::rotation::claim::tests::claim as any_claim;
     use crate::lifecycle::rotation::commit::tests::first_record;
     use crate::lifecycle::rotation::hold::Unresolved;
 
     fn claim(token: &RefreshToken) -> Claim {
-        Claim {
-            exchange: "x".into(),
-            token: seed_hash("salt", token),
-            salt: "salt".into(),
-            holder: Holder {
-                pod: "p".into(),
-                name: None,
-                namespace: None,
-                incarnation: "i".into(),
-            },
-            source_version: String::new(),
-            term: 1,
-            started_at: Timestamp::UNIX_EPOCH,
-            unresolved: None,
-            over: false,
-            why: None,
-            not_before: None,
-            displaced: None,
-        }
+        Claim { token: seed_hash("salt", token), ..any_claim(100) }
     }
 
     fn intent(token: &RefreshToken, base_generation: i64) -> Intent<RefreshToken> {
