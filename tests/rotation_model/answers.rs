@@ -10,7 +10,7 @@ use crate::restart::forget;
 use crate::server::Answer;
 use crate::setup::{Rule, Setup};
 use crate::steps::{self, Write, running, tell};
-use crate::world::{Claim, Flaw, Late, World};
+use crate::world::{Claim, Displaced, Flaw, Late, World};
 
 /// The server gets the token, and its answer arrives.
 pub fn arrive(setup: &Setup, world: &mut World, who: usize) {
@@ -113,12 +113,17 @@ pub fn release(setup: &Setup, world: &mut World, who: usize, what: &Release) {
                 let claim = secret.claim.unwrap();
                 secret.claim = Some(Claim { over: true, unresolved: Some(*unresolved), ..claim });
             }
-            Release::Dead => (secret.claim, secret.refused) = (None, Some(seed)),
-            _ => secret.claim = None,
+            Release::Dead => (secret.claim, secret.refused) = (left(secret.claim), Some(seed)),
+            _ => secret.claim = left(secret.claim),
         }
         world.write(secret);
     }
     tell(world, who, Event::Done);
+}
+
+/// What a claim leaves that goes.
+pub fn left(claim: Option<Claim>) -> Option<Claim> {
+    claim?.displaced.map(Displaced::claim)
 }
 
 /// The API server can't be reached for so long that the claim stays.

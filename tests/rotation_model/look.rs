@@ -63,13 +63,13 @@ fn claim(
     standing: Seed,
     hold_is_over: bool,
 ) -> Option<Verdict> {
-    let claim = world.secret.claim?;
     let new = standing == Seed::New && !setup.is_without(Rule::SeedIsClaimed);
     let token = world.secret.record.filter(|_| !new).map_or(world.source, |record| record.token);
+    let claim = world.secret.claim?.about(token)?;
     // A claim of ours that was never used means nothing, but what it says of earlier tries does.
     let is_dismissed = world.processes[who].dismissed == Some(claim.exchange)
         && (claim.unresolved.is_none() || setup.is_without(Rule::MarkOutlivesClaim));
-    if is_dismissed || claim.token != token {
+    if is_dismissed {
         return None;
     }
     let is_ours = claim.holder == who || claim.pod_is_gone || setup.is_without(Rule::Patience);

@@ -30,6 +30,8 @@ pub enum Action {
     StrayArrives,
     /// A write is made that was given up.
     LateWrite,
+    /// The first seed is put back into the source.
+    PutBack,
     /// A window can no longer be relied on.
     WindowPasses,
     /// The server ends a window.
@@ -91,6 +93,7 @@ impl Model for Protocol {
         }
         actions.extend(world.stray.map(|_| Action::StrayArrives));
         actions.extend(world.late.filter(|late| late.fresh).map(|_| Action::LateWrite));
+        actions.extend((self.setup.puts_back && world.source != 0).then_some(Action::PutBack));
         let relied_on = world.relies_on_window();
         actions.extend(relied_on.map(|_| Action::WindowPasses));
         if self.setup.rotation == Rotation::Window {
@@ -147,12 +150,11 @@ impl Model for Protocol {
                     world.committed(record.token, record.exchange);
                 }
             }
+            Action::PutBack => world.source = 0,
             Action::WindowPasses => {
                 let token = world.relies_on_window()?;
-                let of_late = world.late.as_mut().and_then(|late| late.secret.claim.as_mut());
-                let claims = world.secret.claim.as_mut().into_iter().chain(of_late);
-                for claim in claims.filter(|claim| claim.token == token) {
-                    claim.window_is_open = false;
+                for claim in world.claims_mut() {
+                    claim.change(|claim| claim.window_is_open &= claim.token != token);
                 }
                 world.age(token);
             }
@@ -189,6 +191,7 @@ fn given_up(token: Token) -> Claim {
         over: true,
         window_is_open: false,
         outwaited: [false; PROCESSES],
+        displaced: None,
     }
 }
 

@@ -8,7 +8,11 @@ use crate::settings::explore;
 use crate::setup::{Rule, Setup};
 
 fn breaks(rotation: Rotation, without: Rule, faults: u8, property: &'static str) {
-    let setup = Setup { without: Some(without), faults, ..Setup::of(rotation) };
+    breaks_in(Setup { without: Some(without), faults, ..Setup::of(rotation) }, property);
+}
+
+fn breaks_in(setup: Setup, property: &'static str) {
+    let Setup { rotation, without, .. } = setup;
     let checker = explore(&format!("{rotation:?} without {without:?}"), setup, rules);
     let Some(path) = checker.discovery(property) else {
         let others: Vec<_> = checker.discoveries().into_keys().collect();
@@ -71,6 +75,13 @@ fn without_a_mark_of_unknown_outcomes() {
 #[test]
 fn without_the_mark_that_outlives_its_claim() {
     breaks(Rotation::Strict, Rule::MarkOutlivesClaim, 3, AWARE);
+}
+
+#[test]
+fn without_what_a_claim_took_the_place_of() {
+    let without = Some(Rule::Displaced);
+    let strict = Setup { without, puts_back: true, faults: 3, ..Setup::of(Rotation::Strict) };
+    breaks_in(strict, AWARE);
 }
 
 #[test]

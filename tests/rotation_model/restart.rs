@@ -1,5 +1,6 @@
 //! The end of a process, and what its successor does with the journal.
 
+use crate::answers::left;
 use crate::faults::{
     CRASH_BEFORE_JOURNAL, Causes, POD_BEFORE_COMMIT, POD_BEFORE_JOURNAL, SET_BACK, Wire,
 };
@@ -17,11 +18,8 @@ pub fn forget(world: &mut World, who: usize) {
     }
     let process = &mut world.processes[who];
     *process = Process { journal: process.journal, replay: process.replay, ..Process::default() };
-    if let Some(claim) = &mut world.secret.claim {
-        claim.outwaited[who] = false;
-    }
-    if let Some(claim) = world.late.as_mut().and_then(|late| late.secret.claim.as_mut()) {
-        claim.outwaited[who] = false;
+    for claim in world.claims_mut() {
+        claim.change(|claim| claim.outwaited[who] = false);
     }
 }
 
@@ -50,10 +48,8 @@ pub fn lose_pod(world: &mut World, who: usize, wire: Wire) {
     end(world, who, wire);
     let process = &mut world.processes[who];
     (process.journal, process.replay) = (None, Replay::Done);
-    let of_state = world.secret.claim.as_mut();
-    let of_late = world.late.as_mut().and_then(|late| late.secret.claim.as_mut());
-    for claim in [of_state, of_late].into_iter().flatten().filter(|claim| claim.holder == who) {
-        claim.pod_is_gone = true;
+    for claim in world.claims_mut() {
+        claim.change(|claim| claim.pod_is_gone |= claim.holder == who);
     }
 }
 
@@ -110,7 +106,7 @@ pub fn replay(world: &mut World, who: usize) {
             world.processes[who].replay = Replay::Written;
             return;
         }
-        Settlement::Free => secret.claim = None,
+        Settlement::Free => secret.claim = left(secret.claim),
         Settlement::Mark(unresolved) => {
             let mark = |claim| Claim { over: true, unresolved: Some(unresolved), ..claim };
             secret.claim = secret.claim.map(mark);

@@ -62,6 +62,12 @@ fn a_strict_server_and_no_leader() {
 }
 
 #[test]
+fn a_strict_server_whose_old_seed_is_put_back() {
+    let setup = Setup { puts_back: true, claims: 3, faults: 2, ..Setup::of(Rotation::Strict) };
+    holds("strict, put back", setup, rules);
+}
+
+#[test]
 fn a_window_that_ends() {
     holds("window", Setup { claims: 2, ..Setup::of(Rotation::Window) }, rules_and_work);
 }

@@ -21,6 +21,8 @@ pub struct Setup {
     pub faults: u8,
     /// Whether it begins with a token that was sent as often as it is sent.
     pub given_up: bool,
+    /// Whether the first seed can be put back after a new one.
+    pub puts_back: bool,
     /// A rule that is left out.
     pub without: Option<Rule>,
 }
@@ -60,6 +62,8 @@ pub enum Rule {
     MemoryFirst,
     /// A dead lineage stays dead.
     Terminal,
+    /// A claim keeps what it took the place of.
+    Displaced,
 }
 
 impl Setup {
@@ -73,6 +77,7 @@ impl Setup {
             claims: 3,
             faults: 2,
             given_up: false,
+            puts_back: false,
             without: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use oauth_keeper::lifecycle::rotation::exchange::{Effect, Event, Exchange, Intent, Stored};
 
-use crate::answers::{arrive, commit, finish, free, journal, parse, release, reread};
+use crate::answers::{arrive, commit, finish, free, journal, left, parse, release, reread};
 use crate::faults::{OUTWAITED, SET_BACK};
 use crate::look::{knows_newer, look};
 use crate::process::{Process, Running};
@@ -169,8 +169,13 @@ pub fn claim(setup: &Setup, world: &mut World, who: usize, intent: &Intent<Token
             other.machine.intent().is_some_and(|intent| intent.base_generation < generation);
         other.young &= !is_older;
     }
+    let dismissed = world.processes[who].dismissed;
+    let standing = world.secret.claim.and_then(|claim| {
+        let means_nothing = dismissed == Some(claim.exchange) && claim.unresolved.is_none();
+        if means_nothing { left(Some(claim)) } else { Some(claim) }
+    });
     // A try of its own reopens no window.
-    let before = world.secret.claim.filter(|claim| claim.token == intent.token);
+    let before = standing.and_then(|claim| claim.about(intent.token));
     let claim = Claim {
         exchange,
         token: intent.token,
@@ -181,6 +186,9 @@ pub fn claim(setup: &Setup, world: &mut World, who: usize, intent: &Intent<Token
         window_is_open: setup.reuse_grace == Some(true)
             && (intent.unresolved.is_none() || before.is_some_and(|claim| claim.window_is_open)),
         outwaited: [false; PROCESSES],
+        displaced: standing
+            .filter(|_| !setup.is_without(Rule::Displaced))
+            .and_then(|claim| claim.beside(intent.token)),
     };
     let is_outdated = setup.rotates() && world.target.0 > world.secret.generation();
     let is_replaced = world.secret.record.is_some_and(|record| record.token != intent.token);

@@ -117,6 +117,73 @@ pub struct Claim {
     pub window_is_open: bool,
     /// Whose patience has run out.
     pub outwaited: [bool; PROCESSES],
+    /// The claim about another token that it took the place of.
+    pub displaced: Option<Displaced>,
+}
+
+/// A claim that another one took the place of. There are two seeds, so that it took no other's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Displaced {
+    exchange: u8,
+    token: Token,
+    holder: usize,
+    pod_is_gone: bool,
+    unresolved: Option<Unresolved>,
+    over: bool,
+    window_is_open: bool,
+    outwaited: [bool; PROCESSES],
+}
+
+impl Claim {
+    /// This claim, or the one it took the place of, that is about this token.
+    pub fn about(self, token: Token) -> Option<Self> {
+        if self.token == token { Some(self) } else { self.displaced?.claim().about(token) }
+    }
+
+    /// What remains of it beside a new claim about this token.
+    pub fn beside(self, token: Token) -> Option<Displaced> {
+        if self.token == token { self.displaced } else { Some(self.itself()) }
+    }
+
+    fn itself(self) -> Displaced {
+        Displaced {
+            exchange: self.exchange,
+            token: self.token,
+            holder: self.holder,
+            pod_is_gone: self.pod_is_gone,
+            unresolved: self.unresolved,
+            over: self.over,
+            window_is_open: self.window_is_open,
+            outwaited: self.outwaited,
+        }
+    }
+
+    /// Changes it and the one it took the place of.
+    pub fn change(&mut self, change: impl Fn(&mut Self)) {
+        change(self);
+        self.displaced = self.displaced.map(|displaced| {
+            let mut claim = displaced.claim();
+            change(&mut claim);
+            claim.itself()
+        });
+    }
+}
+
+impl Displaced {
+    /// As a claim again.
+    pub fn claim(self) -> Claim {
+        Claim {
+            exchange: self.exchange,
+            token: self.token,
+            holder: self.holder,
+            pod_is_gone: self.pod_is_gone,
+            unresolved: self.unresolved,
+            over: self.over,
+            window_is_open: self.window_is_open,
+            outwaited: self.outwaited,
+            displaced: None,
+        }
+    }
 }
 
 /// A write that the API server may make when its writer has given it up.
@@ -171,11 +238,21 @@ impl World {
         }
     }
 
+    /// Every claim in the state, or on its way there.
+    pub fn claims_mut(&mut self) -> impl Iterator<Item = &mut Claim> {
+        let of_late = self.late.as_mut().and_then(|late| late.secret.claim.as_mut());
+        self.secret.claim.as_mut().into_iter().chain(of_late)
+    }
+
     /// A token that is sent again on the strength of the server's window.
     pub fn relies_on_window(&self) -> Option<Token> {
         let late = self.late.and_then(|late| late.secret.claim);
-        let mut claims = self.secret.claim.into_iter().chain(late);
-        claims.find(|claim| claim.window_is_open).map(|claim| claim.token)
+        let claims = self.secret.claim.into_iter().chain(late);
+        let mut all = claims.flat_map(|claim| {
+            let displaced = claim.displaced.map(Displaced::claim);
+            [claim].into_iter().chain(displaced)
+        });
+        all.find(|claim| claim.window_is_open).map(|claim| claim.token)
     }
 
     /// So much time passes that no claim on this token is young any more.
