@@ -180,8 +180,11 @@ pub fn judge(claim: &Claim, standing: Standing, terms: &Terms, now: Timestamp) -
         }
     }
     let unresolved = claim.unresolved_now();
-    let asked = terms.asked_at.is_some_and(|asked_at| asked_at > unresolved.last_at);
-    let not_before = claim.not_before.filter(|_| !asked).unwrap_or(Timestamp::MIN);
+    // Also while the answer was waited for.
+    if terms.asked_at.is_some_and(|asked_at| asked_at > claim.started_at) {
+        return Verdict::Try { unresolved, after_hold: true };
+    }
+    let not_before = claim.not_before.unwrap_or(Timestamp::MIN);
     match hold::next_try(unresolved, terms, now) {
         NextTry::At { time, .. } if now < time.max(not_before) => {
             Verdict::Hold { until: time.max(not_before), unresolved }
@@ -267,6 +270,22 @@ pub(super) mod tests {
             |second| judge(&asked_for_time, Standing::Dead, &terms(None, None), at(second));
         assert!(matches!(verdict(150), Verdict::Hold { until, .. } if until == at(190)));
         assert!(matches!(verdict(190), Verdict::Try { .. }));
+    }
+
+    #[test]
+    fn a_user_who_asks_gets_one_try_at_once() {
+        let asking = Terms { asked_at: Some(at(10)), ..terms(Some(0), Some(1000)) };
+        // It was sent at 0, and the answer was waited for until 20.
+        let unknown = Unresolved::first(at(0)).over_at(at(20));
+        let asked_for_time = Trouble { why: None, not_before: Some(at(500)) };
+        let first = claim(0).marked(unknown, asked_for_time);
+        let verdict = judge(&first, Standing::Dead, &asking, at(21));
+        assert_eq!(verdict, Verdict::Try { unresolved: unknown, after_hold: true });
+        // Not again for the same asking.
+        let twice = Unresolved::after(Some(unknown), at(21), true);
+        let second = claim(21).marked(twice, Trouble::default());
+        let verdict = judge(&second, Standing::Dead, &asking, at(22));
+        assert_eq!(verdict, Verdict::Hold { until: at(3621), unresolved: twice });
     }
 
     #[test]

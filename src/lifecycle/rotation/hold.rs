@@ -162,9 +162,6 @@ pub enum NextTry {
 
 /// When to try next.
 pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTry {
-    if terms.asked_at.is_some_and(|asked_at| asked_at > unresolved.last_at) {
-        return NextTry::At { time: now, after_hold: true };
-    }
     if terms.reuse_grace.is_none() && !terms.rotates {
         // Nothing was spent, as far as this server was ever seen to do.
         let doublings = unresolved.tries.saturating_sub(1).min(10);
@@ -371,26 +368,5 @@ mod tests {
         };
         let next = next_try(Unresolved::first(at(0)), &terms, at(500));
         assert_eq!(next, NextTry::At { time: at(3540), after_hold: true });
-    }
-
-    #[test]
-    fn a_user_who_asks_gets_one_try_at_once() {
-        let mut terms = Terms {
-            reuse_grace: Some(Duration::ZERO),
-            rotates: true,
-            access_issued_at: None,
-            access_expires_at: Some(at(1000)),
-            asked_at: Some(at(10)),
-        };
-        let next = next_try(Unresolved::first(at(0)), &terms, at(12));
-        assert_eq!(next, NextTry::At { time: at(12), after_hold: true });
-        // Not again for the same asking.
-        let after = Unresolved::after(Some(Unresolved::first(at(0))), at(12), true);
-        assert_eq!(
-            next_try(after, &terms, at(13)),
-            NextTry::At { time: at(3612), after_hold: true }
-        );
-        terms.asked_at = None;
-        assert!(matches!(next_try(after, &terms, at(13)), NextTry::At { .. }));
     }
 }
