@@ -1,6 +1,5 @@
 //! Puts the operator together, and takes it apart in the right order.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,8 +29,11 @@ use crate::leader::Candidate;
 use crate::lifecycle::rotation::claim::Holder;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
-use crate::oauth::transport::Transport;
+use crate::oauth::transport::{SPEND_TIMEOUT, Transport};
 use crate::{served_schema, server_version};
+
+/// Without the Lease, commits are tried this long after the last answer can have come.
+const LAST_COMMITS: Duration = Duration::from_secs(60);
 
 /// Why the operator could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -72,9 +74,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
         .map_err(|error| Error::Admin(args.admin_address, error))?;
     let holder = holder();
     let transport = Transport::new(policy(&args))?;
-    let Some((journal, unsettled)) = what_was_left(&args, &client, &stopping).await? else {
-        return Ok(());
-    };
+    let (journal, unsettled) = what_was_left(&args, &client, &metrics).await?;
     let mut candidate = args.leader_election.then(|| {
         // A connection of its own, so that renewals do not queue behind everything else.
         let identity = format!("{}_{}", host_name(), holder.incarnation);
@@ -88,6 +88,11 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
             "waiting for the lease"
         );
         if !candidate.acquire(&stopping).await {
+            if !unsettled.is_empty() {
+                tracing::info!("stopping: answers are committed first");
+            }
+            // The journal may end with this pod.
+            join_all(unsettled.into_iter().map(|one| one.task)).await;
             return Ok(());
         }
         ready.send_replace(false);
@@ -162,9 +167,7 @@ async fn lead(
     let mut parts = work.parts;
     let unsettled = std::mem::take(&mut parts.unsettled);
     let context = Arc::new(context(parts, term, stop_work.clone(), scopes));
-    for one in unsettled {
-        exchange::after(&context, one);
-    }
+    exchange::after(&context, unsettled);
     let working = work_until_stopped(&context, feeds, work.ready, begun);
     tokio::pin!(working);
     let leased = CancellationToken::new();
@@ -181,18 +184,35 @@ async fn lead(
         "stopping: no more token requests; exchanges under way are committed first"
     );
     stop_work.cancel();
+    let lost = lost
+        || tokio::select! {
+            result = &mut working => return result.map(|()| false),
+            lost = &mut lease => lost,
+        };
     if lost {
-        working.await?;
-        return Ok(true);
-    }
-    let lost = tokio::select! {
-        result = &mut working => { result?; false }
-        lost = &mut lease => lost,
-    };
-    if lost {
-        working.await?;
+        end_without_the_lease(context.journal.as_ref(), working).await?;
     }
     Ok(lost)
+}
+
+/// Waits for the exchanges; where all answers are in the journal no longer than it takes to get them, since what can't be
+/// written now is written by the container that follows, which serves meanwhile.
+async fn end_without_the_lease(
+    journal: Option<&Journal>,
+    working: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Error> {
+    tokio::pin!(working);
+    let answers_are_there = SPEND_TIMEOUT.saturating_add(LAST_COMMITS);
+    if let Ok(result) = tokio::time::timeout(answers_are_there, &mut working).await {
+        return result;
+    }
+    if journal.is_some_and(Journal::has_all_answers) {
+        tracing::error!(
+            "answers are not committed yet; the journal keeps them for the next container"
+        );
+        return Ok(());
+    }
+    working.await
 }
 
 fn context(
@@ -263,29 +283,19 @@ fn policy(args: &RunArgs) -> AddressPolicy {
     AddressPolicy { allow_http: args.allow_http, allow_loopback: args.allow_loopback }
 }
 
-/// Opens the journal and settles what is in it; nothing when the end of all work came first.
+/// Opens the journal and commits what an earlier process of this pod left, before the Lease is waited for: its successor
+/// may be another pod, which can't see this journal. Not given up when the end of all work comes: the journal may end with
+/// this pod.
 async fn what_was_left(
     args: &RunArgs,
     client: &Client,
-    stopping: &CancellationToken,
-) -> Result<Option<(Option<Journal>, Vec<Unsettled>)>, Error> {
-    let Some(folder) = &args.journal_dir else { return Ok(Some((None, Vec::new()))) };
-    tokio::select! {
-        replayed = replay(folder, client) => {
-            let (journal, unsettled) = replayed.map_err(Error::Journal)?;
-            Ok(Some((Some(journal), unsettled)))
-        }
-        // What is not committed stays in the folder.
-        () = stopping.cancelled() => Ok(None),
-    }
-}
-
-/// Commits what an earlier process of this pod left, before the Lease is waited for: its successor may be another pod,
-/// which can't see this journal.
-async fn replay(folder: &Path, client: &Client) -> std::io::Result<(Journal, Vec<Unsettled>)> {
-    let journal = Journal::in_folder(folder)?;
-    let unsettled = replay::all(&Secrets::new(client.clone()), &journal).await?;
-    Ok((journal, unsettled))
+    metrics: &Arc<Metrics>,
+) -> Result<(Option<Journal>, Vec<Unsettled>), Error> {
+    let Some(folder) = &args.journal_dir else { return Ok((None, Vec::new())) };
+    let journal = Journal::in_folder(folder).map_err(Error::Journal)?;
+    let secrets = Secrets::new(client.clone());
+    let unsettled = replay::all(&secrets, &journal, metrics).await.map_err(Error::Journal)?;
+    Ok((Some(journal), unsettled))
 }
 
 async fn kubeconfig() -> Result<Config, Error> {
@@ -316,4 +326,23 @@ fn holder() -> Holder {
 fn host_name() -> String {
     let name = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
     name.ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "oauth-keeper".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_lease_only_what_is_in_the_journal_is_left_to_the_next_container() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::in_folder(folder.path()).unwrap();
+        let begun = tokio::time::Instant::now();
+        assert!(end_without_the_lease(Some(&journal), pending()).await.is_ok());
+        assert!(begun.elapsed() > SPEND_TIMEOUT, "an answer may come until then");
+        let day = Duration::from_secs(86_400);
+        let without = tokio::time::timeout(day, end_without_the_lease(None, pending())).await;
+        assert!(without.is_err(), "what is in memory alone is not given up");
+    }
 }

@@ -8,12 +8,15 @@ mod release;
 mod spend;
 mod write_back;
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::join_all;
 use kube::Resource;
+use tokio::task::JoinHandle;
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::{Attempt, Failure, unknown_lifetime};
@@ -25,9 +28,11 @@ use crate::lifecycle::schedule::{plus, to_second};
 
 use self::attempt::{End, Exchange, Trace, Unsaved};
 use super::context::Context;
+use super::index::Name;
 use super::replay::{self, Unsettled};
 use super::scope::Guarded;
 use super::slots::Slot;
+use super::state::Place;
 use super::under_way::UnderWay;
 
 /// After an exchange that did not bring a token, so that an observation that lags behind makes no hot loop.
@@ -70,21 +75,38 @@ pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
     true
 }
 
-/// Lets nothing be spent for a credential until what an earlier process left of it is settled.
-pub fn after(context: &Arc<Context>, unsettled: Unsettled) {
-    let Unsettled { place, task } = unsettled;
-    let guard = UnderWay::begin_as(context, (place.namespace, place.credential), String::new());
-    context.metrics.answer_came();
-    let context = Arc::clone(context);
-    context.exchanges.clone().spawn(async move {
-        if task.await.is_err() {
-            tracing::error!(
-                "a journaled answer could not be settled; its entry stays for the next start"
-            );
-        }
-        context.metrics.answer_is_settled();
-        drop(guard);
-    });
+/// Lets nothing be spent for a credential until everything that an earlier process left of it is settled.
+pub fn after(context: &Arc<Context>, unsettled: Vec<Unsettled>) {
+    let mut tasks: HashMap<Name, Vec<JoinHandle<()>>> = HashMap::new();
+    for Unsettled { place, task } in unsettled {
+        tasks.entry((place.namespace, place.credential)).or_default().push(task);
+    }
+    for (name, tasks) in tasks {
+        let Some(guard) = UnderWay::of_an_earlier_process(context, name) else { continue };
+        context.exchanges.spawn(async move {
+            join_all(tasks).await;
+            if let Some(object) = guard.credential() {
+                // What was said meanwhile is over.
+                let uid = object.meta().uid.as_deref().unwrap_or_default();
+                guard.context.notes.update(uid, |note| {
+                    note.failure.take_if(|failure| failure.reason == Reason::StateNotWritable);
+                });
+            }
+            drop(guard);
+        });
+    }
+}
+
+/// Notes that an exchange can't begin, since what an earlier process left of the credential is not settled.
+pub fn note_unsettled(context: &Context, credential: &OAuthCredential) {
+    let problem = Problem::new(
+        Reason::StateNotWritable,
+        format!(
+            "an answer that an earlier process received could not be written to the state Secret {} yet; the log of the operator says why",
+            Place::of(credential).name
+        ),
+    );
+    note(context, credential, Err(problem.clone()), Some(problem), Trace::default());
 }
 
 /// Commits what an exchange had in its hands when it panicked, or forgot it.

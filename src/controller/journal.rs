@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,6 +33,8 @@ const EXTENSION: &str = "journal";
 #[derive(Clone, Debug)]
 pub struct Journal {
     folder: PathBuf,
+    /// Whether an answer could not be written.
+    lacks_an_answer: Arc<AtomicBool>,
 }
 
 /// A place for one answer, made before the token is sent so that a full disk is known in time. Locked, so that another
@@ -40,6 +43,7 @@ pub struct Journal {
 pub struct Slot {
     path: PathBuf,
     file: Arc<File>,
+    lacks_an_answer: Arc<AtomicBool>,
 }
 
 /// What is spent: all that is needed to commit the answer.
@@ -163,7 +167,12 @@ impl Journal {
     /// When it can't be made.
     pub fn in_folder(folder: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), lacks_an_answer: Arc::default() })
+    }
+
+    /// Whether every answer that came since it was opened was written.
+    pub fn has_all_answers(&self) -> bool {
+        !self.lacks_an_answer.load(Ordering::Relaxed)
     }
 
     /// Makes a place for one answer, with room for the largest.
@@ -172,11 +181,11 @@ impl Journal {
     /// When it can't; then nothing may be sent.
     pub async fn reserve(&self, entry: &Entry) -> io::Result<Slot> {
         let path = self.folder.join(format!("{}.{EXTENSION}", entry.exchange));
-        let folder = self.folder.clone();
+        let (folder, lacks_an_answer) = (self.folder.clone(), Arc::clone(&self.lacks_an_answer));
         let line = line(entry)?;
         blocking(move || {
             let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path)?;
-            let slot = Slot { path, file: Arc::new(file) };
+            let slot = Slot { path, file: Arc::new(file), lacks_an_answer };
             let prepared = slot.prepare(&line).and_then(|()| File::open(folder)?.sync_all());
             if prepared.is_err() {
                 slot.remove();
@@ -214,7 +223,7 @@ fn read(path: PathBuf) -> io::Result<Option<(Left, Slot)>> {
         return Ok(None);
     }
     let bytes = Zeroizing::new(std::fs::read(&path)?);
-    let slot = Slot { path, file: Arc::new(file) };
+    let slot = Slot { path, file: Arc::new(file), lacks_an_answer: Arc::default() };
     if bytes.is_empty() {
         // Its process ended before it had written what it was about to spend.
         slot.remove();
@@ -297,7 +306,9 @@ impl Slot {
             line.extend_from_slice(&raw.body);
             line
         });
-        self.append(text).await?;
+        self.append(text).await.inspect_err(|_| {
+            self.lacks_an_answer.store(true, Ordering::Relaxed);
+        })?;
         self.give_room_back().await;
         Ok(())
     }

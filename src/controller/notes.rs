@@ -80,6 +80,11 @@ impl Note {
         self.dismissed.as_ref() == Some(&claim.exchange) && claim.unresolved.is_none()
     }
 
+    /// What a claim says, or what the one says whose place it took, if it is known to mean nothing itself.
+    pub fn standing<'c>(&self, claim: &'c Claim) -> Option<&'c Claim> {
+        if self.dismisses(claim) { claim.displaced.as_deref() } else { Some(claim) }
+    }
+
     /// How long ago a claim was first seen, by the time since boot, which no setting of a clock moves.
     pub fn seen_for(&mut self, exchange: &str, since_boot: Duration) -> Duration {
         match &self.claim_seen {
@@ -97,13 +102,22 @@ impl Note {
     }
 }
 
+/// An exchange under way.
+#[derive(Debug)]
+struct Mark {
+    /// Has one that still waits for its turn give it up.
+    need_not_begin: CancellationToken,
+    /// Whether it is what an earlier process left.
+    is_left: bool,
+}
+
 /// Notes by UID.
 #[derive(Debug, Default)]
 pub struct Notes {
     by_uid: Mutex<HashMap<String, Note>>,
     /// Credentials with an exchange under way, by name: one that was made anew must not spend the token of its
-    /// predecessor while that is being spent. The token has one that still waits for its turn give it up.
-    under_way: Mutex<HashMap<Name, CancellationToken>>,
+    /// predecessor while that is being spent.
+    under_way: Mutex<HashMap<Name, Mark>>,
     /// The refresh tokens that are being spent, by name, and by which credential.
     spending: Mutex<HashMap<String, Name>>,
 }
@@ -145,21 +159,28 @@ impl Notes {
         None
     }
 
-    /// Marks an exchange as under way; nothing when there is one under this name already. The token is cancelled when
-    /// it need not begin any more.
+    /// Marks an exchange as under way, or without a UID what an earlier process left; nothing when there is one under
+    /// this name already. The token is cancelled when it need not begin any more.
     pub fn begin(&self, name: Name, uid: &str) -> Option<CancellationToken> {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let Entry::Vacant(place) = under_way.entry(name) else { return None };
-        let token = place.insert(CancellationToken::new()).clone();
+        let need_not_begin = CancellationToken::new();
+        place.insert(Mark { need_not_begin: need_not_begin.clone(), is_left: uid.is_empty() });
         self.update(uid, |note| note.in_flight = true);
-        Some(token)
+        Some(need_not_begin)
+    }
+
+    /// Whether what an earlier process left of a credential is not settled.
+    pub fn has_unsettled(&self, name: &Name) -> bool {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.get(name).is_some_and(|mark| mark.is_left)
     }
 
     /// Has an exchange that still waits for its turn give it up.
     pub fn need_not_begin(&self, name: &Name) {
         let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = under_way.get(name) {
-            token.cancel();
+        if let Some(mark) = under_way.get(name) {
+            mark.need_not_begin.cancel();
         }
     }
 

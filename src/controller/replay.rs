@@ -1,17 +1,25 @@
 //! Brings to an end what an earlier process, or an exchange that panicked, left unfinished.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::fail_point;
 use crate::lifecycle::rotation::answer;
 use crate::lifecycle::rotation::replay::{Settlement, Unfinished, settle as decide};
+use crate::metrics::Metrics;
 
 use super::journal::{Journal, Left, Slot};
 use super::secrets::{Secrets, WriteError};
 use super::state::{self, FIRST_RETRY, LAST_RETRY, Place, Released};
+
+/// After a panic, which may come again: not at once.
+const AFTER_A_PANIC: Duration = Duration::from_secs(60);
 
 /// An exchange that the API server would not have settled yet.
 pub struct Unsettled {
@@ -26,26 +34,38 @@ pub struct Unsettled {
 ///
 /// # Errors
 /// When the folder can't be read.
-pub async fn all(secrets: &Secrets, journal: &Journal) -> io::Result<Vec<Unsettled>> {
+pub async fn all(
+    secrets: &Secrets,
+    journal: &Journal,
+    metrics: &Arc<Metrics>,
+) -> io::Result<Vec<Unsettled>> {
     let left = journal.left().await?;
-    let begun: Vec<_> = left.into_iter().map(|(left, slot)| begin(secrets, left, slot)).collect();
+    let begun: Vec<_> =
+        left.into_iter().map(|(left, slot)| begin(secrets, metrics, left, slot)).collect();
     let mut unsettled = Vec::new();
     for (mut one, refused) in begun {
         tokio::select! {
-            ended = &mut one.task => if ended.is_err() {
-                tracing::error!(state = one.place.name, "a journaled answer could not be settled; its entry stays");
-            },
+            _ = &mut one.task => {}
             Ok(()) = refused => unsettled.push(one),
         }
     }
     Ok(unsettled)
 }
 
-fn begin(secrets: &Secrets, left: Left, slot: Slot) -> (Unsettled, oneshot::Receiver<()>) {
+fn begin(
+    secrets: &Secrets,
+    metrics: &Arc<Metrics>,
+    left: Left,
+    slot: Slot,
+) -> (Unsettled, oneshot::Receiver<()>) {
     let place = left.entry.place();
     let (say, refused) = oneshot::channel();
-    let secrets = secrets.clone();
+    let (secrets, metrics) = (secrets.clone(), Arc::clone(metrics));
     let task = tokio::spawn(async move {
+        let answered = left.answer.is_some();
+        if answered {
+            metrics.answer_came();
+        }
         let mut say = Some(say);
         let say_refused = || {
             // Nobody listens any more after the first time.
@@ -53,12 +73,43 @@ fn begin(secrets: &Secrets, left: Left, slot: Slot) -> (Unsettled, oneshot::Rece
         };
         settle(&secrets, &left, say_refused).await;
         slot.free().await;
+        if answered {
+            metrics.answer_is_settled();
+        }
     });
     (Unsettled { place, task }, refused)
 }
 
 /// Settles one exchange: tries until it is done, for ever. Says when a write failed.
 pub async fn settle(secrets: &Secrets, left: &Left, mut refused: impl FnMut()) {
+    let mut wait = FIRST_RETRY;
+    loop {
+        let trying = AssertUnwindSafe(try_to_settle(secrets, left)).catch_unwind();
+        match trying.await {
+            Ok(Tried::Settled) => return,
+            Ok(Tried::Unread) => {}
+            Ok(Tried::Refused) => refused(),
+            Err(_) => {
+                refused();
+                tokio::time::sleep(AFTER_A_PANIC).await;
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = wait.saturating_mul(2).min(LAST_RETRY);
+    }
+}
+
+/// What came of one try.
+enum Tried {
+    /// It was read that nothing is left to be done, or there is no place for it any more.
+    Settled,
+    /// The API server could not be asked.
+    Unread,
+    /// It did not do what it was asked for.
+    Refused,
+}
+
+async fn try_to_settle(secrets: &Secrets, left: &Left) -> Tried {
     let place = left.entry.place();
     let (namespace, state) = (&place.namespace, &place.name);
     let spent = left.entry.spent();
@@ -70,7 +121,6 @@ pub async fn settle(secrets: &Secrets, left: &Left, mut refused: impl FnMut()) {
         answer: answer.as_ref(),
         default_lifetime: left.entry.default_lifetime(),
     };
-    let mut wait = FIRST_RETRY;
     loop {
         let read = state::reread(secrets, &place).await;
         let was_read = read.is_ok();
@@ -79,7 +129,7 @@ pub async fn settle(secrets: &Secrets, left: &Left, mut refused: impl FnMut()) {
             Ok(found) => {
                 let record = found.record.as_ref();
                 match decide(&unfinished, record, found.claim.as_ref(), found.generation()) {
-                    Settlement::Nothing => return,
+                    Settlement::Nothing => return Tried::Settled,
                     Settlement::Commit(record) => {
                         let id = &left.entry.exchange;
                         fail_point::reach("replaying");
@@ -103,19 +153,16 @@ pub async fn settle(secrets: &Secrets, left: &Left, mut refused: impl FnMut()) {
         };
         match settled {
             // Read once more, to see that it is there.
-            Ok(_) => continue,
+            Ok(_) => {}
             Err(WriteError::NamespaceGone) => {
                 tracing::error!(namespace, state, "the namespace is gone, and this result with it");
-                return;
+                return Tried::Settled;
             }
             Err(error) => {
                 tracing::error!(namespace, state, %error, "journaled answer not committed yet; trying again");
-                if was_read || matches!(error, WriteError::Refused(_)) {
-                    refused();
-                }
+                let refused = was_read || matches!(error, WriteError::Refused(_));
+                return if refused { Tried::Refused } else { Tried::Unread };
             }
         }
-        tokio::time::sleep(wait).await;
-        wait = wait.saturating_mul(2).min(LAST_RETRY);
     }
 }

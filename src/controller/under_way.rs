@@ -31,13 +31,15 @@ impl UnderWay {
     pub fn begin(context: &Arc<Context>, object: &Guarded) -> Option<Self> {
         let meta = object.meta();
         let uid = meta.uid.clone().unwrap_or_default();
-        Self::begin_as(context, named(meta), uid)
-    }
-
-    /// The same by name, where the object is not at hand.
-    pub fn begin_as(context: &Arc<Context>, name: Name, uid: String) -> Option<Self> {
+        let name = named(meta);
         let need_not_begin = context.notes.begin(name.clone(), &uid)?;
         Some(Self { context: Arc::clone(context), name, uid, need_not_begin })
+    }
+
+    /// The same for what an earlier process left, of whatever has that name.
+    pub fn of_an_earlier_process(context: &Arc<Context>, name: Name) -> Option<Self> {
+        let need_not_begin = context.notes.begin(name.clone(), "")?;
+        Some(Self { context: Arc::clone(context), name, uid: String::new(), need_not_begin })
     }
 
     /// After a panic, which may come again: not at once.
@@ -49,11 +51,11 @@ impl UnderWay {
         });
     }
 
-    /// The credential as it is now, unless it is another one.
+    /// The credential as it is now, unless it is another one than it was begun for.
     pub fn credential(&self) -> Option<Arc<Guarded>> {
         let (namespace, name) = &self.name;
         let object = self.context.credential(namespace, name);
-        object.filter(|object| object.meta().uid.as_ref() == Some(&self.uid))
+        object.filter(|object| self.uid.is_empty() || object.meta().uid.as_ref() == Some(&self.uid))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use oauth_keeper_test_support::authorization_server::Fault;
 use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::wait;
 
 use crate::oracle::{self, Loss};
 use crate::pod::Pod;
@@ -29,6 +30,9 @@ const POINTS: [&str; 11] = [
 ];
 /// Longer than a token may be sent after its claim, which is 5 s, and than a lease lasts.
 const STOPPED_FOR: Duration = Duration::from_secs(20);
+
+/// How long the operator leaves alone what panicked.
+const AFTER_A_PANIC: Duration = Duration::from_secs(60);
 
 /// Has a container fail at that point of the second exchange; comes back when the first is done.
 async fn failing(scene: &Scene, point: &str, action: &str) -> Watched {
@@ -143,6 +147,27 @@ pub async fn a_kill_of_the_container_that_replays_costs_nothing(env: Arc<Env>) {
             let third = scene.pod.container().await;
             scene.goes_on(&third, 3).await;
             assert_eq!(scene.pod.journal(), [""; 0]);
+        };
+        table::case(point, case)
+    };
+    table::all(["replaying", "replayed"].map(case)).await;
+}
+
+pub async fn a_panic_of_the_container_that_replays_costs_nothing(env: Arc<Env>) {
+    let case = |point: &'static str| {
+        let env = Arc::clone(&env);
+        let case = async move {
+            let scene = Scene::strict(env, &format!("panic-{point}"), SHORT).await;
+            killed(&scene, "journaled").await;
+            let second = scene.pod.failing_early(&format!("{point}:panic")).await;
+            // Until it is tried again nothing is spent, and the condition says why.
+            scene.stage.condition("c", "Ready", "False", "StateNotWritable").await;
+            assert_eq!(scene.pod.journal().len(), 1, "the answer stays until it was read again");
+            wait::until("the answer is settled", AFTER_A_PANIC * 2, || async {
+                scene.pod.journal().is_empty().then_some(())
+            })
+            .await;
+            scene.goes_on(&second, 3).await;
         };
         table::case(point, case)
     };

@@ -66,6 +66,7 @@ fn long() -> Vec<Case<Env>> {
         replicas::rolling_restarts_under_load_never_use_a_token_twice,
         replicas::two_replicas_without_a_lease_never_use_a_token_twice,
         replicas::a_leader_frozen_amid_an_exchange_that_comes_back_late_sends_nothing,
+        replicas::a_standby_does_not_end_before_what_its_predecessor_received_is_committed,
         replicas::a_lease_that_is_stolen_or_deleted_costs_nothing,
         keycloak::what_died_with_its_process_is_asked_for_again,
         keycloak::what_was_cut_is_asked_for_again,
@@ -85,6 +86,7 @@ fn short() -> Vec<Case<Env>> {
         fail_points::a_kill_at_any_point_costs_at_most_what_was_not_journaled,
         fail_points::a_panic_at_any_point_costs_nothing,
         fail_points::a_kill_of_the_container_that_replays_costs_nothing,
+        fail_points::a_panic_of_the_container_that_replays_costs_nothing,
         fail_points::a_lost_pod_costs_at_most_what_was_not_committed,
         fail_points::with_a_reuse_window_a_lost_pod_costs_nothing,
         bad_journal::a_journal_that_lost_the_answer_holds_the_token_back,
@@ -124,6 +126,7 @@ fn short() -> Vec<Case<Env>> {
         refusals::a_quota_used_up_after_the_claim_costs_no_token,
         refusals::a_nearly_full_state_has_room_for_the_answer_or_no_request_is_made,
         refusals::rights_revoked_before_the_claim_cost_no_request,
+        refusals::without_the_right_to_change_secrets_no_first_token_is_asked_for,
         refusals::rights_revoked_after_the_claim_delay_the_commit,
         refusals::a_neighbour_is_not_held_up_by_a_commit_that_is_refused;
         alone:

@@ -153,6 +153,9 @@ pub async fn a_nearly_full_state_has_room_for_the_answer_or_no_request_is_made(e
     assert_eq!(scene.requests(), 3);
 }
 
+/// All that changes a Secret.
+const WRITES: [&str; 3] = ["create", "patch", "delete"];
+
 /// The right to write Secrets, which an operator with a release of its own has and can lose.
 struct Rights {
     roles: Api<ClusterRole>,
@@ -176,11 +179,11 @@ impl Rights {
         Self { roles, whole, pod, namespace: stage.namespace.clone() }
     }
 
-    async fn take(&self, stage: &Stage) {
+    async fn take(&self, stage: &Stage, verbs: &[&str]) {
         let mut less = self.whole.clone();
         for rule in less.rules.iter_mut().flatten() {
             if rule.resources.iter().flatten().any(|resource| resource == "secrets") {
-                rule.verbs.retain(|verb| ["get", "list", "watch"].contains(&verb.as_str()));
+                rule.verbs.retain(|verb| !verbs.contains(&verb.as_str()));
             }
         }
         self.set(stage, less, false).await;
@@ -221,7 +224,7 @@ pub async fn rights_revoked_before_the_claim_cost_no_request(env: Arc<Env>) {
     let rights = Rights::new(&scene.stage).await;
     let operator = rights.pod.container().await;
     scene.begins().await;
-    rights.take(&scene.stage).await;
+    rights.take(&scene.stage, &WRITES).await;
     scene.renew().await;
     let message = scene.stage.condition("c", "Ready", "False", "TargetNotWritable").await;
     assert!(message.contains("forbidden"), "{message}");
@@ -231,13 +234,27 @@ pub async fn rights_revoked_before_the_claim_cost_no_request(env: Arc<Env>) {
     scene.pod = rights.pod;
 }
 
+pub async fn without_the_right_to_change_secrets_no_first_token_is_asked_for(env: Arc<Env>) {
+    let scene = Scene::strict(env, "create", HOUR).await;
+    let rights = Rights::new(&scene.stage).await;
+    let operator = rights.pod.container().await;
+    rights.take(&scene.stage, &["patch"]).await;
+    scene.stage.refreshing("c", &scene.server, scene.spec()).await;
+    let message = scene.stage.condition("c", "Ready", "False", "StateNotWritable").await;
+    assert!(message.contains("forbidden"), "{message}");
+    assert_eq!(scene.requests(), 0);
+    rights.give_back(&scene.stage).await;
+    scene.goes_on(&operator, 1).await;
+    assert_eq!(scene.requests(), 1);
+}
+
 pub async fn rights_revoked_after_the_claim_delay_the_commit(env: Arc<Env>) {
     let scene = Scene::strict(env, "rights", HOUR).await;
     let rights = Rights::new(&scene.stage).await;
     let operator = rights.pod.container().await;
     scene.begins().await;
     scene.answered().await;
-    rights.take(&scene.stage).await;
+    rights.take(&scene.stage, &WRITES).await;
     scene.proxy.release();
     logged(&operator, NOT_COMMITTED).await;
     rights.give_back(&scene.stage).await;

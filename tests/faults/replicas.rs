@@ -14,10 +14,12 @@ use serde_json::json;
 
 use crate::fleet::Fleet;
 use crate::pod::Pod;
+use crate::policy::Freeze;
 use crate::process::stopped;
 use crate::scene::Scene;
 use crate::sizes::sizes;
-use crate::stage::{SOON, Stage, Watched, server, started};
+use crate::stage::{HOUR, SOON, Stage, Watched, server, started, state_of};
+use crate::story::{NOT_COMMITTED, logged};
 use crate::table;
 
 /// How long a lease lasts after the last renewal, as others see it.
@@ -113,6 +115,36 @@ pub async fn a_leader_frozen_amid_an_exchange_that_comes_back_late_sends_nothing
     };
     // With the answer in its hands it commits that, for losing the lease stops sending and never persisting.
     table::all(["claimed", "sending", "received", "journaled", "committing"].map(case)).await;
+}
+
+pub async fn a_standby_does_not_end_before_what_its_predecessor_received_is_committed(
+    env: Arc<Env>,
+) {
+    let scene = Scene::strict(env, "standby", HOUR).await;
+    let rights = release(&scene.stage).await;
+    let first = Pod::candidate(&scene.stage, "one", &rights);
+    let operator = first.container().await;
+    leads(&operator).await;
+    scene.begins().await;
+    scene.answered().await;
+    let freeze = Freeze::of(&scene.stage, &state_of("c")).await;
+    scene.proxy.release();
+    logged(&operator, NOT_COMMITTED).await;
+    operator.kill();
+    let successor = Pod::candidate(&scene.stage, "two", &rights).container().await;
+    leads(&successor).await;
+
+    let standby = first.container().await;
+    logged(&standby, "waiting for the lease").await;
+    let metrics = standby.metrics().await;
+    assert!(metrics.contains("oauth_keeper_uncommitted_answers 1"), "{metrics}");
+    standby.terminate();
+    logged(&standby, "answers are committed first").await;
+    freeze.lift(&scene.stage).await;
+    assert!(standby.exit(SOON).await.success());
+    assert_eq!(first.journal(), [""; 0]);
+    scene.goes_on(&successor, 2).await;
+    assert_eq!(scene.requests(), 2);
 }
 
 pub async fn a_lease_that_is_stolen_or_deleted_costs_nothing(env: Arc<Env>) {

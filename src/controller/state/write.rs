@@ -24,6 +24,17 @@ const PAD: &str = "pad";
 /// The least room for an answer.
 const LEAST_PAD: usize = 4096;
 
+/// Makes a state without a record, with what is known of its token.
+///
+/// # Errors
+/// Whatever kept it from being made; `Conflict` when there is one.
+pub async fn create(secrets: &Secrets, place: &Place, marks: Marks) -> Result<State, WriteError> {
+    let (mut annotations, mut data) = (Map::new(), Map::new());
+    mark(&marks, &mut annotations, &mut data);
+    let meta = secrets.create(&place.namespace, &new_secret(place, annotations, data)).await?;
+    Ok(State { claim: marks.claim, refused: marks.refused, ..State::at(&meta) })
+}
+
 /// Writes the claim, if the state is still as it was read. Returns the state as it is now, and its metadata.
 ///
 /// # Errors
@@ -96,6 +107,12 @@ pub async fn restore(
     for key in [CLAIM, PAD] {
         data.insert(key.to_owned(), Value::Null);
     }
+    mark(marks, &mut annotations, &mut data);
+    write_record(secrets, place, base, record, annotations, data).await
+}
+
+/// Adds what stands beside a record.
+fn mark(marks: &Marks, annotations: &mut Map<String, Value>, data: &mut Map<String, Value>) {
     if let Some(claim) = &marks.claim {
         annotations.insert(record::CLAIM.to_owned(), json!(text(claim)));
         data.insert(CLAIM.to_owned(), json!(encode(claim)));
@@ -103,7 +120,6 @@ pub async fn restore(
     if let Some(refused) = &marks.refused {
         data.insert(REFUSED.to_owned(), json!(encode(refused)));
     }
-    write_record(secrets, place, base, record, annotations, data).await
 }
 
 /// What a commit writes.

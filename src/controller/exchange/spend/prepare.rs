@@ -39,6 +39,8 @@ impl Spender<'_, '_> {
         let context = self.exchange.context;
         let note = context.notes.of(self.exchange.credential);
         let Some(newest) = note.newest else { return Ok(Event::Conflict) };
+        // It was let in here, wherever it came from.
+        let newest = StateRecord { owners: self.spent()?.owners.clone(), ..(*newest).clone() };
         let marks = note.marks.unwrap_or_default();
         let written =
             state::restore(&context.secrets, &self.place, &self.base, &newest, &marks).await;
@@ -119,7 +121,7 @@ impl Spender<'_, '_> {
     pub(super) async fn claim(&mut self, intent: &Intent<RefreshToken>) -> Event<RefreshToken> {
         let context = self.exchange.context;
         let note = context.notes.of(self.exchange.credential);
-        let standing = self.base.claim.as_ref().filter(|claim| !note.dismisses(claim));
+        let standing = self.base.claim.as_ref().and_then(|claim| note.standing(claim));
         if let Some(invariant) = (Claiming { intent, standing }).broken() {
             self.defect(invariant);
             return Event::Refused;
@@ -141,6 +143,11 @@ impl Spender<'_, '_> {
                 .and_then(|claim| claim.why.clone()),
             displaced: standing.cloned().and_then(|claim| claim.beside(&intent.token)),
         };
+        if !self.base.exists()
+            && let Err(event) = self.make_state().await
+        {
+            return event;
+        }
         self.claimed = since_boot();
         fail_point::reach("claiming");
         let written =
@@ -155,13 +162,29 @@ impl Spender<'_, '_> {
                 Event::Done
             }
             Err(WriteError::Conflict | WriteError::NotFound) => Event::Conflict,
-            Err(WriteError::Passing(why)) => {
-                self.problem = Some(state::unwritable(&self.place, &WriteError::Passing(why)));
-                Event::Unclear
-            }
             Err(error) => {
                 self.problem = Some(state::unwritable(&self.place, &error));
-                Event::Refused
+                if matches!(error, WriteError::Passing(_)) {
+                    Event::Unclear
+                } else {
+                    Event::Refused
+                }
+            }
+        }
+    }
+
+    /// Makes the state before it is claimed, so that the claim shows that it may be changed, as the commit must.
+    async fn make_state(&mut self) -> Result<(), Event<RefreshToken>> {
+        let made = state::create(&self.exchange.context.secrets, &self.place, self.base.marks());
+        match made.await {
+            Ok(state) => {
+                self.base = state;
+                Ok(())
+            }
+            Err(WriteError::Conflict) => Err(Event::Conflict),
+            Err(error) => {
+                self.problem = Some(state::unwritable(&self.place, &error));
+                Err(Event::Refused)
             }
         }
     }
