@@ -41,6 +41,8 @@ pub struct Note {
     pub written: Option<Box<(u64, OAuthCredentialStatus)>>,
     /// The reason last reported, for the gauge.
     pub reason: Option<Reason>,
+    /// The end of the refresh token that was told of.
+    pub told_of_end: Option<Timestamp>,
     /// What was said of an object that can't be read.
     pub unreadable: Option<String>,
     /// Since when the refresh token of a deleted credential is being revoked, in time since boot.

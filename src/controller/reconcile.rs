@@ -90,6 +90,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
                 Requeue::await_change()
             });
         }
+        tell_of_end(&context, credential, &world, now);
         report(&context, credential, &world, &plan, now).await?;
         return Ok(requeue(plan.wake_at, now));
     }
@@ -215,6 +216,22 @@ async fn report(
         context.events.short_lived(credential);
     }
     Ok(())
+}
+
+/// Says once when the end of the refresh token is near, and counts those of which that is so.
+fn tell_of_end(context: &Context, credential: &OAuthCredential, world: &World<'_>, now: Timestamp) {
+    let record = world.state.and_then(|state| state.record.as_ref());
+    let life = record.and_then(|record| record.refresh_life);
+    let near = life.filter(|life| life.is_near_from() <= now).map(|life| life.until);
+    let told = context.notes.of(credential).told_of_end;
+    if told == near {
+        return;
+    }
+    context.metrics.ending(told.is_some(), near.is_some());
+    context.notes.update(world.uid, |note| note.told_of_end = near);
+    if let Some(until) = near {
+        context.events.refresh_token_ends(credential, until);
+    }
 }
 
 fn is_short(status: &OAuthCredentialStatus) -> bool {

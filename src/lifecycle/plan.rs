@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::failure::Failure;
 use super::problem::Problem;
-use super::record::Record;
+use super::record::{Life, Record};
 use super::resolve::{GrantKind, Resolved};
 use super::rotation::claim::{Claim, Standing};
 
@@ -172,7 +172,10 @@ pub fn plan(world: &World<'_>, now: Timestamp) -> Plan {
     let view = View { world, spec, now, record };
     let mut plan =
         rules::RULES.iter().find_map(|rule| rule(&view)).unwrap_or_else(|| rules::idle(&view));
-    plan.wake_at = [plan.wake_at, expiry, world.asks_at].into_iter().flatten().min();
+    // An event tells when the refresh token's end is near.
+    let ending = record.and_then(|record| record.refresh_life).map(Life::is_near_from);
+    let ending = ending.filter(|near| *near > now);
+    plan.wake_at = [plan.wake_at, expiry, world.asks_at, ending].into_iter().flatten().min();
     plan
 }
 

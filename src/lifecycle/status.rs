@@ -71,6 +71,7 @@ pub fn status(
         refresh_token: state.map(|record| RefreshTokenStatus {
             rotations: record.rotations,
             rotated_at: record.rotated_at.map(Time),
+            expires_at: record.refresh_life.map(|life| Time(life.until)),
         }),
         failure: match &plan.verdict {
             Verdict::Failing(failure) => Some(failure.to_status()),

@@ -118,6 +118,7 @@ fn seen(
         source_version: read.source.version,
         owners: read.owners,
         write_back: exchange.spec.source.write_back,
+        refresh_terms: exchange.spec.refresh_terms,
     };
     Seen {
         client: read.source.content.client,

@@ -61,6 +61,8 @@ fn record(spec: &OAuthCredentialSpec) -> Record {
         lineage: None,
         rotations: 0,
         rotated_at: None,
+        refresh_life: None,
+        fields: Vec::new(),
     }
 }
 
