@@ -115,14 +115,17 @@ fn an_audience_and_resources_are_named() {
     let wanted = Wanted { audience: Some("api"), resources: &resources, ..Wanted::default() };
     let client = ClientAuth::None { client_id: None };
     let grant = GrantInput::ClientCredentials;
-    let call =
-        |style| TokenCall { endpoint: &endpoint, client: &client, grant: &grant, wanted, style };
+    let body = |style| {
+        let style = &style;
+        build(&TokenCall { endpoint: &endpoint, client: &client, grant: &grant, wanted, style })
+            .body
+    };
     assert_eq!(
-        build(&call(&RequestStyle::default())).body.as_str(),
+        body(RequestStyle::default()).as_str(),
         "grant_type=client_credentials&audience=api&resource=https%3A%2F%2Fa.example&resource=https%3A%2F%2Fb.example"
     );
     assert_eq!(
-        build(&call(&json_style())).body.as_str(),
+        body(json_style()).as_str(),
         r#"{"grant_type":"client_credentials","audience":"api","resource":["https://a.example","https://b.example"]}"#
     );
 }
