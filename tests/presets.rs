@@ -30,6 +30,9 @@ struct Case {
     grant: String,
     #[serde(default)]
     scopes: Vec<String>,
+    /// What the user has to add.
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
     request: Request,
     answer: Answer,
     token: Token,
@@ -48,9 +51,12 @@ struct Request {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Answer {
     status: u16,
+    /// Where the answer has a time of expiry.
+    #[serde(default)]
+    received_at: Timestamp,
     #[serde(default, rename = "headers")]
     _headers: BTreeMap<String, String>,
     body: String,
@@ -91,7 +97,7 @@ fn credential(provider: &Value, case: &Case) -> OAuthCredentialSpec {
     let mut provider = provider["spec"].clone();
     provider.as_object_mut().unwrap().remove("namespaces");
     let spec = json!({
-        "provider": provider, "grant": {&case.grant: {}}, "scopes": case.scopes,
+        "provider": provider, "grant": {&case.grant: {}}, "scopes": case.scopes, "parameters": case.parameters,
         "source": {"name": "source"}, "target": {"name": "target"},
     });
     serde_json::from_value(spec).unwrap()
@@ -125,24 +131,32 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
         Method::Post => "POST",
         Method::Get => "GET",
     };
-    assert_eq!((method, sent.endpoint.as_str()), (case.request.method.as_str(), case.request.url.as_str()), "{name}");
+    assert_eq!(
+        (method, sent.endpoint.as_str()),
+        (case.request.method.as_str(), case.request.url.as_str()),
+        "{name}"
+    );
     assert_eq!(sent.body.as_str(), case.request.body, "{name}");
     for (header, value) in &case.request.headers {
         let found = sent.headers.get(header).and_then(|value| value.to_str().ok());
         assert_eq!(found, Some(value.as_str()), "{name}: {header}");
     }
 
-    let set = answered(case.answer.status, &case.answer.body, spec).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    let set = answered(case.answer.status, &case.answer.body, spec)
+        .unwrap_or_else(|error| panic!("{name}: {error:?}"));
     assert_eq!(set.access_token.expose(), case.token.access_token, "{name}");
     let refresh_token = set.refresh_token.as_ref().map(RefreshToken::expose);
     assert_eq!(refresh_token, case.token.refresh_token.as_deref(), "{name}");
     let lifetime = match set.lifetime {
         Lifetime::Seconds(seconds) => Some(seconds),
-        Lifetime::Until(time) => Some(time.as_second()),
+        Lifetime::Until(time) => Some(time.duration_since(case.answer.received_at).as_secs()),
         Lifetime::Missing | Lifetime::Unusable(_) => None,
     };
     assert_eq!(lifetime, case.token.lifetime_seconds, "{name}");
-    assert!(lifetime.is_some() || spec.default_lifetime.is_some(), "{name}: nobody knows when to renew");
+    assert!(
+        lifetime.is_some() || spec.default_lifetime.is_some(),
+        "{name}: nobody knows when to renew"
+    );
     assert_eq!(set.fields, case.token.fields, "{name}");
 
     let Some(refusal) = &case.refusal else { return };
