@@ -302,6 +302,15 @@ impl StateRecord {
         self.written_back.drain(..excess);
     }
 
+    /// Adds the hash of a token that is older than the newest seed.
+    pub(super) fn outdate(&mut self, hash: &str) {
+        if !self.seeds.iter().any(|known| known == hash) {
+            self.seeds.insert(self.seeds.len().saturating_sub(1), hash.to_owned());
+            let excess = self.seeds.len().saturating_sub(MAX_SEEDS);
+            self.seeds.drain(..excess);
+        }
+    }
+
     /// Adds a seed, and forgets the oldest beyond eight.
     pub(super) fn remember(&mut self, seed: &RefreshToken) {
         self.lineage = lineage_of(seed);

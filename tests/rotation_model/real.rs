@@ -13,7 +13,7 @@ use oauth_keeper::lifecycle::rotation::choice::{RefusedSeed, Seed, look_up as lo
 use oauth_keeper::lifecycle::rotation::claim::{
     Claim as RealClaim, Holder, Standing, Verdict, judge as judge_claim,
 };
-use oauth_keeper::lifecycle::rotation::commit::{RefreshTerms, Spent};
+use oauth_keeper::lifecycle::rotation::commit::{RefreshTerms, Spent, outdating};
 use oauth_keeper::lifecycle::rotation::hold::{Terms, Unresolved};
 use oauth_keeper::lifecycle::rotation::replay::{
     Settlement as RealSettlement, Unfinished, settle as settle_left,
@@ -127,13 +127,16 @@ pub fn is_outdated(generation: u8, target: (u8, u8)) -> bool {
     })
 }
 
-/// The record with the answer of an exchange, on top of another.
-pub fn commit(base: Option<Record>, entry: Entry) -> Option<Record> {
-    remembered!((Option<Record>, Entry) => Option<Record>, (base, entry), |key| {
-        let (base, entry) = *key;
+/// The record with the answer of an exchange, on top of what the state holds.
+pub fn commit(secret: &Secret, entry: Entry) -> Option<Record> {
+    let key = (secret.record, secret.claim, entry);
+    remembered!((Option<Record>, Option<Claim>, Entry) => Option<Record>, key, |key| {
+        let (base, claim, entry) = *key;
         let answer = real_answer(&entry)?;
         let base = base.map(real_record);
-        answer.record(base.as_ref(), &spent(&entry), SENT_AT, None).map(|record| abstracted(&record))
+        let record = answer.record(base.as_ref(), &spent(&entry), SENT_AT, None)?;
+        let claim = claim.map(|claim| real_claim(&claim));
+        Some(abstracted(&outdating(record, claim.as_ref(), &entry.exchange.to_string())))
     })
 }
 
@@ -222,7 +225,7 @@ fn real_claim(claim: &Claim) -> RealClaim {
         over: claim.over,
         why: None,
         not_before: None,
-        displaced: None,
+        displaced: claim.displaced.map(|displaced| Box::new(real_claim(&displaced.claim()))),
         source_version: String::new(),
     }
 }

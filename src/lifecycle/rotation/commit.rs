@@ -10,6 +10,8 @@ use crate::lifecycle::schedule::{plus, to_second};
 use crate::oauth::response::{Lifetime, TokenSet};
 use crate::oauth::secret::{AccessToken, RefreshToken};
 
+use super::claim::Claim;
+
 /// What was sent and with what.
 #[derive(Clone, Debug)]
 pub struct Spent {
@@ -156,6 +158,20 @@ pub fn commit(
     record
 }
 
+/// A record that outdates the tokens whose claims this exchange's own took the place of: a new seed wins over an older one
+/// of which nobody knows what became of it, should that be put back.
+pub fn outdating(record: StateRecord, claim: Option<&Claim>, exchange: &str) -> StateRecord {
+    let mut record = record;
+    let mut older = claim.filter(|claim| claim.exchange == exchange);
+    while let Some(displaced) = older.and_then(|claim| claim.displaced.as_deref()) {
+        if displaced.salt == record.salt {
+            record.outdate(&displaced.token);
+        }
+        older = Some(displaced);
+    }
+    record
+}
+
 /// The record after an answer that held a new refresh token and nothing else of use: the token is kept, and the access
 /// token that was there stays.
 pub fn salvage(
@@ -201,6 +217,8 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::lifecycle::record::seed_hash;
+    use crate::lifecycle::rotation::claim::tests::claim;
 
     pub(crate) fn set(refresh_token: Option<&str>) -> TokenSet {
         TokenSet {
@@ -287,6 +305,23 @@ pub(super) mod tests {
             second.knows(&RefreshToken::new("s")) && second.is_current(&RefreshToken::new("t"))
         );
         assert!(!second.is_current(&RefreshToken::new("s")));
+    }
+
+    #[test]
+    fn a_new_seed_outdates_those_whose_outcome_nobody_knows() {
+        let of = |token: &str, exchange: &str| Claim {
+            exchange: exchange.into(),
+            token: seed_hash("salt", &RefreshToken::new(token)),
+            ..claim(0)
+        };
+        let first = of("s", "1");
+        let second = Claim { displaced: first.beside(&RefreshToken::new("t")), ..of("t", "2") };
+        let record = || commit(None, &spent("t", "t", true), &set(Some("r1")), LIFESPAN);
+        let outdated = outdating(record(), Some(&second), "2");
+        assert!(outdated.knows(&RefreshToken::new("s")));
+        assert!(outdated.is_current(&RefreshToken::new("t")));
+        let of_another = outdating(record(), Some(&second), "3");
+        assert!(!of_another.knows(&RefreshToken::new("s")));
     }
 
     #[test]
