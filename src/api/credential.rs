@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::grant::Grant;
+use super::probe::ProbeSpec;
 use super::provider::ProviderSpec;
 use super::renewal::RenewalSpec;
 use super::source::SourceSpec;
@@ -116,6 +117,9 @@ pub struct OAuthCredentialSpec {
     /// When to renew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<RenewalSpec>,
+    /// Whether a protected resource still takes the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeSpec>,
     /// Stop all renewals of this credential. What is in the target stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -128,7 +132,7 @@ pub struct OAuthCredentialStatus {
     /// The `metadata.generation` that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` always; `Reconciling` and `Stalled` only while they are True.
+    /// `Ready` always; `Reconciling` and `Stalled` only while they are True; `TokenAccepted` once the token was probed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -63,6 +63,11 @@ impl Events {
         self.write("Warning", credential, "StateRestored", message);
     }
 
+    /// Says that a protected resource refused the token.
+    pub fn token_refused(&self, credential: &OAuthCredential, message: &str) {
+        self.write("Warning", credential, Reason::ProbeRejected.as_str(), message);
+    }
+
     /// Says that the refresh token ends before long.
     pub fn refresh_token_ends(&self, credential: &OAuthCredential, until: Timestamp) {
         let message = format!(

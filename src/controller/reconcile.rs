@@ -27,7 +27,7 @@ use super::observe::observe;
 use super::scope::Guarded;
 use super::secrets::{API_TIMEOUT, WriteError, brief};
 use super::state::Place;
-use super::{exchange, finalize, state, target};
+use super::{exchange, finalize, probe, state, target};
 
 /// How often the target may be written in one pass before the pass is left to the next one.
 const RENDERS: u32 = 2;
@@ -89,6 +89,9 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
             } else {
                 Requeue::await_change()
             });
+        }
+        if plan.action == Action::Probe {
+            probe::start(&context, credential, &world);
         }
         tell_of_end(&context, credential, &world, now);
         report(&context, credential, &world, &plan, now).await?;

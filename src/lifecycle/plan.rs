@@ -6,6 +6,7 @@ mod view;
 use jiff::Timestamp;
 
 use super::failure::Failure;
+use super::probe::Probed;
 use super::problem::Problem;
 use super::record::{Life, Record};
 use super::resolve::{GrantKind, Resolved};
@@ -79,6 +80,8 @@ pub struct World<'a> {
     pub claim_standing: Option<Standing>,
     /// The generation of the newest record this process knows.
     pub newest_generation: Option<i64>,
+    /// What is known of probes.
+    pub probing: Probing<'a>,
     /// When the user asked for one more try.
     pub asked_at: Option<Timestamp>,
     /// When the user will have asked: a clock that is ahead of ours set that time.
@@ -96,6 +99,19 @@ pub enum Action {
     Render,
     /// Ask for a token.
     Exchange(Why),
+    /// Ask a protected resource whether it takes the token.
+    Probe,
+}
+
+/// What is known of probes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Probing<'a> {
+    /// The last one.
+    pub last: Option<&'a Probed>,
+    /// One is under way.
+    pub under_way: bool,
+    /// When this process started.
+    pub started_at: Timestamp,
 }
 
 /// Why a token is asked for; a label of logs.
@@ -119,6 +135,8 @@ pub enum Why {
     Claimed,
     /// The token was sent, and nobody knows what came of it.
     Unresolved,
+    /// A protected resource refused the token.
+    Refused,
 }
 
 /// What to say of the credential.
@@ -175,7 +193,9 @@ pub fn plan(world: &World<'_>, now: Timestamp) -> Plan {
     // An event tells when the refresh token's end is near.
     let ending = record.and_then(|record| record.refresh_life).map(Life::is_near_from);
     let ending = ending.filter(|near| *near > now);
-    plan.wake_at = [plan.wake_at, expiry, world.asks_at, ending].into_iter().flatten().min();
+    let probe = view.probe_at().filter(|due| *due > now);
+    let times = [plan.wake_at, expiry, world.asks_at, ending, probe];
+    plan.wake_at = times.into_iter().flatten().min();
     plan
 }
 

@@ -21,6 +21,7 @@ use crate::oauth::request::{GrantInput, RequestStyle, TokenCall, TokenRequest, W
 use crate::oauth::response::ResponseStyle;
 use crate::oauth::secret::{ClientSecret, RefreshToken, is_token};
 
+use super::probe::Probe;
 use super::problem::Problem;
 use super::rotation::commit::RefreshTerms;
 use super::schedule::{RenewBefore, RenewalPolicy};
@@ -55,6 +56,8 @@ pub struct Resolved<'a> {
     pub target: &'a TargetSpec,
     /// When to renew.
     pub renewal: RenewalPolicy,
+    /// Whether a protected resource takes the token.
+    pub probe: Option<Probe>,
     /// For responses without a usable lifetime.
     pub default_lifetime: Option<Duration>,
     /// For how long the server accepts a refresh token that it has replaced; nothing when nobody knows.
@@ -137,6 +140,7 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
             earliest: provider.earliest_renewal.map(Duration::from),
             ..renewal(spec.renewal.as_ref())?
         },
+        probe: spec.probe.as_ref().map(|probe| wire::probe(probe, policy)).transpose()?,
         default_lifetime: provider.default_lifetime.map(Duration::from),
         reuse_grace: provider.reuse_grace.map(Duration::from),
         refresh_terms: RefreshTerms {

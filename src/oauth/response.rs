@@ -245,17 +245,17 @@ fn scopes(value: &Value) -> Vec<String> {
     given.filter(plain).take(100).map(ToOwned::to_owned).collect()
 }
 
+/// What some servers say of a token's owner in the place of its type.
+const NO_SCHEMES: [&str; 2] = ["bot", "user"];
+
 /// The scheme for the `Authorization` header: `Bearer` in its usual spelling, another only if it is a plain word.
 fn scheme(token_type: &str) -> String {
     let plain = (1..=32).contains(&token_type.len())
         && token_type
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if plain && !token_type.eq_ignore_ascii_case("bearer") {
-        token_type.to_owned()
-    } else {
-        "Bearer".to_owned()
-    }
+    let is_bearer = token_type.eq_ignore_ascii_case("bearer") || NO_SCHEMES.contains(&token_type);
+    if plain && !is_bearer { token_type.to_owned() } else { "Bearer".to_owned() }
 }
 
 /// `Retry-After`: seconds or an HTTP date.

@@ -1,13 +1,17 @@
 //! How a provider speaks, in words of OAuth.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::api::Reason;
+use crate::api::probe::ProbeSpec;
 use crate::api::provider::{
     Encoding as EncodingSpec, LifetimeUnit, Method as MethodSpec, ProviderSpec, RequestSpec,
     ResponseSpec,
 };
+use crate::lifecycle::probe::Probe;
 use crate::lifecycle::problem::Problem;
 use crate::oauth::address::{AddressPolicy, check_url};
 use crate::oauth::request::{Encoding, Method, RequestStyle};
@@ -29,13 +33,14 @@ pub struct Endpoints {
 /// # Errors
 /// `SpecInvalid` or `EndpointDenied`, with the field at fault.
 pub fn endpoints(provider: &ProviderSpec, policy: AddressPolicy) -> Result<Endpoints, Problem> {
-    let token = callable("tokenEndpoint", &provider.token_endpoint, policy)?;
+    let token = callable("spec.provider.tokenEndpoint", &provider.token_endpoint, policy)?;
     let refresh = match &provider.refresh_endpoint {
-        Some(text) => callable("refreshEndpoint", text, policy)?,
+        Some(text) => callable("spec.provider.refreshEndpoint", text, policy)?,
         None => token.clone(),
     };
     let revocation = provider.revocation_endpoint.as_deref();
-    let revocation = revocation.map(|text| url("revocationEndpoint", text)).transpose()?;
+    let revocation =
+        revocation.map(|text| url("spec.provider.revocationEndpoint", text)).transpose()?;
     // A refresh token is sent there: a rule of the CRD for this would cost more than the API server allows.
     if revocation.as_ref().is_some_and(|revocation| revocation.origin() != refresh.origin()) {
         let message = "spec.provider.revocationEndpoint must have the scheme, host and port that refresh tokens are sent to";
@@ -46,17 +51,29 @@ pub fn endpoints(provider: &ProviderSpec, policy: AddressPolicy) -> Result<Endpo
 
 fn url(field: &str, text: &str) -> Result<Url, Problem> {
     Url::parse(text).map_err(|error| {
-        let message = format!("spec.provider.{field} is no URL: {error}");
+        let message = format!("{field} is no URL: {error}");
         Problem::new(Reason::SpecInvalid, message)
     })
 }
 
 fn callable(field: &str, text: &str, policy: AddressPolicy) -> Result<Url, Problem> {
     let url = url(field, text)?;
-    check_url(&url, policy).map_err(|why| {
-        Problem::new(Reason::EndpointDenied, format!("spec.provider.{field} {why}"))
-    })?;
+    check_url(&url, policy)
+        .map_err(|why| Problem::new(Reason::EndpointDenied, format!("{field} {why}")))?;
     Ok(url)
+}
+
+/// Reads what is probed.
+///
+/// # Errors
+/// `SpecInvalid` or `EndpointDenied`.
+pub fn probe(spec: &ProbeSpec, policy: AddressPolicy) -> Result<Probe, Problem> {
+    let url = callable("spec.probe.url", &spec.url, policy)?;
+    let rejected = match spec.rejected_statuses.as_slice() {
+        [] => vec![401],
+        given => given.to_vec(),
+    };
+    Ok(Probe { url, interval: spec.interval.map(Duration::from), rejected })
 }
 
 /// Reads how requests are written.
