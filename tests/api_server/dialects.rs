@@ -56,7 +56,7 @@ pub async fn a_server_is_spoken_to_in_its_own_words(env: Arc<Env>) {
     assert!(status["expiresAt"].is_string(), "{status}");
 
     // What is not asked for any more goes.
-    stage.credential("c", wanted(json!({}))).await;
+    stage.credential("c", wanted(json!({"absent": "/data/nothing"}))).await;
     stage.revision("c", 2).await;
     let data = stage.secret(&target_of("c")).await.data.unwrap_or_default();
     assert!(!data.contains_key("instance_url") && data.contains_key("access_token"));
