@@ -3,6 +3,7 @@
 pub mod condition;
 pub mod credential;
 pub mod grant;
+pub mod probe;
 pub mod provider;
 pub mod renewal;
 pub mod source;

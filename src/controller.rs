@@ -10,6 +10,7 @@ pub mod index;
 pub mod journal;
 pub mod notes;
 pub mod observe;
+pub mod probe;
 pub mod reconcile;
 pub mod replay;
 pub mod scope;

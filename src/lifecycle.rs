@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod ownership;
 pub mod plan;
+pub mod probe;
 pub mod problem;
 pub mod record;
 pub mod render;

@@ -38,6 +38,7 @@ pub struct Metrics {
     journal_seconds: Histogram,
     commit_seconds: Histogram,
     credentials: Family<ByReason, Gauge>,
+    ending: Gauge,
     unreadable: Counter,
     violations: Family<ByInvariant, Counter>,
     leading: Gauge,
@@ -71,6 +72,7 @@ impl Metrics {
             journal_seconds: Histogram::new(persisting()),
             commit_seconds: Histogram::new(persisting()),
             credentials: Family::default(),
+            ending: Gauge::default(),
             unreadable: Counter::default(),
             violations: Family::default(),
             leading: Gauge::default(),
@@ -102,6 +104,11 @@ impl Metrics {
             "credentials",
             "Credentials by the reason of their Ready condition",
             metrics.credentials.clone(),
+        );
+        registry.register(
+            "refresh_tokens_ending",
+            "Refresh tokens in the last tenth of their life, or its last week",
+            metrics.ending.clone(),
         );
         registry.register(
             "unreadable_objects",
@@ -208,6 +215,15 @@ impl Metrics {
         }
         if let Some(reason) = after {
             self.credentials.get_or_create(&ByReason { reason: reason.as_str() }).inc();
+        }
+    }
+
+    /// Whether the end of a credential's refresh token is near changed.
+    pub fn ending(&self, before: bool, after: bool) {
+        match (before, after) {
+            (false, true) => drop(self.ending.inc()),
+            (true, false) => drop(self.ending.dec()),
+            _ => {}
         }
     }
 

@@ -27,6 +27,7 @@ use crate::controller::slots::Slots;
 use crate::controller::watches::{self, Synced};
 use crate::leader::Candidate;
 use crate::lifecycle::rotation::claim::Holder;
+use crate::lifecycle::schedule::to_second;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
 use crate::oauth::transport::{SPEND_TIMEOUT, Transport};
@@ -221,6 +222,7 @@ fn context(
     stopping: CancellationToken,
     scopes: Vec<Scope>,
 ) -> Context {
+    let clock = Clock::start();
     Context {
         secrets: Secrets::new(parts.client.clone()),
         transport: parts.transport,
@@ -228,7 +230,8 @@ fn context(
         index: Index::default(),
         notes: Notes::default(),
         homes: Homes::default(),
-        clock: Clock::start(),
+        started_at: to_second(clock.now()),
+        clock,
         events: Events::new(parts.client.clone(), host_name()),
         metrics: parts.metrics,
         journal: parts.journal,

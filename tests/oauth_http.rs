@@ -12,7 +12,9 @@ use std::sync::Arc;
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::client_auth::ClientAuth;
 use oauth_keeper::oauth::error::TokenError;
-use oauth_keeper::oauth::request::{BodyEncoding, GrantInput, TokenCall, TokenRequest, build};
+use oauth_keeper::oauth::request::{
+    Encoding, GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build,
+};
 use oauth_keeper::oauth::response::Ending;
 use oauth_keeper::oauth::secret::{ClientSecret, RefreshToken};
 use oauth_keeper::oauth::transport::{SPEND_TIMEOUT, SendGuard, Transport};
@@ -26,19 +28,14 @@ fn transport(policy: AddressPolicy) -> Transport {
     Transport::new(policy).unwrap()
 }
 
-fn request(
-    url: &str,
-    client: &ClientAuth,
-    grant: &GrantInput,
-    encoding: BodyEncoding,
-) -> TokenRequest {
+fn request(url: &str, client: &ClientAuth, grant: &GrantInput, encoding: Encoding) -> TokenRequest {
     let endpoint = Url::parse(url).unwrap();
     build(&TokenCall {
         endpoint: &endpoint,
         client,
         grant,
-        scopes: &["a".to_owned(), "b".to_owned()],
-        encoding,
+        wanted: Wanted { scopes: &["a".to_owned(), "b".to_owned()], ..Wanted::default() },
+        style: &RequestStyle { encoding, ..RequestStyle::default() },
     })
 }
 
@@ -51,7 +48,8 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
     let secret = || ClientSecret::new("s:e");
     let none = ClientAuth::None { client_id: None };
     let public = ClientAuth::None { client_id: Some("i d".into()) };
-    let basic = ClientAuth::Basic { client_id: "i d".into(), client_secret: secret() };
+    let basic =
+        ClientAuth::Basic { client_id: "i d".into(), client_secret: secret(), encoded: true };
     let post = ClientAuth::Post { client_id: "i d".into(), client_secret: secret() };
     let authorization = "authorization: Basic aStkOnMlM0Fl\r\n"; // i+d:s%3Ae
     let (form, json) = ("application/x-www-form-urlencoded", "application/json");
@@ -59,7 +57,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &none,
             refresh(),
-            BodyEncoding::Form,
+            Encoding::Form,
             "",
             form,
             "grant_type=refresh_token&refresh_token=r+t&scope=a+b",
@@ -67,7 +65,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &none,
             refresh(),
-            BodyEncoding::Json,
+            Encoding::Json,
             "",
             json,
             r#"{"grant_type":"refresh_token","refresh_token":"r t","scope":"a b"}"#,
@@ -75,7 +73,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &public,
             refresh(),
-            BodyEncoding::Form,
+            Encoding::Form,
             "",
             form,
             "grant_type=refresh_token&client_id=i+d&refresh_token=r+t&scope=a+b",
@@ -83,7 +81,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &public,
             refresh(),
-            BodyEncoding::Json,
+            Encoding::Json,
             "",
             json,
             r#"{"grant_type":"refresh_token","client_id":"i d","refresh_token":"r t","scope":"a b"}"#,
@@ -91,7 +89,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &basic,
             refresh(),
-            BodyEncoding::Form,
+            Encoding::Form,
             authorization,
             form,
             "grant_type=refresh_token&refresh_token=r+t&scope=a+b",
@@ -99,7 +97,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &basic,
             refresh(),
-            BodyEncoding::Json,
+            Encoding::Json,
             authorization,
             json,
             r#"{"grant_type":"refresh_token","refresh_token":"r t","scope":"a b"}"#,
@@ -107,7 +105,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &post,
             refresh(),
-            BodyEncoding::Form,
+            Encoding::Form,
             "",
             form,
             "grant_type=refresh_token&client_id=i+d&client_secret=s%3Ae&refresh_token=r+t&scope=a+b",
@@ -115,7 +113,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &post,
             refresh(),
-            BodyEncoding::Json,
+            Encoding::Json,
             "",
             json,
             r#"{"grant_type":"refresh_token","client_id":"i d","client_secret":"s:e","refresh_token":"r t","scope":"a b"}"#,
@@ -123,7 +121,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &basic,
             GrantInput::ClientCredentials,
-            BodyEncoding::Form,
+            Encoding::Form,
             authorization,
             form,
             "grant_type=client_credentials&scope=a+b",
@@ -131,7 +129,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &basic,
             GrantInput::ClientCredentials,
-            BodyEncoding::Json,
+            Encoding::Json,
             authorization,
             json,
             r#"{"grant_type":"client_credentials","scope":"a b"}"#,
@@ -139,7 +137,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &post,
             GrantInput::ClientCredentials,
-            BodyEncoding::Form,
+            Encoding::Form,
             "",
             form,
             "grant_type=client_credentials&client_id=i+d&client_secret=s%3Ae&scope=a+b",
@@ -147,7 +145,7 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         (
             &post,
             GrantInput::ClientCredentials,
-            BodyEncoding::Json,
+            Encoding::Json,
             "",
             json,
             r#"{"grant_type":"client_credentials","client_id":"i d","client_secret":"s:e","scope":"a b"}"#,
@@ -191,7 +189,7 @@ async fn redirects_are_not_followed() {
         let none = ClientAuth::None { client_id: None };
         let sent = transport(FOR_TESTS)
             .spend(
-                &request(&server.url("/token"), &none, &refresh(), BodyEncoding::Form),
+                &request(&server.url("/token"), &none, &refresh(), Encoding::Form),
                 SPEND_TIMEOUT,
                 always(),
             )
@@ -209,7 +207,7 @@ async fn spent_tokens_go_over_a_connection_of_their_own_and_others_share_one() {
         server.always(Answer::json(200, &serde_json::json!({})));
         let transport = transport(FOR_TESTS);
         for _ in 0..3 {
-            let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
+            let request = request(&server.url("/t"), &none, &refresh(), Encoding::Form);
             let sent = if spends {
                 transport.spend(&request, SPEND_TIMEOUT, always()).await
             } else {
@@ -226,7 +224,7 @@ async fn what_was_not_sent_is_told_from_what_may_have_been() {
     let none = ClientAuth::None { client_id: None };
     let transport = transport(FOR_TESTS);
     let send = async |url: String| {
-        let request = request(&url, &none, &refresh(), BodyEncoding::Form);
+        let request = request(&url, &none, &refresh(), Encoding::Form);
         transport.spend(&request, SPEND_TIMEOUT, always()).await
     };
     let closed = {
@@ -253,7 +251,7 @@ async fn a_guard_that_says_no_keeps_the_first_byte_from_going_out() {
     let server = ScriptedServer::start().await;
     server.always(Answer::json(200, &serde_json::json!({})));
     let none = ClientAuth::None { client_id: None };
-    let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
+    let request = request(&server.url("/t"), &none, &refresh(), Encoding::Form);
     let never = Arc::new(|| false);
     let sent = transport(FOR_TESTS).spend(&request, SPEND_TIMEOUT, never).await;
     assert!(matches!(sent, Err(TokenError::NotSent(_))));
@@ -267,7 +265,7 @@ async fn large_answers_are_not_read_to_their_end() {
     let none = ClientAuth::None { client_id: None };
     let sent = transport(FOR_TESTS)
         .spend(
-            &request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form),
+            &request(&server.url("/t"), &none, &refresh(), Encoding::Form),
             SPEND_TIMEOUT,
             always(),
         )
@@ -288,13 +286,13 @@ async fn denied_addresses_see_no_connection() {
         format!("http://[::ffff:127.0.0.1]:{port}/t"),
     ] {
         let sent = transport(strict)
-            .spend(&request(&url, &none, &refresh(), BodyEncoding::Form), SPEND_TIMEOUT, always())
+            .spend(&request(&url, &none, &refresh(), Encoding::Form), SPEND_TIMEOUT, always())
             .await;
         assert!(matches!(sent, Err(TokenError::Denied(_))), "{url}");
     }
     let sent = transport(AddressPolicy { allow_http: false, allow_loopback: true })
         .spend(
-            &request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form),
+            &request(&server.url("/t"), &none, &refresh(), Encoding::Form),
             SPEND_TIMEOUT,
             always(),
         )
@@ -309,7 +307,7 @@ async fn a_server_that_does_not_answer_is_given_up_in_time() {
     server.always(Answer::hang());
     let none = ClientAuth::None { client_id: None };
     let transport = transport(FOR_TESTS);
-    let request = request(&server.url("/t"), &none, &refresh(), BodyEncoding::Form);
+    let request = request(&server.url("/t"), &none, &refresh(), Encoding::Form);
     let sent =
         tokio::time::timeout(SPEND_TIMEOUT * 2, transport.spend(&request, SPEND_TIMEOUT, always()))
             .await

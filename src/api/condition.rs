@@ -9,6 +9,9 @@ pub const RECONCILING: &str = "Reconciling";
 /// True while nothing will get better until somebody acts.
 pub const STALLED: &str = "Stalled";
 
+/// True while the protected resource of `spec.probe` takes the token, False when it refused it.
+pub const TOKEN_ACCEPTED: &str = "TokenAccepted";
+
 /// What happens after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Class {
@@ -132,6 +135,15 @@ reasons! {
     RequestRejected: Refused,
         "The authorization server does not accept the request: `invalid_request`, `invalid_scope`, `unsupported_grant_type`, or another 4xx status.",
         "Correct `scopes`, `grant` or `request`, whichever the message points to.";
+    ProbeAccepted: Well,
+        "The protected resource of `spec.probe` took the token.",
+        "Nothing.";
+    ProbeRejected: Passing,
+        "The protected resource of `spec.probe` refused the token. It was renewed at once; if the next one is refused as well, it is not renewed again for that before one was taken.",
+        "If it stays: check `spec.probe.url`, the scopes, and whether the provider revoked the client.";
+    ProbeInconclusive: Well,
+        "The protected resource of `spec.probe` did not answer, or with a status that says nothing about the token.",
+        "If it stays: check `spec.probe.url` and the network policy.";
     LifetimeUnknown: Configuration,
         "The access token came without a usable lifetime, so that nobody knows when to renew it. It is in the target all the same.",
         "Set `provider.defaultLifetime`.";

@@ -1,10 +1,13 @@
 //! `OAuthCredential`: one access token, kept fresh in one target Secret.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::grant::Grant;
+use super::probe::ProbeSpec;
 use super::provider::ProviderSpec;
 use super::renewal::RenewalSpec;
 use super::source::SourceSpec;
@@ -54,6 +57,8 @@ use super::target::TargetSpec;
         .message("provider.reuseGrace is not used by grant clientCredentials; remove it"),
     validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.provider.revocationEndpoint)")
         .message("provider.revocationEndpoint is not used by grant clientCredentials; remove it"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.provider.refreshEndpoint)")
+        .message("provider.refreshEndpoint is not used by grant clientCredentials; remove it"),
     validation = Rule::new("!has(self.provider.revocationEndpoint) || !has(self.state) || !has(self.state.deletionPolicy) || self.state.deletionPolicy != 'Retain'")
         .message("provider.revocationEndpoint is not used with state.deletionPolicy Retain: a retained token must stay alive")
 )]
@@ -83,9 +88,38 @@ pub struct OAuthCredentialSpec {
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub scopes: Vec<String>,
+    /// `audience` of the token request (RFC 8693 §2.1, and many servers for any grant): for whom the token shall be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[ -~]+$"))]
+    pub audience: Option<String>,
+    /// `resource` of the token request, once for each (RFC 8707 §2): URIs of what the token shall give access to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 1024), regex(pattern = r"^[A-Za-z][-+.A-Za-z0-9]*:[!-~]+$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub resources: Vec<String>,
+    /// More members of the token request, each with a literal value; they win over those of the provider. They are no
+    /// place for secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "maxLength": 1024},
+    ))]
+    #[x_kube(
+        validation = Rule::new("self.all(name, name.size() >= 1 && name.size() <= 128)")
+            .message("parameters has a name that is empty or longer than 128 characters"),
+        validation = Rule::new("self.all(name, !(name in ['grant_type', 'client_id', 'client_secret', 'refresh_token', 'scope', 'audience', 'resource', 'client_assertion', 'client_assertion_type', 'assertion', 'username', 'password', 'subject_token', 'actor_token']))")
+            .message("parameters must not set what the operator sends itself: use scopes, audience, resources or provider.request")
+    )]
+    pub parameters: BTreeMap<String, String>,
     /// When to renew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<RenewalSpec>,
+    /// Whether a protected resource still takes the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeSpec>,
     /// Stop all renewals of this credential. What is in the target stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -98,7 +132,7 @@ pub struct OAuthCredentialStatus {
     /// The `metadata.generation` that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` always; `Reconciling` and `Stalled` only while they are True.
+    /// `Ready` always; `Reconciling` and `Stalled` only while they are True; `TokenAccepted` once the token was probed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -138,6 +172,9 @@ pub struct RefreshTokenStatus {
     /// When it last did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated_at: Option<Time>,
+    /// When the newest one expires, as far as the server or the provider's settings tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
 }
 
 /// A failure and its back-off.

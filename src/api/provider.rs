@@ -1,11 +1,20 @@
 //! The authorization server and how to speak to it.
 
+mod client_authentication;
+mod request;
+mod response;
+
 use kube::KubeSchema;
 use kube::core::Duration;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DURATION_PATTERN;
+
+pub use self::client_authentication::{
+    BasicEncoding, ClientAuthentication, ClientAuthenticationMethod,
+};
+pub use self::request::{Encoding, Method, RequestSpec};
+pub use self::response::{LifetimeUnit, ResponseSpec};
 
 /// An authorization server, given inline.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +37,10 @@ pub struct ProviderSpec {
     /// How the token request is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestSpec>,
-    /// Lifetime of access tokens whose response has no usable `expires_in`.
+    /// How the token response is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<ResponseSpec>,
+    /// Lifetime of access tokens whose response tells none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = DURATION_PATTERN))]
     #[x_kube(
@@ -46,7 +58,43 @@ pub struct ProviderSpec {
             .message("reuseGrace must lie between 0s and 720h (thirty days)")
     )]
     pub reuse_grace: Option<Duration>,
-    /// URL of the revocation endpoint (RFC 7009), on the host of the token endpoint. With it the refresh token is revoked
+    /// The life of each refresh token from its issue, where the response does not say. It is shown in the status, and an
+    /// event tells ahead of its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = DURATION_PATTERN))]
+    #[x_kube(
+        validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('87600h')")
+            .message("refreshTokenLifetime must lie between 1m and 87600h (ten years)")
+    )]
+    pub refresh_token_lifetime: Option<Duration>,
+    /// How long a refresh token lives that is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = DURATION_PATTERN))]
+    #[x_kube(
+        validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('87600h')")
+            .message("refreshTokenIdleLifetime must lie between 1m and 87600h (ten years)")
+    )]
+    pub refresh_token_idle_lifetime: Option<Duration>,
+    /// How long before the access token's expiry the authorization server lets it be renewed; a request that comes earlier
+    /// is refused there. No renewal is made before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = DURATION_PATTERN))]
+    #[x_kube(
+        validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('87600h')")
+            .message("earliestRenewal must lie between 1s and 87600h (ten years)")
+    )]
+    pub earliest_renewal: Option<Duration>,
+    /// URL that refresh tokens are sent to, where that is not the token endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(
+        validation = Rule::new("isURL(self) && (self.startsWith('https://') || self.startsWith('http://')) && url(self).getHost() != ''")
+            .message("refreshEndpoint must be an absolute URL such as https://auth.example.com/oauth2/refresh"),
+        validation = Rule::new("!self.contains('#') && !self.contains('@')")
+            .message("refreshEndpoint must have neither a fragment nor a user name")
+    )]
+    pub refresh_endpoint: Option<String>,
+    /// URL of the revocation endpoint (RFC 7009), on the host that refresh tokens are sent to. With it the refresh token is revoked
     /// when the credential is deleted together with its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
@@ -57,42 +105,4 @@ pub struct ProviderSpec {
             .message("revocationEndpoint must have neither a fragment nor a user name")
     )]
     pub revocation_endpoint: Option<String>,
-}
-
-/// How the client proves who it is at the token endpoint (RFC 6749 §2.3).
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClientAuthentication {
-    /// By default `ClientSecretPost`, or `None` when the source has no client secret. It is never guessed by trying.
-    pub method: ClientAuthenticationMethod,
-}
-
-/// The methods, named as in the IANA registry of token endpoint authentication methods.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ClientAuthenticationMethod {
-    /// No secret is sent; the client id is, when the source has one.
-    None,
-    /// `Authorization: Basic`, id and secret form-encoded first (RFC 6749 §2.3.1).
-    ClientSecretBasic,
-    /// `client_id` and `client_secret` in the body (RFC 6749 §2.3.1).
-    ClientSecretPost,
-}
-
-/// How the token request is written.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RequestSpec {
-    /// How the body is encoded.
-    #[serde(default)]
-    pub encoding: Encoding,
-}
-
-/// Encodings of the token request's body.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Encoding {
-    /// `application/x-www-form-urlencoded`, as RFC 6749 says.
-    #[default]
-    Form,
-    /// `application/json` with the same members, as some servers want.
-    Json,
 }

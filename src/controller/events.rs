@@ -63,6 +63,20 @@ impl Events {
         self.write("Warning", credential, "StateRestored", message);
     }
 
+    /// Says that a protected resource refused the token.
+    pub fn token_refused(&self, credential: &OAuthCredential, message: &str) {
+        self.write("Warning", credential, Reason::ProbeRejected.as_str(), message);
+    }
+
+    /// Says that the refresh token ends before long.
+    pub fn refresh_token_ends(&self, credential: &OAuthCredential, until: Timestamp) {
+        let message = format!(
+            "the refresh token expires at {until}: unless a renewal brings a new one before, sign in again and put a new one into \
+             the source Secret"
+        );
+        self.write("Warning", credential, "RefreshTokenEnds", &message);
+    }
+
     /// Says what became of the refresh token of a deleted credential.
     pub fn revoked(&self, credential: &OAuthCredential, failure: Option<&str>) {
         match failure {

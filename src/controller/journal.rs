@@ -19,8 +19,9 @@ use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use crate::lifecycle::record::Owners;
-use crate::lifecycle::rotation::commit::Spent;
-use crate::oauth::response::{Ending, MAX_BODY_BYTES, RawResponse};
+use crate::lifecycle::resolve::Reading;
+use crate::lifecycle::rotation::commit::{RefreshTerms, Spent};
+use crate::oauth::response::{Ending, MAX_BODY_BYTES, RawResponse, ResponseStyle};
 use crate::oauth::secret::RefreshToken;
 
 use super::state::Place;
@@ -70,7 +71,9 @@ pub struct Entry {
     source_version: String,
     owners: Owners,
     write_back: bool,
-    default_lifetime_seconds: Option<u64>,
+    refresh_terms: RefreshTerms,
+    default_lifetime: Option<Duration>,
+    response_style: ResponseStyle,
 }
 
 /// An exchange as an earlier process left it.
@@ -100,12 +103,7 @@ struct Answer {
 
 impl Entry {
     /// Gathers an entry.
-    pub fn new(
-        place: &Place,
-        exchange: &str,
-        spent: &Spent,
-        default_lifetime: Option<Duration>,
-    ) -> Self {
+    pub fn new(place: &Place, exchange: &str, spent: &Spent, reading: Reading<'_>) -> Self {
         Self {
             namespace: place.namespace.clone(),
             state: place.name.clone(),
@@ -123,7 +121,9 @@ impl Entry {
             source_version: spent.source_version.clone(),
             owners: spent.owners.clone(),
             write_back: spent.write_back,
-            default_lifetime_seconds: default_lifetime.map(|lifetime| lifetime.as_secs()),
+            refresh_terms: spent.refresh_terms,
+            default_lifetime: reading.default_lifetime,
+            response_style: reading.style.clone(),
         }
     }
 
@@ -151,12 +151,18 @@ impl Entry {
             source_version: self.source_version.clone(),
             owners: self.owners.clone(),
             write_back: self.write_back,
+            refresh_terms: self.refresh_terms,
         }
     }
 
     /// Lifetime of an access token whose response has none.
     pub fn default_lifetime(&self) -> Option<Duration> {
-        self.default_lifetime_seconds.map(Duration::from_secs)
+        self.default_lifetime
+    }
+
+    /// How its answer is read.
+    pub fn response_style(&self) -> &ResponseStyle {
+        &self.response_style
     }
 }
 
@@ -375,10 +381,12 @@ mod tests {
             source_version: "7".into(),
             owners: Owners::default(),
             write_back: false,
+            refresh_terms: RefreshTerms::default(),
         };
         let place =
             Place { namespace: "n".into(), name: "c-oauth-state".into(), credential: "c".into() };
-        Entry::new(&place, "x", &spent, None)
+        let style = ResponseStyle::default();
+        Entry::new(&place, "x", &spent, Reading { style: &style, default_lifetime: None })
     }
 
     fn file(answer: bool) -> Vec<u8> {

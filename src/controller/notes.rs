@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::credential::OAuthCredentialStatus;
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::Failure;
+use crate::lifecycle::probe::Probed;
 use crate::lifecycle::record::StateRecord;
 use crate::lifecycle::rotation::claim::Claim;
 
@@ -39,8 +40,14 @@ pub struct Note {
     pub client: Option<String>,
     /// The status as last written, with the version it got.
     pub written: Option<Box<(u64, OAuthCredentialStatus)>>,
+    /// The last probe.
+    pub probed: Option<Box<Probed>>,
+    /// Whether one is under way.
+    pub probing: bool,
     /// The reason last reported, for the gauge.
     pub reason: Option<Reason>,
+    /// The end of the refresh token that was told of.
+    pub told_of_end: Option<Timestamp>,
     /// What was said of an object that can't be read.
     pub unreadable: Option<String>,
     /// Since when the refresh token of a deleted credential is being revoked, in time since boot.

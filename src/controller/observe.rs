@@ -7,7 +7,7 @@ use kube::api::ObjectMeta;
 
 use crate::api::{ADOPT_STATE, OAuthCredential, RETRY};
 use crate::clock::since_boot;
-use crate::lifecycle::plan::World;
+use crate::lifecycle::plan::{Probing, World};
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::Resolved;
 use crate::lifecycle::rotation::claim::{Claim, Standing};
@@ -24,6 +24,7 @@ pub struct Observation {
     /// What the process remembers of it.
     pub note: Note,
     claim_standing: Option<Standing>,
+    started_at: Timestamp,
 }
 
 /// When the user asked for one more try, if the annotation holds a time that has come.
@@ -44,7 +45,7 @@ pub fn observe(context: &Context, credential: &OAuthCredential) -> Observation {
     let note = context.notes.of(credential);
     let claim = sight.state.as_ref().and_then(|state| state.claim.as_deref());
     let claim_standing = claim.and_then(|claim| known_standing(context, meta, &note, claim));
-    Observation { sight, note, claim_standing }
+    Observation { sight, note, claim_standing, started_at: context.started_at }
 }
 
 /// What is known of the holder of a claim without asking anybody; none when the claim means nothing: no request followed
@@ -96,6 +97,11 @@ impl Observation {
             known_target: self.note.known_target.as_deref(),
             claim_standing: self.claim_standing,
             newest_generation: self.note.newest.as_ref().map(|newest| newest.generation),
+            probing: Probing {
+                last: self.note.probed.as_deref(),
+                under_way: self.note.probing,
+                started_at: self.started_at,
+            },
             asked_at: asked_at(meta, now),
             asks_at: asked(meta).filter(|asked_at| *asked_at > now),
             adopted: self.sight.state.as_ref().is_some_and(|state| {

@@ -27,7 +27,7 @@ use super::observe::observe;
 use super::scope::Guarded;
 use super::secrets::{API_TIMEOUT, WriteError, brief};
 use super::state::Place;
-use super::{exchange, finalize, state, target};
+use super::{exchange, finalize, probe, state, target};
 
 /// How often the target may be written in one pass before the pass is left to the next one.
 const RENDERS: u32 = 2;
@@ -90,6 +90,10 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
                 Requeue::await_change()
             });
         }
+        if plan.action == Action::Probe {
+            probe::start(&context, credential, &world);
+        }
+        tell_of_end(&context, credential, &world, now);
         report(&context, credential, &world, &plan, now).await?;
         return Ok(requeue(plan.wake_at, now));
     }
@@ -215,6 +219,22 @@ async fn report(
         context.events.short_lived(credential);
     }
     Ok(())
+}
+
+/// Says once when the end of the refresh token is near, and counts those of which that is so.
+fn tell_of_end(context: &Context, credential: &OAuthCredential, world: &World<'_>, now: Timestamp) {
+    let record = world.state.and_then(|state| state.record.as_ref());
+    let life = record.and_then(|record| record.refresh_life);
+    let near = life.filter(|life| life.is_near_from() <= now).map(|life| life.until);
+    let told = context.notes.of(credential).told_of_end;
+    if told == near {
+        return;
+    }
+    context.metrics.ending(told.is_some(), near.is_some());
+    context.notes.update(world.uid, |note| note.told_of_end = near);
+    if let Some(until) = near {
+        context.events.refresh_token_ends(credential, until);
+    }
 }
 
 fn is_short(status: &OAuthCredentialStatus) -> bool {

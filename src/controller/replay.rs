@@ -113,7 +113,8 @@ async fn try_to_settle(secrets: &Secrets, left: &Left) -> Tried {
     let place = left.entry.place();
     let (namespace, state) = (&place.namespace, &place.name);
     let spent = left.entry.spent();
-    let answer = left.answer.as_ref().map(|raw| answer::read(Some(raw), None));
+    let answer =
+        left.answer.as_ref().map(|raw| answer::read(Some(raw), left.entry.response_style(), None));
     let unfinished = Unfinished {
         exchange: &left.entry.exchange,
         spent: &spent,

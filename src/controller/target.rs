@@ -1,7 +1,5 @@
 //! Writes the target Secret.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -148,7 +146,7 @@ fn new_secret(credential: &OAuthCredential, rendered: &Rendered) -> Secret {
     let data = rendered
         .data
         .iter()
-        .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())));
+        .map(|(key, value)| (key.clone(), ByteString(value.as_bytes().to_vec())));
     Secret {
         metadata: ObjectMeta {
             name: Some(credential.spec.target.name.clone()),
@@ -170,11 +168,14 @@ fn patch(
     rendered: &Rendered,
     stale: &Fields,
 ) -> Value {
-    let data: BTreeMap<&str, ByteString> = rendered
+    let mut data: Map<String, Value> = rendered
         .data
         .iter()
-        .map(|(key, value)| (*key, ByteString(value.as_bytes().to_vec())))
+        .map(|(key, value)| (key.clone(), json!(ByteString(value.as_bytes().to_vec()))))
         .collect();
+    for key in known.record.iter().flat_map(|record| &record.fields) {
+        data.entry(key.clone()).or_insert(Value::Null);
+    }
     let mut labels: Map<String, Value> =
         rendered.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     let mut annotations: Map<String, Value> =

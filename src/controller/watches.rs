@@ -245,6 +245,7 @@ fn credential_event(
 fn forget(context: &Context, uid: &str) {
     if let Some(note) = context.notes.forget(uid) {
         context.metrics.reported(note.reason, None);
+        context.metrics.ending(note.told_of_end.is_some(), false);
     }
 }
 

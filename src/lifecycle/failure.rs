@@ -50,8 +50,8 @@ pub fn unknown_lifetime(set: &TokenSet) -> Problem {
         Lifetime::Unusable(value) => format!(
             "expires_in of the token response is {value}; it must be a whole number of seconds from 1 to {MAX_LIFETIME_SECONDS}"
         ),
-        Lifetime::Missing | Lifetime::Seconds(_) => {
-            "the token response has no expires_in".to_owned()
+        Lifetime::Missing | Lifetime::Seconds(_) | Lifetime::Until(_) => {
+            "the token response does not say how long the token lives".to_owned()
         }
     };
     Problem::new(Reason::LifetimeUnknown, message)

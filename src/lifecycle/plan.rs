@@ -6,8 +6,9 @@ mod view;
 use jiff::Timestamp;
 
 use super::failure::Failure;
+use super::probe::Probed;
 use super::problem::Problem;
-use super::record::Record;
+use super::record::{Life, Record};
 use super::resolve::{GrantKind, Resolved};
 use super::rotation::claim::{Claim, Standing};
 
@@ -79,6 +80,8 @@ pub struct World<'a> {
     pub claim_standing: Option<Standing>,
     /// The generation of the newest record this process knows.
     pub newest_generation: Option<i64>,
+    /// What is known of probes.
+    pub probing: Probing<'a>,
     /// When the user asked for one more try.
     pub asked_at: Option<Timestamp>,
     /// When the user will have asked: a clock that is ahead of ours set that time.
@@ -96,6 +99,19 @@ pub enum Action {
     Render,
     /// Ask for a token.
     Exchange(Why),
+    /// Ask a protected resource whether it takes the token.
+    Probe,
+}
+
+/// What is known of probes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Probing<'a> {
+    /// The last one.
+    pub last: Option<&'a Probed>,
+    /// One is under way.
+    pub under_way: bool,
+    /// When this process started.
+    pub started_at: Timestamp,
 }
 
 /// Why a token is asked for; a label of logs.
@@ -119,6 +135,8 @@ pub enum Why {
     Claimed,
     /// The token was sent, and nobody knows what came of it.
     Unresolved,
+    /// A protected resource refused the token.
+    Refused,
 }
 
 /// What to say of the credential.
@@ -172,7 +190,12 @@ pub fn plan(world: &World<'_>, now: Timestamp) -> Plan {
     let view = View { world, spec, now, record };
     let mut plan =
         rules::RULES.iter().find_map(|rule| rule(&view)).unwrap_or_else(|| rules::idle(&view));
-    plan.wake_at = [plan.wake_at, expiry, world.asks_at].into_iter().flatten().min();
+    // An event tells when the refresh token's end is near.
+    let ending = record.and_then(|record| record.refresh_life).map(Life::is_near_from);
+    let ending = ending.filter(|near| *near > now);
+    let probe = view.probe_at().filter(|due| *due > now);
+    let times = [plan.wake_at, expiry, world.asks_at, ending, probe];
+    plan.wake_at = times.into_iter().flatten().min();
     plan
 }
 

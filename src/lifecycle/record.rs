@@ -2,6 +2,7 @@
 //! that spend a refresh token and on the target for the others; in the state Secret's data all of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,6 +12,7 @@ use crate::oauth::client_auth::fingerprint;
 use crate::oauth::secret::{AccessToken, RefreshToken};
 
 use super::problem::Problem;
+use super::schedule::minus;
 
 /// Annotation with the name of the credential that a target or state Secret was made for.
 pub const CREDENTIAL: &str = "oauth-keeper.dev/credential";
@@ -28,6 +30,8 @@ pub const LINEAGE: &str = "oauth-keeper.dev/lineage";
 const SCOPES: &str = "oauth-keeper.dev/scopes";
 const ROTATIONS: &str = "oauth-keeper.dev/rotations";
 const ROTATED_AT: &str = "oauth-keeper.dev/rotated-at";
+const REFRESH_LIFE: &str = "oauth-keeper.dev/refresh-token-life";
+const FIELDS: &str = "oauth-keeper.dev/fields";
 /// Annotation of a state whose refresh token is dead: the version of the source that held its seed.
 pub const REFUSED_SOURCE: &str = "oauth-keeper.dev/refused-source";
 /// Annotation of a state whose refresh token is dead: since when that is believed.
@@ -63,27 +67,63 @@ pub struct Record {
     pub rotations: i64,
     /// When last.
     pub rotated_at: Option<Timestamp>,
+    /// The life of the refresh token, as far as anybody tells.
+    pub refresh_life: Option<Life>,
+    /// Keys of what is kept of the response besides the token.
+    pub fields: Vec<String>,
 }
+
+/// The life of a refresh token. In annotations an interval of ISO 8601.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// Since when it is counted.
+    pub since: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+impl Life {
+    /// From then on its end is near: its last tenth, and at most a week.
+    pub fn is_near_from(self) -> Timestamp {
+        let whole = Duration::try_from(self.until.duration_since(self.since)).unwrap_or_default();
+        minus(self.until, (whole / 10).min(WEEK))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (since, until) = text.split_once('/')?;
+        Some(Self { since: since.parse().ok()?, until: until.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Life {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "{}/{}", self.since, self.until)
+    }
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 impl Record {
     /// Reads the annotations; nothing when they are not those of a record.
     pub fn from_annotations(annotations: &BTreeMap<String, String>) -> Option<Self> {
         let text = |key: &str| annotations.get(key).map(String::as_str);
         let time = |key: &str| text(key).map(str::parse::<Timestamp>).transpose().ok();
+        let words = |key: &str| {
+            let words = text(key).unwrap_or_default().split_ascii_whitespace();
+            words.map(ToOwned::to_owned).collect()
+        };
         Some(Self {
             revision: text(REVISION)?.parse().ok()?,
             issued_at: time(ISSUED_AT)??,
             expires_at: time(EXPIRES_AT)?,
             request: text(REQUEST)?.to_owned(),
             source_version: text(SOURCE_VERSION)?.to_owned(),
-            scopes: text(SCOPES)
-                .unwrap_or_default()
-                .split_ascii_whitespace()
-                .map(ToOwned::to_owned)
-                .collect(),
+            scopes: words(SCOPES),
             lineage: text(LINEAGE).map(ToOwned::to_owned),
             rotations: text(ROTATIONS).map_or(Some(0), |text| text.parse().ok())?,
             rotated_at: time(ROTATED_AT)?,
+            refresh_life: text(REFRESH_LIFE).and_then(Life::parse),
+            fields: words(FIELDS),
         })
     }
 
@@ -100,6 +140,8 @@ impl Record {
             (LINEAGE, self.lineage.clone()),
             (ROTATIONS, rotated.then(|| self.rotations.to_string())),
             (ROTATED_AT, self.rotated_at.filter(|_| rotated).map(|time| time.to_string())),
+            (REFRESH_LIFE, self.refresh_life.map(|life| life.to_string())),
+            (FIELDS, (!self.fields.is_empty()).then(|| self.fields.join(" "))),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
@@ -130,6 +172,15 @@ pub struct StateRecord {
     pub token_type: String,
     /// Its scopes, as far as the server named them.
     pub scopes: Vec<String>,
+    /// What else of the response workloads need, by its key in the target.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// Since when there is this refresh token: when it came, or a seed was first used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_since: Option<Timestamp>,
+    /// Its life, as far as anybody tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_life: Option<Life>,
     /// When it was requested.
     pub issued_at: Timestamp,
     /// When it expires, if anybody knows.
@@ -213,6 +264,8 @@ impl StateRecord {
             lineage: Some(self.lineage.clone()),
             rotations: self.rotations,
             rotated_at: self.rotated_at,
+            refresh_life: self.refresh_life,
+            fields: self.fields.keys().cloned().collect(),
         }
     }
 
@@ -247,6 +300,15 @@ impl StateRecord {
         }
         let excess = self.written_back.len().saturating_sub(MAX_SEEDS);
         self.written_back.drain(..excess);
+    }
+
+    /// Adds the hash of a token that is older than the newest seed.
+    pub(super) fn outdate(&mut self, hash: &str) {
+        if !self.seeds.iter().any(|known| known == hash) {
+            self.seeds.insert(self.seeds.len().saturating_sub(1), hash.to_owned());
+            let excess = self.seeds.len().saturating_sub(MAX_SEEDS);
+            self.seeds.drain(..excess);
+        }
     }
 
     /// Adds a seed, and forgets the oldest beyond eight.
@@ -304,6 +366,8 @@ mod tests {
             lineage: Some("l".into()),
             rotations: 2,
             rotated_at: Some("2026-01-02T03:04:06Z".parse().unwrap()),
+            refresh_life: Life::parse("2026-01-02T03:04:06Z/2026-04-02T03:04:06Z"),
+            fields: vec!["instance_url".into()],
         }
     }
 

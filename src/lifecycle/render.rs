@@ -23,6 +23,8 @@ pub struct Tokens {
     pub token_type: String,
     /// Its expiry, for `expires_at`.
     pub expires_at: Option<Timestamp>,
+    /// What else of the response goes into the target, by its key.
+    pub fields: BTreeMap<String, String>,
 }
 
 impl Tokens {
@@ -32,6 +34,7 @@ impl Tokens {
             access_token: set.access_token.clone(),
             token_type: set.token_type.clone(),
             expires_at,
+            fields: set.fields.clone(),
         }
     }
 
@@ -41,6 +44,7 @@ impl Tokens {
             access_token: record.access_token.clone(),
             token_type: record.token_type.clone(),
             expires_at: record.expires_at,
+            fields: record.fields.clone(),
         }
     }
 }
@@ -48,34 +52,39 @@ impl Tokens {
 /// Keys, labels and annotations of a Secret as they shall be; `None` removes an annotation.
 pub struct Rendered {
     /// Data by key.
-    pub data: BTreeMap<&'static str, String>,
+    pub data: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, Option<String>>,
 }
 
+/// Keys that every target has.
+const KEYS: [&str; 4] = ["access_token", "token_type", "expires_at", "authorization"];
+
 /// Writes the target.
 pub fn target(credential: &str, spec: &TargetSpec, tokens: &Tokens, record: &Record) -> Rendered {
     let access_token = tokens.access_token.expose();
-    let data = BTreeMap::from([
-        ("access_token", access_token.to_owned()),
-        ("token_type", tokens.token_type.clone()),
-        ("expires_at", tokens.expires_at.map(|time| time.to_string()).unwrap_or_default()),
-        ("authorization", format!("{} {access_token}", tokens.token_type)),
-    ]);
+    let values = [
+        access_token.to_owned(),
+        tokens.token_type.clone(),
+        tokens.expires_at.map(|time| time.to_string()).unwrap_or_default(),
+        format!("{} {access_token}", tokens.token_type),
+    ];
+    let mut data = tokens.fields.clone();
+    data.extend(KEYS.map(ToOwned::to_owned).into_iter().zip(values));
     Rendered { data, labels: labels(spec), annotations: annotations(credential, spec, record) }
 }
 
 /// The fields that a target in order has from us; what `target` writes, without the tokens.
 pub fn target_fields(credential: &str, spec: &TargetSpec, record: &Record) -> Fields {
-    let data = ["access_token", "token_type", "expires_at", "authorization"]
-        .map(|key| format!("data/{key}"));
+    let kept = record.fields.iter().map(String::as_str);
+    let data = KEYS.into_iter().chain(kept).map(|key| format!("data/{key}"));
     let labels = labels(spec).into_keys().map(|key| format!("label/{key}"));
     let annotations = annotations(credential, spec, record).into_iter();
     let annotations =
         annotations.filter_map(|(key, value)| value.map(|_| format!("annotation/{key}")));
-    data.into_iter().chain(labels).chain(annotations).collect()
+    data.chain(labels).chain(annotations).collect()
 }
 
 /// A number that changes with the labels, annotations and owner that the user asks for.
@@ -131,6 +140,8 @@ mod tests {
             lineage: None,
             rotations: 0,
             rotated_at: None,
+            refresh_life: None,
+            fields: vec!["instance_url".into()],
         }
     }
 
@@ -146,6 +157,7 @@ mod tests {
             access_token: AccessToken::new("abc"),
             token_type: "Bearer".into(),
             expires_at: Some(Timestamp::UNIX_EPOCH),
+            fields: BTreeMap::from([("instance_url".into(), "https://a.example".into())]),
         };
         let rendered = target("c", &spec, &tokens, &record());
         assert_eq!(rendered.data.get("authorization").map(String::as_str), Some("Bearer abc"));
@@ -167,6 +179,7 @@ mod tests {
             access_token: AccessToken::new("abc"),
             token_type: "Bearer".into(),
             expires_at: None,
+            fields: BTreeMap::from([("instance_url".into(), "https://a.example".into())]),
         };
         let rendered = target("c", &spec, &tokens, &record());
         let mut written: Fields = rendered.data.keys().map(|key| format!("data/{key}")).collect();

@@ -1,6 +1,8 @@
 //! Turns the words of the custom resource and the bytes of the source into types that can't be wrong.
 //! The only place where CRD words become OAuth words.
 
+mod wire;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,15 +12,18 @@ use url::Url;
 use crate::api::Reason;
 use crate::api::credential::OAuthCredentialSpec;
 use crate::api::grant::Grant;
-use crate::api::provider::{ClientAuthenticationMethod, Encoding};
+use crate::api::provider::{BasicEncoding, ClientAuthenticationMethod};
 use crate::api::renewal::RenewalSpec;
 use crate::api::target::TargetSpec;
-use crate::oauth::address::{AddressPolicy, check_url};
+use crate::oauth::address::AddressPolicy;
 use crate::oauth::client_auth::{ClientAuth, fingerprint};
-use crate::oauth::request::{BodyEncoding, GrantInput, TokenCall, TokenRequest, build};
+use crate::oauth::request::{GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build};
+use crate::oauth::response::ResponseStyle;
 use crate::oauth::secret::{ClientSecret, RefreshToken, is_token};
 
+use super::probe::Probe;
 use super::problem::Problem;
+use super::rotation::commit::RefreshTerms;
 use super::schedule::{RenewBefore, RenewalPolicy};
 
 /// Which grant; its input comes from the source or the state.
@@ -33,30 +38,45 @@ pub enum GrantKind {
 /// A spec that can be acted on.
 #[derive(Clone, Debug)]
 pub struct Resolved<'a> {
-    /// The token endpoint, allowed by the policy as far as its URL tells.
+    /// Where the request goes, allowed by the policy as far as its URL tells.
     pub endpoint: Url,
     /// As given; the default depends on the source.
     pub method: Option<ClientAuthenticationMethod>,
-    /// How the body is written.
-    pub encoding: BodyEncoding,
+    basic_encoding: BasicEncoding,
+    request: RequestStyle,
+    /// How responses are read.
+    pub response: ResponseStyle,
     /// Which grant.
     pub grant: GrantKind,
-    /// The scopes to ask for.
-    pub scopes: &'a [String],
+    /// What is asked for.
+    pub wanted: Wanted<'a>,
     /// Name and keys of the source.
     pub source: Source<'a>,
     /// The target as the user wants it.
     pub target: &'a TargetSpec,
     /// When to renew.
     pub renewal: RenewalPolicy,
+    /// Whether a protected resource takes the token.
+    pub probe: Option<Probe>,
     /// For responses without a usable lifetime.
     pub default_lifetime: Option<Duration>,
     /// For how long the server accepts a refresh token that it has replaced; nothing when nobody knows.
     pub reuse_grace: Option<Duration>,
+    /// How long refresh tokens live, where the server does not say.
+    pub refresh_terms: RefreshTerms,
     /// Where refresh tokens are revoked.
     pub revocation_endpoint: Option<Url>,
     /// A digest of all that makes a token request but the source's content: another one asks for a new token.
     pub request_digest: String,
+}
+
+/// How an answer is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// Where its members are.
+    pub style: &'a ResponseStyle,
+    /// Where it has no usable lifetime.
+    pub default_lifetime: Option<Duration>,
 }
 
 /// Name and keys of the source.
@@ -89,56 +109,64 @@ pub struct SourceContent {
 /// The reason and the field at fault.
 pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolved<'_>, Problem> {
     let provider = &spec.provider;
-    let endpoint = Url::parse(&provider.token_endpoint).map_err(|error| {
-        Problem::new(Reason::SpecInvalid, format!("spec.provider.tokenEndpoint is no URL: {error}"))
-    })?;
-    check_url(&endpoint, policy).map_err(|why| Problem::new(Reason::EndpointDenied, why))?;
-    let revocation_endpoint = provider.revocation_endpoint.as_deref().map(Url::parse);
-    let revocation_endpoint = revocation_endpoint.transpose().map_err(|error| {
-        let message = format!("spec.provider.revocationEndpoint is no URL: {error}");
-        Problem::new(Reason::SpecInvalid, message)
-    })?;
-    // A refresh token is sent there: a rule of the CRD for this would cost more than the API server allows.
-    if revocation_endpoint
-        .as_ref()
-        .is_some_and(|revocation| revocation.origin() != endpoint.origin())
-    {
-        let message =
-            "spec.provider.revocationEndpoint must have the scheme, host and port of tokenEndpoint";
-        return Err(Problem::new(Reason::SpecInvalid, message.to_owned()));
-    }
-    let method = provider.client_authentication.as_ref().map(|auth| auth.method);
-    let encoding =
-        match provider.request.as_ref().map(|request| request.encoding).unwrap_or_default() {
-            Encoding::Form => BodyEncoding::Form,
-            Encoding::Json => BodyEncoding::Json,
-        };
+    let endpoints = wire::endpoints(provider, policy)?;
+    let authentication = provider.client_authentication.as_ref();
+    let method = authentication.map(|authentication| authentication.method);
+    let basic_encoding = authentication.and_then(|authentication| authentication.basic_encoding);
     let grant = match spec.grant {
         None | Some(Grant::RefreshToken(_)) => GrantKind::RefreshToken,
         Some(Grant::ClientCredentials(_)) => GrantKind::ClientCredentials,
     };
-    let source = source(spec);
-    let renewal = renewal(spec.renewal.as_ref())?;
-    let default_lifetime = provider.default_lifetime.map(Duration::from);
-    let settings = format!("{method:?} {encoding:?} {grant:?} {default_lifetime:?}");
-    let mut digested = vec![endpoint.as_str(), settings.as_str()];
-    digested.extend([source.name, source.client_id, source.client_secret, source.refresh_token]);
-    digested.extend(spec.scopes.iter().map(String::as_str));
-    let request_digest = fingerprint(b"request", &digested);
-    Ok(Resolved {
-        endpoint,
+    let mut request = wire::request_style(provider.request.as_ref())?;
+    request.parameters.extend(spec.parameters.clone());
+    let mut resolved = Resolved {
+        endpoint: match grant {
+            GrantKind::RefreshToken => endpoints.refresh,
+            GrantKind::ClientCredentials => endpoints.token,
+        },
         method,
-        encoding,
+        basic_encoding: basic_encoding.unwrap_or_default(),
+        request,
+        response: wire::response_style(provider.response.as_ref()),
         grant,
-        scopes: &spec.scopes,
-        source,
+        wanted: Wanted {
+            scopes: &spec.scopes,
+            audience: spec.audience.as_deref(),
+            resources: &spec.resources,
+        },
+        source: source(spec),
         target: &spec.target,
-        renewal,
-        default_lifetime,
+        renewal: RenewalPolicy {
+            earliest: provider.earliest_renewal.map(Duration::from),
+            ..renewal(spec.renewal.as_ref())?
+        },
+        probe: spec.probe.as_ref().map(|probe| wire::probe(probe, policy)).transpose()?,
+        default_lifetime: provider.default_lifetime.map(Duration::from),
         reuse_grace: provider.reuse_grace.map(Duration::from),
-        revocation_endpoint,
-        request_digest,
-    })
+        refresh_terms: RefreshTerms {
+            lifetime: provider.refresh_token_lifetime.map(Duration::from),
+            idle_lifetime: provider.refresh_token_idle_lifetime.map(Duration::from),
+        },
+        revocation_endpoint: endpoints.revocation,
+        request_digest: String::new(),
+    };
+    resolved.request_digest = digest(&resolved);
+    Ok(resolved)
+}
+
+/// Of all that makes a token request, and what is made of its answer.
+fn digest(resolved: &Resolved<'_>) -> String {
+    let Resolved { method, basic_encoding, request, response, grant, default_lifetime, .. } =
+        resolved;
+    let Wanted { audience, resources, .. } = resolved.wanted;
+    let settings = format!(
+        "{method:?} {basic_encoding:?} {request:?} {response:?} {grant:?} {default_lifetime:?} {audience:?} {resources:?}"
+    );
+    let mut digested = vec![resolved.endpoint.as_str(), settings.as_str()];
+    let source = &resolved.source;
+    digested.extend([source.name, source.client_id, source.client_secret, source.refresh_token]);
+    digested.extend(resolved.wanted.scopes.iter().map(String::as_str));
+    fingerprint(b"request", &digested)
 }
 
 fn source(spec: &OAuthCredentialSpec) -> Source<'_> {
@@ -175,13 +203,19 @@ fn renewal(spec: Option<&RenewalSpec>) -> Result<RenewalPolicy, Problem> {
         min_interval: spec
             .min_interval
             .map_or_else(|| RenewalPolicy::default().min_interval, Duration::from),
+        earliest: None,
     })
 }
 
 impl Resolved<'_> {
-    /// Scheme, host and port of the token endpoint: whom refresh tokens are sent to.
+    /// Scheme, host and port of the endpoint: whom refresh tokens are sent to.
     pub fn origin(&self) -> String {
         self.endpoint.origin().ascii_serialization()
+    }
+
+    /// How answers are read.
+    pub fn reading(&self) -> Reading<'_> {
+        Reading { style: &self.response, default_lifetime: self.default_lifetime }
     }
 
     /// Writes the token request.
@@ -190,8 +224,8 @@ impl Resolved<'_> {
             endpoint: &self.endpoint,
             client,
             grant,
-            scopes: self.scopes,
-            encoding: self.encoding,
+            wanted: self.wanted,
+            style: &self.request,
         })
     }
 
@@ -246,7 +280,8 @@ impl Resolved<'_> {
         let client_secret = ClientSecret::new(content.required(source.client_secret)?);
         Ok(match method {
             ClientAuthenticationMethod::ClientSecretBasic => {
-                ClientAuth::Basic { client_id, client_secret }
+                let encoded = self.basic_encoding == BasicEncoding::Form;
+                ClientAuth::Basic { client_id, client_secret, encoded }
             }
             _ => ClientAuth::Post { client_id, client_secret },
         })
@@ -290,107 +325,4 @@ impl<'a> Content<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn parsed(value: serde_json::Value) -> OAuthCredentialSpec {
-        serde_json::from_value(value).unwrap()
-    }
-
-    fn minimal() -> OAuthCredentialSpec {
-        parsed(
-            json!({"provider": {"tokenEndpoint": "https://as.example/t"}, "source": {"name": "s"}, "target": {"name": "t"}}),
-        )
-    }
-
-    fn data(pairs: &[(&str, &[u8])]) -> BTreeMap<String, ByteString> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect()
-    }
-
-    #[test]
-    fn the_client_secret_decides_between_post_and_none() {
-        let spec_ = minimal();
-        let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
-        let with = resolved.read_source(&data(&[
-            ("client_id", b"i"),
-            ("client_secret", b"s\n"),
-            ("refresh_token", b"r"),
-        ]));
-        assert!(
-            matches!(with.unwrap().client, ClientAuth::Post { client_secret, .. } if client_secret.expose() == "s")
-        );
-        let without = resolved.read_source(&data(&[("refresh_token", b"r")])).unwrap();
-        assert!(matches!(without.client, ClientAuth::None { client_id: None }));
-    }
-
-    type Case = (&'static [(&'static str, &'static [u8])], &'static str);
-
-    #[test]
-    fn bad_keys_are_named() {
-        let spec_ = minimal();
-        let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
-        let cases: [Case; 5] = [
-            (&[("client_id", b"i")], "key refresh_token of the source Secret s is missing"),
-            (
-                &[("client_secret", b"s"), ("refresh_token", b"r")],
-                "key client_id of the source Secret s is missing",
-            ),
-            (
-                &[("refresh_token", b"\xff\xfe")],
-                "key refresh_token of the source Secret s is no text (not UTF-8)",
-            ),
-            (&[("refresh_token", b"\n")], "key refresh_token of the source Secret s is empty"),
-            (
-                &[("refresh_token", b"a\x00b")],
-                "key refresh_token of the source Secret s holds control characters",
-            ),
-        ];
-        for (pairs, message) in cases {
-            let problem = resolved.read_source(&data(pairs)).unwrap_err();
-            assert_eq!(
-                (problem.reason, problem.message.as_str()),
-                (Reason::SourceInvalid, message)
-            );
-        }
-    }
-
-    #[test]
-    fn a_digest_changes_with_each_setting_of_the_request_only() {
-        let digest = |change: serde_json::Value| {
-            let mut base = json!({"provider": {"tokenEndpoint": "https://as.example/t"}, "source": {"name": "s"}, "target": {"name": "t"}});
-            for (key, value) in change.as_object().unwrap() {
-                base[key] = value.clone();
-            }
-            spec(&parsed(base), AddressPolicy::default()).unwrap().request_digest
-        };
-        let base = digest(json!({}));
-        for change in [
-            json!({"provider": {"tokenEndpoint": "https://as.example/u"}}),
-            json!({"provider": {"tokenEndpoint": "https://as.example/t", "clientAuthentication": {"method": "ClientSecretBasic"}}}),
-            json!({"provider": {"tokenEndpoint": "https://as.example/t", "request": {"encoding": "Json"}}}),
-            json!({"grant": {"clientCredentials": {}}}),
-            json!({"scopes": ["a"]}),
-            json!({"source": {"name": "s", "keys": {"clientId": "x"}}}),
-        ] {
-            assert_ne!(digest(change.clone()), base, "{change}");
-        }
-        for change in [
-            json!({"target": {"name": "u", "labels": {"a": "b"}}}),
-            json!({"renewal": {"renewBefore": "5m"}}),
-            json!({"suspend": true}),
-        ] {
-            assert_eq!(digest(change.clone()), base, "{change}");
-        }
-    }
-
-    #[test]
-    fn denied_endpoints_are_a_configuration_problem() {
-        let mut spec_ = minimal();
-        spec_.provider.token_endpoint = "http://as.example/t".into();
-        assert_eq!(
-            spec(&spec_, AddressPolicy::default()).unwrap_err().reason,
-            Reason::EndpointDenied
-        );
-    }
-}
+mod tests;

@@ -22,11 +22,18 @@ pub struct RenewalPolicy {
     pub jitter: Option<Duration>,
     /// The least time between two token requests.
     pub min_interval: Duration,
+    /// How long before expiry the server lets a token be renewed, where it refuses to do so earlier.
+    pub earliest: Option<Duration>,
 }
 
 impl Default for RenewalPolicy {
     fn default() -> Self {
-        Self { renew_before: None, jitter: None, min_interval: Duration::from_secs(10) }
+        Self {
+            renew_before: None,
+            jitter: None,
+            min_interval: Duration::from_secs(10),
+            earliest: None,
+        }
     }
 }
 
@@ -70,7 +77,9 @@ pub fn renew_at(
     };
     let jitter = policy.jitter.unwrap_or(lifetime / 20).mul_f64(fraction(uid));
     let after_issue = lifetime.saturating_sub(before).saturating_sub(jitter);
-    plus(issued_at, Duration::from_secs(after_issue.as_secs()))
+    let wanted = plus(issued_at, Duration::from_secs(after_issue.as_secs()));
+    let allowed = policy.earliest.map(|ahead| minus(expires_at, ahead));
+    wanted.max(allowed.unwrap_or(Timestamp::MIN))
 }
 
 /// Whether a workload that mounts the target may see a token expire before the next one arrives.

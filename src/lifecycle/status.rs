@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Map, Value};
 
 use crate::api::Reason;
-use crate::api::condition::{Class, READY, RECONCILING, STALLED};
+use crate::api::condition::{Class, READY, RECONCILING, STALLED, TOKEN_ACCEPTED};
 use crate::api::credential::{OAuthCredentialStatus, RefreshTokenStatus, TargetStatus};
 
 use super::plan::{Plan, Verdict, World, is_ready};
@@ -52,6 +52,7 @@ pub fn status(
     if stalled {
         conditions.push(condition(STALLED, true, &finding, world.generation));
     }
+    conditions.extend(accepted(world));
     for condition in &mut conditions {
         condition.last_transition_time = transition(condition, &previous.conditions, now);
     }
@@ -71,6 +72,7 @@ pub fn status(
         refresh_token: state.map(|record| RefreshTokenStatus {
             rotations: record.rotations,
             rotated_at: record.rotated_at.map(Time),
+            expires_at: record.refresh_life.map(|life| Time(life.until)),
         }),
         failure: match &plan.verdict {
             Verdict::Failing(failure) => Some(failure.to_status()),
@@ -81,6 +83,17 @@ pub fn status(
             revision: record.revision,
         }),
     }
+}
+
+/// What the last probe of the token in the target said.
+fn accepted(world: &World<'_>) -> Option<Condition> {
+    let (last, spec) = (world.probing.last?, world.spec.ok()?);
+    let held = world.target?.record.as_ref()?;
+    spec.probe.as_ref().filter(|_| last.revision == held.revision)?;
+    let (status, reason, message) = last.condition();
+    let finding = Finding { reason, message };
+    let condition = condition(TOKEN_ACCEPTED, true, &finding, world.generation);
+    Some(Condition { status: status.to_owned(), ..condition })
 }
 
 fn condition(type_: &str, status: bool, finding: &Finding, generation: i64) -> Condition {

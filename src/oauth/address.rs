@@ -51,27 +51,22 @@ impl AddressPolicy {
 /// Why a URL may not be called, if so. Names are judged when they are resolved.
 ///
 /// # Errors
-/// The text for the condition.
+/// What is wrong with it, to follow its name in a text.
 pub fn check_url(url: &Url, policy: AddressPolicy) -> Result<(), String> {
     let literal = match url.host() {
         Some(Host::Ipv4(v4)) => Some(IpAddr::V4(v4)),
         Some(Host::Ipv6(v6)) => Some(IpAddr::V6(v6)),
         Some(Host::Domain(_)) => None,
-        None => return Err("spec.provider.tokenEndpoint has no host".to_owned()),
+        None => return Err("has no host".to_owned()),
     };
     match url.scheme() {
         "https" => {}
         "http" if policy.allow_http => {}
-        "http" => return Err(
-            "spec.provider.tokenEndpoint is not https, and the operator runs without --allow-http"
-                .to_owned(),
-        ),
-        _ => return Err("spec.provider.tokenEndpoint is not https".to_owned()),
+        "http" => return Err("is not https, and the operator runs without --allow-http".to_owned()),
+        _ => return Err("is not https".to_owned()),
     }
     match literal.and_then(|address| policy.denies(address)) {
-        Some(why) => {
-            Err(format!("spec.provider.tokenEndpoint is {why}, which the operator does not call"))
-        }
+        Some(why) => Err(format!("is {why}, which the operator does not call")),
         None => Ok(()),
     }
 }

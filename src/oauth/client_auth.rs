@@ -19,6 +19,8 @@ pub enum ClientAuth {
         client_id: String,
         /// The client secret.
         client_secret: ClientSecret,
+        /// Whether both are form-encoded before they are joined (RFC 6749 §2.3.1); many servers expect that they are not.
+        encoded: bool,
     },
     /// Id and secret in the body.
     Post {
@@ -30,13 +32,15 @@ pub enum ClientAuth {
 }
 
 impl ClientAuth {
-    /// The value of the `Authorization` header, if the method uses one: id and secret form-encoded,
-    /// joined by a colon, in base64 (RFC 6749 §2.3.1).
+    /// The value of the `Authorization` header, if the method uses one: id and secret, as a rule form-encoded, joined by a
+    /// colon, in base64 (RFC 6749 §2.3.1, RFC 7617 §2).
     pub fn authorization(&self) -> Option<String> {
-        let Self::Basic { client_id, client_secret } = self else {
+        let Self::Basic { client_id, client_secret, encoded } = self else {
             return None;
         };
-        let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let encode = |text: &str| {
+            if *encoded { byte_serialize(text.as_bytes()).collect() } else { text.to_owned() }
+        };
         let pair = format!("{}:{}", encode(client_id), encode(client_secret.expose()));
         Some(format!("Basic {}", base64(pair.as_bytes())))
     }
@@ -58,8 +62,9 @@ impl ClientAuth {
     pub fn fingerprint(&self, salt: &[u8]) -> String {
         let (method, id, secret) = match self {
             Self::None { client_id } => ("none", client_id.as_deref().unwrap_or_default(), ""),
-            Self::Basic { client_id, client_secret } => {
-                ("basic", client_id.as_str(), client_secret.expose())
+            Self::Basic { client_id, client_secret, encoded } => {
+                let method = if *encoded { "basic" } else { "basic, plain" };
+                (method, client_id.as_str(), client_secret.expose())
             }
             Self::Post { client_id, client_secret } => {
                 ("post", client_id.as_str(), client_secret.expose())
@@ -91,13 +96,17 @@ mod tests {
 
     #[test]
     fn basic_encodes_id_and_secret_before_joining() {
-        let auth = ClientAuth::Basic {
+        let auth = |encoded| ClientAuth::Basic {
             client_id: "a:b".into(),
             client_secret: ClientSecret::new("p+q r"),
+            encoded,
         };
         // "a%3Ab:p%2Bq+r"
-        assert_eq!(auth.authorization().as_deref(), Some("Basic YSUzQWI6cCUyQnErcg=="));
-        assert!(auth.body_members().is_empty());
+        assert_eq!(auth(true).authorization().as_deref(), Some("Basic YSUzQWI6cCUyQnErcg=="));
+        // "a:b:p+q r"
+        assert_eq!(auth(false).authorization().as_deref(), Some("Basic YTpiOnArcSBy"));
+        assert!(auth(true).body_members().is_empty());
+        assert_ne!(auth(true).fingerprint(b"s"), auth(false).fingerprint(b"s"));
     }
 
     #[test]

@@ -70,11 +70,27 @@ impl TokenError {
 }
 
 /// Error codes that mean the refresh token is dead: RFC 6749 §5.2 and the dialects of well-known servers.
-const DEAD_GRANT: [&str; 4] =
-    ["invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked"];
+const DEAD_GRANT: [&str; 9] = [
+    "invalid_grant",
+    "bad_refresh_token",
+    "BAD_REFRESH_TOKEN",
+    "invalid_refresh_token",
+    "token_revoked",
+    "token_inactive",
+    "invalid_code",
+    // Nobody but a human can go on from there.
+    "interaction_required",
+    "consent_required",
+];
 /// Error codes about the client.
-const BAD_CLIENT: [&str; 4] =
-    ["invalid_client", "unauthorized_client", "incorrect_client_credentials", "invalid_client_id"];
+const BAD_CLIENT: [&str; 6] = [
+    "invalid_client",
+    "unauthorized_client",
+    "incorrect_client_credentials",
+    "invalid_client_id",
+    "BAD_CLIENT_ID",
+    "BAD_CLIENT_SECRET",
+];
 /// Error codes about the request.
 const BAD_REQUEST: [&str; 6] = [
     "invalid_request",

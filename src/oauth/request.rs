@@ -1,103 +1,136 @@
-//! The token request (RFC 6749 §4.4.2 and §6), byte for byte.
+//! The token request (RFC 6749 §4.4.2 and §6), byte for byte, in the words of the server.
+
+mod style;
+
+use std::borrow::Cow;
 
 use http::HeaderMap;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use url::Url;
+use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::client_auth::ClientAuth;
 use super::secret::RefreshToken;
 
-/// How the body is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyEncoding {
-    /// `application/x-www-form-urlencoded`.
-    Form,
-    /// `application/json`, members in the order of the form.
-    Json,
-}
+pub use self::style::{Encoding, Method, RequestStyle};
 
-/// What is spent or shown for the token.
+/// What is redeemed.
 #[derive(Clone, Debug)]
 pub enum GrantInput {
-    /// RFC 6749 §6.
+    /// A refresh token (RFC 6749 §6).
     RefreshToken(RefreshToken),
-    /// RFC 6749 §4.4.
+    /// The client's own standing (RFC 6749 §4.4).
     ClientCredentials,
 }
 
-/// All that a token request is made of.
+/// What is asked for beside the grant.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Scopes (RFC 6749 §3.3).
+    pub scopes: &'a [String],
+    /// `audience` (RFC 8693 §2.1, and many servers for any grant).
+    pub audience: Option<&'a str>,
+    /// `resource` (RFC 8707 §2).
+    pub resources: &'a [String],
+}
+
+/// Everything a token request depends on.
 #[derive(Clone, Debug)]
 pub struct TokenCall<'a> {
     /// The token endpoint.
     pub endpoint: &'a Url,
-    /// The client.
+    /// How the client authenticates.
     pub client: &'a ClientAuth,
-    /// What is spent.
+    /// What is redeemed.
     pub grant: &'a GrantInput,
-    /// The scopes asked for; none are sent when empty.
-    pub scopes: &'a [String],
-    /// How the body is written.
-    pub encoding: BodyEncoding,
+    /// What is asked for.
+    pub wanted: Wanted<'a>,
+    /// How the server wants it written.
+    pub style: &'a RequestStyle,
 }
 
-/// A request ready for the transport. Always a POST.
+/// A request ready to be sent.
 pub struct TokenRequest {
-    /// Where to.
+    /// POST, or GET where the server wants that.
+    pub method: Method,
+    /// Where it goes. The query holds what is secret when the server wants it there.
     pub endpoint: Url,
-    /// `Accept`, `Content-Type` and, for Basic, `Authorization`.
+    /// `Accept`, `Content-Type`, perhaps `Authorization`, and what the server wants besides.
     pub headers: HeaderMap,
     /// The body, wiped when dropped.
     pub body: Zeroizing<String>,
 }
 
-/// Writes the request. Members come in the order `grant_type`, client, `refresh_token`, `scope`.
+type Member<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// Writes the request. Members come in the order `grant_type`, client, grant, `scope`, `audience`, `resource`, and then what
+/// the server wants besides, by name.
 pub fn build(call: &TokenCall<'_>) -> TokenRequest {
-    let scope = call.scopes.join(" ");
-    let mut members = Vec::with_capacity(5);
-    members.push(("grant_type", grant_type(call.grant)));
-    members.extend(call.client.body_members());
-    if let GrantInput::RefreshToken(token) = call.grant {
-        members.push(("refresh_token", token.expose()));
-    }
-    if !scope.is_empty() {
-        members.push(("scope", &scope));
-    }
-    let (content_type, body) = match call.encoding {
-        BodyEncoding::Form => (FORM, form(&members)),
-        BodyEncoding::Json => ("application/json", json(&members)),
+    let style = call.style;
+    let standard = standard_members(call).into_iter().filter(|(name, _)| !style.omits(name));
+    let mut members: Vec<Member<'_>> =
+        standard.map(|(name, value)| (Cow::Borrowed(style.name(name)), value)).collect();
+    let literals = style.parameters.iter();
+    members.extend(literals.map(|(name, value)| (name.as_str().into(), value.as_str().into())));
+    let mut endpoint = call.endpoint.clone();
+    let (content_type, body) = match style.encoding {
+        Encoding::Form => (Some(FORM), form(&members)),
+        Encoding::Json => (Some("application/json"), json(&members)),
+        Encoding::Query => {
+            endpoint.query_pairs_mut().extend_pairs(members);
+            (None, Zeroizing::default())
+        }
     };
-    request(call.endpoint, call.client, content_type, body)
+    let mut headers = headers(call.client, content_type);
+    headers.extend(style.headers.clone());
+    TokenRequest { method: style.method, endpoint, headers, body }
 }
 
-/// Writes a form for another endpoint of the authorization server.
+fn standard_members<'a>(call: &'a TokenCall<'_>) -> Vec<(&'static str, Cow<'a, str>)> {
+    let grant_type = call.style.grant_type.as_deref().unwrap_or_else(|| grant_type(call.grant));
+    let mut members = vec![("grant_type", grant_type.into())];
+    members
+        .extend(call.client.body_members().into_iter().map(|(name, value)| (name, value.into())));
+    if let GrantInput::RefreshToken(token) = call.grant {
+        members.push(("refresh_token", token.expose().into()));
+    }
+    if !call.wanted.scopes.is_empty() {
+        members.push(("scope", call.wanted.scopes.join(&call.style.scope_separator).into()));
+    }
+    members.extend(call.wanted.audience.map(|audience| ("audience", audience.into())));
+    members.extend(call.wanted.resources.iter().map(|one| ("resource", one.as_str().into())));
+    members
+}
+
+/// A form, for endpoints that take nothing else.
 pub(super) fn form_request(
     endpoint: &Url,
     client: &ClientAuth,
     members: &[(&str, &str)],
 ) -> TokenRequest {
-    request(endpoint, client, FORM, form(members))
+    let members: Vec<Member<'_>> =
+        members.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let (headers, body) = (headers(client, Some(FORM)), form(&members));
+    TokenRequest { method: Method::Post, endpoint: endpoint.clone(), headers, body }
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-fn request(
-    endpoint: &Url,
-    client: &ClientAuth,
-    content_type: &'static str,
-    body: Zeroizing<String>,
-) -> TokenRequest {
+fn headers(client: &ClientAuth, content_type: Option<&'static str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     if let Some(mut value) =
         client.authorization().and_then(|text| HeaderValue::try_from(text).ok())
     {
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }
-    TokenRequest { endpoint: endpoint.clone(), headers, body }
+    headers
 }
 
 fn grant_type(grant: &GrantInput) -> &'static str {
@@ -107,78 +140,36 @@ fn grant_type(grant: &GrantInput) -> &'static str {
     }
 }
 
-fn form(members: &[(&str, &str)]) -> Zeroizing<String> {
-    Zeroizing::new(
-        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(members).finish(),
-    )
+fn form(members: &[Member<'_>]) -> Zeroizing<String> {
+    Zeroizing::new(form_urlencoded::Serializer::new(String::new()).extend_pairs(members).finish())
 }
 
-fn json(members: &[(&str, &str)]) -> Zeroizing<String> {
-    struct Members<'a>(&'a [(&'a str, &'a str)]);
-    impl Serialize for Members<'_> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_map(self.0.iter().copied())
-        }
-    }
+fn json(members: &[Member<'_>]) -> Zeroizing<String> {
     // Writing strings into a String can't fail.
-    Zeroizing::new(serde_json::to_string(&Members(members)).unwrap_or_default())
+    Zeroizing::new(serde_json::to_string(&Object(members)).unwrap_or_default())
+}
+
+/// Members as an object, where those of one name become a list.
+struct Object<'a>(&'a [Member<'a>]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            let same = || self.0.iter().filter(|(other, _)| other == name);
+            if self.0.iter().position(|(other, _)| other == name) != Some(at) {
+                continue;
+            }
+            if same().count() > 1 {
+                object
+                    .serialize_entry(name, &same().map(|(_, value)| value).collect::<Vec<_>>())?;
+            } else {
+                object.serialize_entry(name, value)?;
+            }
+        }
+        object.end()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::oauth::secret::ClientSecret;
-
-    fn body(
-        client: &ClientAuth,
-        grant: &GrantInput,
-        scopes: &[&str],
-        encoding: BodyEncoding,
-    ) -> String {
-        let endpoint = Url::parse("https://as.example/token").unwrap();
-        let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
-        build(&TokenCall { endpoint: &endpoint, client, grant, scopes: &scopes, encoding })
-            .body
-            .to_string()
-    }
-
-    fn post() -> ClientAuth {
-        ClientAuth::Post { client_id: "id".into(), client_secret: ClientSecret::new("s&e=c") }
-    }
-
-    #[test]
-    fn refresh_with_the_client_in_a_form() {
-        let grant = GrantInput::RefreshToken(RefreshToken::new("r/t"));
-        assert_eq!(
-            body(&post(), &grant, &[], BodyEncoding::Form),
-            "grant_type=refresh_token&client_id=id&client_secret=s%26e%3Dc&refresh_token=r%2Ft"
-        );
-    }
-
-    #[test]
-    fn refresh_without_a_client_in_json() {
-        let grant = GrantInput::RefreshToken(RefreshToken::new("r\"t"));
-        assert_eq!(
-            body(&ClientAuth::None { client_id: None }, &grant, &[], BodyEncoding::Json),
-            r#"{"grant_type":"refresh_token","refresh_token":"r\"t"}"#
-        );
-    }
-
-    #[test]
-    fn client_credentials_with_scopes() {
-        assert_eq!(
-            body(&post(), &GrantInput::ClientCredentials, &["a", "b"], BodyEncoding::Form),
-            "grant_type=client_credentials&client_id=id&client_secret=s%26e%3Dc&scope=a+b"
-        );
-    }
-
-    #[test]
-    fn basic_keeps_the_client_out_of_the_body() {
-        let basic =
-            ClientAuth::Basic { client_id: "id".into(), client_secret: ClientSecret::new("s") };
-        assert_eq!(
-            body(&basic, &GrantInput::ClientCredentials, &[], BodyEncoding::Form),
-            "grant_type=client_credentials"
-        );
-    }
-}
+mod tests;

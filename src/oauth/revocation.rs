@@ -28,8 +28,11 @@ mod tests {
             request.body.as_str(),
             "token=r%2Ft&token_type_hint=refresh_token&client_id=i&client_secret=s"
         );
-        let basic =
-            ClientAuth::Basic { client_id: "i".into(), client_secret: ClientSecret::new("s") };
+        let basic = ClientAuth::Basic {
+            client_id: "i".into(),
+            client_secret: ClientSecret::new("s"),
+            encoded: true,
+        };
         let request = revocation(&endpoint, &basic, &RefreshToken::new("r"));
         assert_eq!(request.body.as_str(), "token=r&token_type_hint=refresh_token");
         assert!(request.headers.contains_key(http::header::AUTHORIZATION));

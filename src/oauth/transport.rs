@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::address::{AddressPolicy, check_url};
 use super::error::TokenError;
-use super::request::TokenRequest;
+use super::request::{Method, TokenRequest};
 use super::response::{Ending, MAX_BODY_BYTES, RawResponse};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,9 +101,14 @@ impl Transport {
         request: &TokenRequest,
         limit: Duration,
     ) -> Result<RawResponse, TokenError> {
-        check_url(&request.endpoint, self.policy).map_err(TokenError::Denied)?;
+        check_url(&request.endpoint, self.policy)
+            .map_err(|why| TokenError::Denied(format!("the endpoint {why}")))?;
+        let method = match request.method {
+            Method::Post => reqwest::Method::POST,
+            Method::Get => reqwest::Method::GET,
+        };
         let response = client
-            .post(request.endpoint.clone())
+            .request(method, request.endpoint.clone())
             .headers(request.headers.clone())
             .body(request.body.as_bytes().to_vec())
             .timeout(limit)
@@ -180,9 +185,7 @@ struct TooLate;
 
 /// A name that led to an address the policy denies.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the host of spec.provider.tokenEndpoint resolves to {0}, which the operator does not call"
-)]
+#[error("the host of the endpoint resolves to {0}, which the operator does not call")]
 struct DeniedAddress(&'static str);
 
 /// Resolves by the system and hands on only checked addresses, so that the address checked is the one dialled.

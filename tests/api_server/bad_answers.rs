@@ -128,7 +128,7 @@ pub async fn a_host_that_hangs_does_not_hold_up_others(env: Arc<Env>) {
 pub async fn strange_lifetimes_are_read_or_named(env: Arc<Env>) {
     let stage = Stage::new(env, "answers").await;
     let rows = [
-        ("none", json!(null), "the token response has no expires_in"),
+        ("none", json!(null), "the token response does not say how long the token lives"),
         (
             "zero",
             json!(0),

@@ -19,6 +19,7 @@ mod chart;
 mod conflicts;
 mod crd;
 mod deletion;
+mod dialects;
 mod drift;
 mod folder;
 mod gate;
@@ -28,6 +29,7 @@ mod main_job;
 mod other_crds;
 mod permissions;
 mod policy;
+mod probe;
 mod program;
 mod restart;
 mod rotation;
@@ -68,6 +70,12 @@ fn main() -> ExitCode {
         admission::what_changes_nothing_of_it_is_let_through,
         admission::an_author_without_rights_gets_nothing_sent,
         canary::no_secret_shows_anywhere,
+        probe::tokens_that_are_all_refused_are_not_renewed_in_a_loop,
+        probe::a_token_that_is_refused_is_renewed_at_once,
+        probe::without_an_interval_a_token_is_looked_at_once_after_a_restart,
+        probe::other_answers_say_nothing_about_the_token,
+        dialects::the_end_of_a_refresh_token_is_told_ahead_of_time,
+        dialects::a_server_is_spoken_to_in_its_own_words,
         bad_endpoints::an_endpoint_that_is_down_is_tried_again_later,
         bad_endpoints::metadata_services_are_never_called,
         bad_endpoints::without_flags_neither_http_nor_loopback_is_called,

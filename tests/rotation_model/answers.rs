@@ -4,13 +4,14 @@ use oauth_keeper::lifecycle::rotation::exchange::{
     Effect, End, Event, Found, Release, Reply, may_commit,
 };
 
+use crate::look::knows_newer;
 use crate::process::Replay;
 use crate::real::{self, SENT_AT};
 use crate::restart::forget;
 use crate::server::Answer;
 use crate::setup::{Rule, Setup};
 use crate::steps::{self, Write, running, tell};
-use crate::world::{Claim, Displaced, Flaw, Late, World};
+use crate::world::{Claim, Displaced, Flaw, Late, Secret, World};
 
 /// The server gets the token, and its answer arrives.
 pub fn arrive(setup: &Setup, world: &mut World, who: usize) {
@@ -66,8 +67,11 @@ pub fn commit(world: &mut World, who: usize, write: Write) {
     let running = running(world, who);
     let (id, entry) = (running.id, running.entry());
     if running.fresh {
-        let record = real::commit(world.secret.record, entry).unwrap();
         let mut secret = world.secret;
+        // One that was set back goes on from what was read before.
+        let newest = knows_newer(world, &world.processes[who]);
+        let base = Secret { record: newest.or(secret.record), ..secret };
+        let record = real::commit(&base, entry).unwrap();
         secret.claim = secret.claim.filter(|claim| claim.exchange != id);
         (secret.record, secret.refused) = (Some(record), None);
         steps::running(world, who).tried = Some(record);

@@ -81,7 +81,7 @@ fn without_the_mark_that_outlives_its_claim() {
 fn without_what_a_claim_took_the_place_of() {
     let without = Some(Rule::Displaced);
     let strict = Setup { without, puts_back: true, faults: 3, ..Setup::of(Rotation::Strict) };
-    breaks_in(strict, AWARE);
+    breaks_in(strict, CLAIMED);
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub fn work() -> Vec<Property<Protocol>> {
 /// What no client can help: each alone costs a token of a strict server.
 pub fn losses() -> Vec<Property<Protocol>> {
     fn loses(world: &World, cause: Causes) -> bool {
-        is_lost(world) && world.causes[family(world.source)] == cause
+        is_lost(world) && world.causes[newest(world)] == cause
     }
     vec![
         Property::sometimes("a lost response costs a token", |_, world: &World| {
@@ -110,16 +110,22 @@ fn commits(world: &World, is: impl Fn(&Running) -> bool) -> bool {
 /// Whether something happened to the newest lineage that no client can help. Where the window stays open that is nothing
 /// but a state set back by the user.
 fn is_excused(model: &Protocol, world: &World) -> bool {
-    let causes = world.causes[family(world.source)];
+    let causes = world.causes[newest(world)];
     match model.setup.rotation {
         Rotation::Never | Rotation::Ample => causes & SET_BACK != 0,
         Rotation::Strict | Rotation::Window => causes != 0,
     }
 }
 
+/// The newest lineage: that of the source, unless an old seed was put back.
+fn newest(world: &World) -> usize {
+    let record = world.secret.record.filter(|record| record.outdates(world.source));
+    record.map_or(family(world.source), |record| family(record.token))
+}
+
 /// Whether the newest lineage has no token any more that is good and will be used.
 fn is_lost(world: &World) -> bool {
-    let is_newest = |token| family(token) == family(world.source);
+    let is_newest = |token| family(token) == newest(world);
     !known(world).any(|token| is_newest(token) && world.server.accepts(token))
 }
 

@@ -1,7 +1,7 @@
 //! The operator's own rules, asked about the model's abstract facts. What they say is remembered: they are pure.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use oauth_keeper::lifecycle::rotation::choice::{RefusedSeed, Seed, look_up as lo
 use oauth_keeper::lifecycle::rotation::claim::{
     Claim as RealClaim, Holder, Standing, Verdict, judge as judge_claim,
 };
-use oauth_keeper::lifecycle::rotation::commit::Spent;
+use oauth_keeper::lifecycle::rotation::commit::{RefreshTerms, Spent, outdating};
 use oauth_keeper::lifecycle::rotation::hold::{Terms, Unresolved};
 use oauth_keeper::lifecycle::rotation::replay::{
     Settlement as RealSettlement, Unfinished, settle as settle_left,
@@ -127,13 +127,16 @@ pub fn is_outdated(generation: u8, target: (u8, u8)) -> bool {
     })
 }
 
-/// The record with the answer of an exchange, on top of another.
-pub fn commit(base: Option<Record>, entry: Entry) -> Option<Record> {
-    remembered!((Option<Record>, Entry) => Option<Record>, (base, entry), |key| {
-        let (base, entry) = *key;
+/// The record with the answer of an exchange, on top of what the state holds.
+pub fn commit(secret: &Secret, entry: Entry) -> Option<Record> {
+    let key = (secret.record, secret.claim, entry);
+    remembered!((Option<Record>, Option<Claim>, Entry) => Option<Record>, key, |key| {
+        let (base, claim, entry) = *key;
         let answer = real_answer(&entry)?;
         let base = base.map(real_record);
-        answer.record(base.as_ref(), &spent(&entry), SENT_AT, None).map(|record| abstracted(&record))
+        let record = answer.record(base.as_ref(), &spent(&entry), SENT_AT, None)?;
+        let claim = claim.map(|claim| real_claim(&claim));
+        Some(abstracted(&outdating(record, claim.as_ref(), &entry.exchange.to_string())))
     })
 }
 
@@ -184,6 +187,7 @@ fn spent(entry: &Entry) -> Spent {
         source_version: (family(entry.seed) + 1).to_string(),
         owners: Owners::default(),
         write_back: false,
+        refresh_terms: RefreshTerms::default(),
     }
 }
 
@@ -195,6 +199,8 @@ fn real_answer(entry: &Entry) -> Option<RealAnswer> {
             lifetime: Lifetime::Missing,
             refresh_token: successor.map(refresh),
             scopes: Vec::new(),
+            refresh_token_lifetime: None,
+            fields: BTreeMap::new(),
         })),
         Answer::Kept => RealAnswer::Kept(TokenError::OutcomeUnknown(String::new())),
         Answer::Rejected => RealAnswer::Rejected(TokenError::OutcomeUnknown(String::new())),
@@ -219,7 +225,7 @@ fn real_claim(claim: &Claim) -> RealClaim {
         over: claim.over,
         why: None,
         not_before: None,
-        displaced: None,
+        displaced: claim.displaced.map(|displaced| Box::new(real_claim(&displaced.claim()))),
         source_version: String::new(),
     }
 }
@@ -237,6 +243,9 @@ fn real_record(record: Record) -> StateRecord {
         access_token: AccessToken::new(record.exchange.to_string()),
         token_type: "Bearer".to_owned(),
         scopes: Vec::new(),
+        fields: BTreeMap::new(),
+        refresh_token_since: None,
+        refresh_life: None,
         issued_at: SENT_AT,
         expires_at: None,
         salt: SALT.to_owned(),

@@ -38,8 +38,9 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let answer = context.transport.send(&request).await;
     context.metrics.token_request_took(begun.elapsed());
     exchange.slot.answered();
-    let set =
-        answer.and_then(|raw| parse(&raw, false)).map_err(|error| exchange.problem(&error))?;
+    let set = answer
+        .and_then(|raw| parse(&raw, &spec.response, false))
+        .map_err(|error| exchange.problem(&error))?;
     let lifespan = lifespan(&set, sent_at, spec.default_lifetime);
     let previous = exchange.target().and_then(|target| target.record.clone());
     let record = Record {
@@ -52,6 +53,8 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
         lineage: None,
         rotations: 0,
         rotated_at: None,
+        refresh_life: None,
+        fields: set.fields.keys().cloned().collect(),
     };
     let tokens = Tokens::from_set(&set, lifespan.expires_at);
     exchange.hand_over(&tokens, &record, previous.as_ref()).await?;

@@ -92,7 +92,10 @@ fn seen(
     claim: Option<claim::Verdict>,
 ) -> Seen {
     let record = read.state.record.as_ref();
-    let salt = record.map_or_else(|| Uuid::new_v4().to_string(), |record| record.salt.clone());
+    // One for all claims of a state, so that a record can tell what those that came before it were about.
+    let salt = record.map(|record| record.salt.clone());
+    let salt = salt.or_else(|| Some(read.state.claim.as_ref()?.salt.clone()));
+    let salt = salt.unwrap_or_else(|| Uuid::new_v4().to_string());
     let client = read.source.content.client.fingerprint(salt.as_bytes());
     let same_client = record.is_some_and(|record| record.client == client);
     let nothing_else = matches!(exchange.why, Why::StateSetBack | Why::StateEdited)
@@ -118,6 +121,7 @@ fn seen(
         source_version: read.source.version,
         owners: read.owners,
         write_back: exchange.spec.source.write_back,
+        refresh_terms: exchange.spec.refresh_terms,
     };
     Seen {
         client: read.source.content.client,

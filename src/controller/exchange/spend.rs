@@ -160,7 +160,7 @@ impl<'e, 'a> Spender<'e, 'a> {
     /// Puts all that is needed to bring the exchange to an end where a panic does not reach it.
     fn keep_for_rescue(&self) {
         let Ok(spent) = self.spent() else { return };
-        let entry = Entry::new(&self.place, &self.id, spent, self.exchange.spec.default_lifetime);
+        let entry = Entry::new(&self.place, &self.id, spent, self.exchange.spec.reading());
         let left = Left { entry, sent_at: self.sent_at, answer: self.raw.clone() };
         self.exchange.unsaved.keep(left, self.slot.clone());
     }

@@ -11,7 +11,7 @@ use super::view::View;
 use super::{Action, Plan, Verdict, Why};
 
 /// The rules. Those that send nothing come first; every rule after `source_missing` may send.
-pub(super) const RULES: [fn(&View<'_>) -> Option<Plan>; 17] = [
+pub(super) const RULES: [fn(&View<'_>) -> Option<Plan>; 19] = [
     target_is_foreign,
     target_has_an_older_credential,
     exchange_is_under_way,
@@ -29,6 +29,8 @@ pub(super) const RULES: [fn(&View<'_>) -> Option<Plan>; 17] = [
     source_has_changed,
     target_was_lost,
     token_is_due,
+    token_was_refused,
+    token_is_to_be_probed,
 ];
 
 fn target_is_foreign(view: &View<'_>) -> Option<Plan> {
@@ -206,6 +208,18 @@ fn target_was_lost(view: &View<'_>) -> Option<Plan> {
 
 fn token_is_due(view: &View<'_>) -> Option<Plan> {
     (view.renew_at()? <= view.now).then(|| view.exchange(Why::Due))
+}
+
+/// A protected resource refused the token, and takes another one perhaps.
+fn token_was_refused(view: &View<'_>) -> Option<Plan> {
+    let (record, last) = (view.record?, view.world.probing.last?);
+    view.spec.probe.as_ref()?;
+    last.asks_for_another(record.revision).then(|| view.exchange(Why::Refused))
+}
+
+fn token_is_to_be_probed(view: &View<'_>) -> Option<Plan> {
+    let due = view.probe_at()?;
+    (due <= view.now).then(|| Plan { action: Action::Probe, ..idle(view) })
 }
 
 /// Nothing to do until the renewal; a token of unknown life has none.

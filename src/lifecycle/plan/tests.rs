@@ -48,6 +48,7 @@ struct Scene {
     claim_standing: Option<Standing>,
     newest_generation: Option<i64>,
     asked_at: Option<Timestamp>,
+    probed: Option<Probed>,
 }
 
 fn record(spec: &OAuthCredentialSpec) -> Record {
@@ -61,6 +62,8 @@ fn record(spec: &OAuthCredentialSpec) -> Record {
         lineage: None,
         rotations: 0,
         rotated_at: None,
+        refresh_life: None,
+        fields: Vec::new(),
     }
 }
 
@@ -102,6 +105,7 @@ impl Scene {
             claim_standing: None,
             newest_generation: None,
             asked_at: None,
+            probed: None,
         }
     }
 
@@ -129,6 +133,7 @@ impl Scene {
             known_state: self.known_state,
             claim_standing: self.claim_standing,
             newest_generation: self.newest_generation,
+            probing: Probing { last: self.probed.as_ref(), ..Probing::default() },
             asked_at: self.asked_at,
             asks_at: None,
             adopted: false,

@@ -150,6 +150,17 @@ impl View<'_> {
         [spaced, self.world.not_before].into_iter().flatten().max()
     }
 
+    /// When a protected resource is to be asked about the token in the target: one that is good and known to be the newest.
+    pub(super) fn probe_at(&self) -> Option<Timestamp> {
+        let probing = self.world.probing;
+        let record = self.record.filter(|record| record.is_good(self.now))?;
+        let probe = self.spec.probe.as_ref().filter(|_| !probing.under_way)?;
+        if self.world.in_flight || !self.target_is_in_order(record) {
+            return None;
+        }
+        probe.due(record, probing.last, probing.started_at)
+    }
+
     pub(super) fn target_is_in_order(&self, record: &Record) -> bool {
         self.world.target.is_some_and(|target| {
             target.record.as_ref() == Some(record)

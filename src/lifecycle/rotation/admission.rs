@@ -68,7 +68,7 @@ fn endpoint_is_allowed(record: &StateRecord, at: &Circumstances<'_>) -> Result<(
         return Ok(());
     }
     let message = format!(
-        "spec.provider.tokenEndpoint is at {}, but the refresh token was first sent to {}; \
+        "the endpoint for refresh tokens is at {}, but the refresh token was first sent to {}; \
          to allow it: kubectl annotate secret {} {ALLOWED_ENDPOINTS}={}",
         at.endpoint, record.endpoint, at.source, at.endpoint
     );

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::lifecycle::record::StateRecord;
 use crate::oauth::error::TokenError;
-use crate::oauth::response::{RawResponse, TokenSet, parse, salvage_refresh_token};
+use crate::oauth::response::{RawResponse, ResponseStyle, TokenSet, parse, salvage_refresh_token};
 use crate::oauth::secret::RefreshToken;
 
 use super::commit::{Spent, commit, lifespan, salvage};
@@ -29,14 +29,18 @@ pub enum Answer {
 }
 
 /// Reads what came back; `None` when nothing did. A panic while it is read is an answer that makes no sense.
-pub fn read(raw: Option<&RawResponse>, why_none: Option<TokenError>) -> Answer {
+pub fn read(
+    raw: Option<&RawResponse>,
+    style: &ResponseStyle,
+    why_none: Option<TokenError>,
+) -> Answer {
     let Some(raw) = raw else {
         let unknown = || TokenError::OutcomeUnknown("no answer came".to_owned());
         return Answer::Unknown(why_none.unwrap_or_else(unknown));
     };
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         crate::fail_point::reach("parsing");
-        parse(raw, true)
+        parse(raw, style, true)
     }));
     let parsed = parsed.unwrap_or_else(|_| {
         Err(TokenError::OutcomeUnknown("the answer could not be read".to_owned()))
@@ -45,7 +49,7 @@ pub fn read(raw: Option<&RawResponse>, why_none: Option<TokenError>) -> Answer {
         Ok(set) => Answer::Granted(Box::new(set)),
         Err(error @ TokenError::InvalidGrant(_)) => Answer::Rejected(error),
         Err(error) if is_unknown(&error) => {
-            let salvaged = catch_unwind(AssertUnwindSafe(|| salvage_refresh_token(raw)));
+            let salvaged = catch_unwind(AssertUnwindSafe(|| salvage_refresh_token(raw, style)));
             match salvaged.ok().flatten() {
                 Some(token) => Answer::Salvaged(token, error),
                 None => Answer::Unknown(error),

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::record::{Owners, StateRecord, VERSION};
+use crate::lifecycle::record::{Life, Owners, StateRecord, VERSION};
 use crate::lifecycle::schedule::{plus, to_second};
 use crate::oauth::response::{Lifetime, TokenSet};
 use crate::oauth::secret::{AccessToken, RefreshToken};
+
+use super::claim::Claim;
 
 /// What was sent and with what.
 #[derive(Clone, Debug)]
@@ -36,6 +39,18 @@ pub struct Spent {
     pub owners: Owners,
     /// Whether the new token goes into the source.
     pub write_back: bool,
+    /// How long refresh tokens live, where the server does not say.
+    pub refresh_terms: RefreshTerms,
+}
+
+/// How long refresh tokens live, where the server does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefreshTerms {
+    /// Each from its issue.
+    pub lifetime: Option<Duration>,
+    /// Each from its last use.
+    pub idle_lifetime: Option<Duration>,
 }
 
 /// When the token set was requested and expires.
@@ -54,11 +69,39 @@ pub fn lifespan(
     default_lifetime: Option<Duration>,
 ) -> Lifespan {
     let issued_at = to_second(sent_at);
-    let lifetime = match set.lifetime {
-        Lifetime::Seconds(seconds) => Duration::try_from(SignedDuration::from_secs(seconds)).ok(),
-        Lifetime::Missing | Lifetime::Unusable(_) => default_lifetime,
+    let expires_at = match set.lifetime {
+        Lifetime::Seconds(seconds) => Some(after(issued_at, seconds)),
+        Lifetime::Until(time) if time > issued_at => Some(time),
+        Lifetime::Until(_) | Lifetime::Missing | Lifetime::Unusable(_) => {
+            default_lifetime.map(|lifetime| plus(issued_at, lifetime))
+        }
     };
-    Lifespan { issued_at, expires_at: lifetime.map(|lifetime| plus(issued_at, lifetime)) }
+    Lifespan { issued_at, expires_at }
+}
+
+fn after(time: Timestamp, seconds: i64) -> Timestamp {
+    time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}
+
+/// How long the newest refresh token lives, as far as anybody tells.
+fn refresh_life(
+    base: Option<&StateRecord>,
+    spent: &Spent,
+    set: &TokenSet,
+    since: Timestamp,
+    issued_at: Timestamp,
+) -> Option<Life> {
+    let terms = spent.refresh_terms;
+    let said = set.refresh_token_lifetime;
+    let said = said.map(|seconds| Life { since, until: after(issued_at, seconds) });
+    let set_down = terms.lifetime.map(|lifetime| Life { since, until: plus(since, lifetime) });
+    // What was said of a token before holds as long as it is the same.
+    let known = base.filter(|base| base.refresh_token_since == Some(since));
+    let fixed =
+        said.or(set_down).or_else(|| known?.refresh_life.filter(|life| life.since == since));
+    let idle = terms.idle_lifetime;
+    let idle = idle.map(|idle| Life { since: issued_at, until: plus(issued_at, idle) });
+    fixed.into_iter().chain(idle).min_by_key(|life| life.until)
 }
 
 /// The record after an exchange: the new refresh token, or the old one when none came back (RFC 6749 §6).
@@ -71,6 +114,11 @@ pub fn commit(
     let rotated = set.refresh_token.as_ref().is_some_and(|new| *new != spent.token);
     let lineage = base.filter(|_| !spent.new_lineage);
     let rotations = lineage.map_or(0, |base| base.rotations).saturating_add(i64::from(rotated));
+    let is_another = rotated || lineage.is_none();
+    let refresh_token_since = lineage
+        .filter(|_| !is_another)
+        .and_then(|base| base.refresh_token_since)
+        .unwrap_or(lifespan.issued_at);
     let mut record = StateRecord {
         version: VERSION,
         generation: next_generation(base, spent),
@@ -78,6 +126,9 @@ pub fn commit(
         access_token: set.access_token.clone(),
         token_type: set.token_type.clone(),
         scopes: set.scopes.clone(),
+        fields: set.fields.clone(),
+        refresh_token_since: Some(refresh_token_since),
+        refresh_life: refresh_life(lineage, spent, set, refresh_token_since, lifespan.issued_at),
         issued_at: lifespan.issued_at,
         expires_at: lifespan.expires_at,
         salt: base.map_or_else(|| spent.salt.clone(), |base| base.salt.clone()),
@@ -107,6 +158,20 @@ pub fn commit(
     record
 }
 
+/// A record that outdates the tokens whose claims this exchange's own took the place of: a new seed wins over an older one
+/// of which nobody knows what became of it, should that be put back.
+pub fn outdating(record: StateRecord, claim: Option<&Claim>, exchange: &str) -> StateRecord {
+    let mut record = record;
+    let mut older = claim.filter(|claim| claim.exchange == exchange);
+    while let Some(displaced) = older.and_then(|claim| claim.displaced.as_deref()) {
+        if displaced.salt == record.salt {
+            record.outdate(&displaced.token);
+        }
+        older = Some(displaced);
+    }
+    record
+}
+
 /// The record after an answer that held a new refresh token and nothing else of use: the token is kept, and the access
 /// token that was there stays.
 pub fn salvage(
@@ -123,6 +188,8 @@ pub fn salvage(
         lifetime: Lifetime::Missing,
         refresh_token: Some(token.clone()),
         scopes: base.map(|base| base.scopes.clone()).unwrap_or_default(),
+        refresh_token_lifetime: None,
+        fields: base.map(|base| base.fields.clone()).unwrap_or_default(),
     };
     let now = to_second(sent_at);
     let lifespan = Lifespan {
@@ -147,7 +214,11 @@ fn next_generation(base: Option<&StateRecord>, spent: &Spent) -> i64 {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::lifecycle::record::seed_hash;
+    use crate::lifecycle::rotation::claim::tests::claim;
 
     pub(crate) fn set(refresh_token: Option<&str>) -> TokenSet {
         TokenSet {
@@ -156,6 +227,8 @@ pub(super) mod tests {
             lifetime: Lifetime::Seconds(60),
             refresh_token: refresh_token.map(RefreshToken::new),
             scopes: vec![],
+            refresh_token_lifetime: None,
+            fields: BTreeMap::new(),
         }
     }
 
@@ -173,6 +246,7 @@ pub(super) mod tests {
             source_version: "1".into(),
             owners: Owners::default(),
             write_back: false,
+            refresh_terms: RefreshTerms::default(),
         }
     }
 
@@ -198,6 +272,31 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_refresh_token_lives_as_long_as_its_server_or_the_user_says() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let exchange = |base: Option<&StateRecord>, new: Option<&str>, second, said, terms| {
+            let spent = Spent { refresh_terms: terms, ..spent("s", "x", base.is_none()) };
+            let set = TokenSet { refresh_token_lifetime: said, ..set(new) };
+            commit(base, &spent, &set, Lifespan { issued_at: at(second), expires_at: None })
+        };
+        let until = |record: &StateRecord| record.refresh_life.map(|life| life.until);
+        let days = RefreshTerms { lifetime: Some(Duration::from_secs(1000)), idle_lifetime: None };
+        let first = exchange(None, Some("r1"), 0, None, days);
+        assert_eq!(until(&first), Some(at(1000)));
+        let kept = exchange(Some(&first), None, 400, None, days);
+        assert_eq!(until(&kept), Some(at(1000)), "the same token lives no longer");
+        let rotated = exchange(Some(&kept), Some("r2"), 800, None, days);
+        assert_eq!(until(&rotated), Some(at(1800)));
+        let said = exchange(Some(&kept), None, 400, Some(50), days);
+        assert_eq!(until(&said), Some(at(450)), "the server knows better");
+        let idle = RefreshTerms { idle_lifetime: Some(Duration::from_secs(100)), ..days };
+        assert_eq!(until(&exchange(Some(&first), None, 400, None, idle)), Some(at(500)));
+        assert_eq!(until(&exchange(Some(&first), None, 950, None, idle)), Some(at(1000)));
+        let untold = exchange(None, Some("r1"), 0, None, RefreshTerms::default());
+        assert_eq!(until(&untold), None);
+    }
+
+    #[test]
     fn a_new_lineage_counts_its_own_rotations_and_goes_on_with_the_generations() {
         let second =
             commit(Some(&first_record()), &spent("t", "t", true), &set(Some("r2")), LIFESPAN);
@@ -206,6 +305,23 @@ pub(super) mod tests {
             second.knows(&RefreshToken::new("s")) && second.is_current(&RefreshToken::new("t"))
         );
         assert!(!second.is_current(&RefreshToken::new("s")));
+    }
+
+    #[test]
+    fn a_new_seed_outdates_those_whose_outcome_nobody_knows() {
+        let of = |token: &str, exchange: &str| Claim {
+            exchange: exchange.into(),
+            token: seed_hash("salt", &RefreshToken::new(token)),
+            ..claim(0)
+        };
+        let first = of("s", "1");
+        let second = Claim { displaced: first.beside(&RefreshToken::new("t")), ..of("t", "2") };
+        let record = || commit(None, &spent("t", "t", true), &set(Some("r1")), LIFESPAN);
+        let outdated = outdating(record(), Some(&second), "2");
+        assert!(outdated.knows(&RefreshToken::new("s")));
+        assert!(outdated.is_current(&RefreshToken::new("t")));
+        let of_another = outdating(record(), Some(&second), "3");
+        assert!(!of_another.knows(&RefreshToken::new("s")));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::oauth::error::TokenError;
 
 use super::answer::Answer;
 use super::claim::{Claim, Trouble};
-use super::commit::Spent;
+use super::commit::{Spent, outdating};
 use super::exchange::{Found, may_commit};
 
 /// An exchange that was not finished.
@@ -52,6 +52,7 @@ pub fn settle(
         let new = answer.record(record, unfinished.spent, sent_at, unfinished.default_lifetime);
         if let Some(new) = new {
             let wanted = is_wanted(unfinished.spent, answer, record, ours.is_some(), generation);
+            let new = outdating(new, claim, unfinished.exchange);
             return if wanted { Settlement::Commit(Box::new(new)) } else { Settlement::Nothing };
         }
     }

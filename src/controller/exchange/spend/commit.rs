@@ -1,6 +1,7 @@
 //! From the answer read to the answer safe: tried for ever, since the only copy of the token is here.
 
 use crate::fail_point;
+use crate::lifecycle::rotation::commit::outdating;
 use crate::lifecycle::rotation::exchange::{Event, Found};
 use crate::lifecycle::rotation::invariants::Invariant;
 use crate::oauth::secret::RefreshToken;
@@ -18,11 +19,13 @@ impl Spender<'_, '_> {
             return Event::Refused;
         };
         let lifetime = self.exchange.spec.default_lifetime;
-        // One that was deleted meanwhile goes on from what was read before.
+        // One that was deleted or set back meanwhile goes on from what was read before.
         let read = self.seen.as_ref().and_then(|seen| seen.state.record.as_ref());
-        let base = self.base.record.as_ref().or(read);
+        let known = read.into_iter().chain(self.base.record.as_ref());
+        let base = known.max_by_key(|record| record.generation);
         let record = answer.record(base, spent, sent_at, lifetime);
         let Some(record) = record else { return Event::Refused };
+        let record = outdating(record, self.base.claim.as_ref(), &self.id);
         fail_point::reach("committing");
         self.read_back = false;
         let written =

@@ -65,8 +65,10 @@ impl Spender<'_, '_> {
             |record| record.access_token.clone(),
         );
         let now = context.clock.now();
+        let fields = self.base.record.as_ref().map(|record| record.fields.clone());
+        let fields = fields.unwrap_or_default();
         let tokens =
-            Tokens { access_token, token_type: "Bearer".to_owned(), expires_at: Some(now) };
+            Tokens { access_token, token_type: "Bearer".to_owned(), expires_at: Some(now), fields };
         let record = self.before.clone().unwrap_or_else(|| self.first_header(now));
         match target::rehearse(context, credential, known.as_deref(), &tokens, &record).await {
             Ok(()) => Ok(Event::Done),
@@ -87,6 +89,8 @@ impl Spender<'_, '_> {
             lineage: None,
             rotations: 0,
             rotated_at: None,
+            refresh_life: None,
+            fields: Vec::new(),
         }
     }
 
@@ -102,8 +106,7 @@ impl Spender<'_, '_> {
             self.keep_for_rescue();
             return Ok(Event::Done);
         };
-        let lifetime = self.exchange.spec.default_lifetime;
-        let entry = Entry::new(&self.place, &self.id, self.spent()?, lifetime);
+        let entry = Entry::new(&self.place, &self.id, self.spent()?, self.exchange.spec.reading());
         match journal.reserve(&entry).await {
             Ok(slot) => {
                 self.slot = Some(Arc::new(slot));

@@ -126,7 +126,8 @@ impl Spender<'_, '_> {
     }
 
     pub(super) async fn parse(&mut self) -> Event<RefreshToken> {
-        let answer = answer::read(self.raw.as_ref(), self.why_none.take());
+        let answer =
+            answer::read(self.raw.as_ref(), &self.exchange.spec.response, self.why_none.take());
         self.problem = answer.error().map(|error| match &answer {
             Answer::Unknown(_) => of_unknown_outcome(error),
             // The token is safe, and its server is asked again as after any failure.

@@ -1,0 +1,188 @@
+//! Whether a protected resource takes the token, and what follows from that.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use url::Url;
+
+use crate::api::Reason;
+
+use super::record::Record;
+use super::schedule::plus;
+
+/// What the user wants to be looked at.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The protected resource.
+    pub url: Url,
+    /// How often; nothing for once in each process.
+    pub interval: Option<Duration>,
+    /// Statuses that mean that the token is refused.
+    pub rejected: Vec<u16>,
+}
+
+/// What a look came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The token was taken.
+    Accepted,
+    /// It was refused, with that status.
+    Rejected(u16),
+    /// It says nothing about the token; the text says why.
+    Inconclusive(String),
+}
+
+/// The last look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// Which token set.
+    pub revision: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// How many token sets in a row were refused.
+    pub refused: u32,
+}
+
+impl Probe {
+    /// What an answer means.
+    pub fn judge(&self, status: u16) -> Verdict {
+        match status {
+            status if self.rejected.contains(&status) => Verdict::Rejected(status),
+            200..=299 => Verdict::Accepted,
+            status => Verdict::Inconclusive(format!("it answered {status}")),
+        }
+    }
+
+    /// When the token is to be looked at, by a process that started then.
+    pub fn due(
+        &self,
+        record: &Record,
+        probed: Option<&Probed>,
+        started_at: Timestamp,
+    ) -> Option<Timestamp> {
+        let was_found = record.issued_at < started_at;
+        let last = probed.map(|probed| probed.at);
+        match (self.interval, last) {
+            (_, None) if was_found => Some(started_at),
+            (None, _) => None,
+            (Some(interval), last) => {
+                Some(plus(record.issued_at.max(last.unwrap_or(record.issued_at)), interval))
+            }
+        }
+    }
+}
+
+impl Probed {
+    /// A look at that token set, after another.
+    pub fn after(last: Option<&Self>, revision: i64, at: Timestamp, verdict: Verdict) -> Self {
+        let before = last.map_or(0, |last| last.refused);
+        let again = last.is_some_and(|last| {
+            last.revision == revision && matches!(last.verdict, Verdict::Rejected(_))
+        });
+        let refused = match &verdict {
+            Verdict::Accepted => 0,
+            Verdict::Rejected(_) if again => before,
+            Verdict::Rejected(_) => before.saturating_add(1),
+            Verdict::Inconclusive(_) => before,
+        };
+        Self { revision, at, verdict, refused }
+    }
+
+    /// Whether this token set shall be renewed for it: it was refused, and the one before was not.
+    pub fn asks_for_another(&self, revision: i64) -> bool {
+        self.revision == revision
+            && self.refused == 1
+            && matches!(self.verdict, Verdict::Rejected(_))
+    }
+
+    /// The status, reason and message of the condition.
+    pub fn condition(&self) -> (&'static str, Reason, String) {
+        match &self.verdict {
+            Verdict::Accepted => {
+                ("True", Reason::ProbeAccepted, "the protected resource took the token".to_owned())
+            }
+            Verdict::Rejected(status) => (
+                "False",
+                Reason::ProbeRejected,
+                format!("the protected resource refused the token with {status}"),
+            ),
+            Verdict::Inconclusive(why) => (
+                "Unknown",
+                Reason::ProbeInconclusive,
+                format!("the protected resource says nothing about the token: {why}"),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn record(issued_at: i64) -> Record {
+        Record {
+            revision: 1,
+            issued_at: at(issued_at),
+            expires_at: None,
+            request: String::new(),
+            source_version: String::new(),
+            scopes: Vec::new(),
+            lineage: None,
+            rotations: 0,
+            rotated_at: None,
+            refresh_life: None,
+            fields: Vec::new(),
+        }
+    }
+
+    fn probe(interval: Option<u64>) -> Probe {
+        Probe {
+            url: Url::parse("https://api.example/me").unwrap(),
+            interval: interval.map(Duration::from_secs),
+            rejected: vec![401],
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_found_is_looked_at_once_and_others_at_intervals() {
+        let looked = Probed::after(None, 1, at(120), Verdict::Accepted);
+        let started = at(100);
+        assert_eq!(probe(None).due(&record(50), None, started), Some(started));
+        assert_eq!(probe(None).due(&record(50), Some(&looked), started), None);
+        assert_eq!(probe(None).due(&record(150), None, started), None);
+        assert_eq!(probe(Some(60)).due(&record(50), None, started), Some(started));
+        assert_eq!(probe(Some(60)).due(&record(50), Some(&looked), started), Some(at(180)));
+        assert_eq!(probe(Some(60)).due(&record(150), Some(&looked), started), Some(at(210)));
+    }
+
+    #[test]
+    fn only_the_statuses_given_and_success_are_verdicts() {
+        let probe = probe(None);
+        assert_eq!(probe.judge(401), Verdict::Rejected(401));
+        assert_eq!(probe.judge(204), Verdict::Accepted);
+        for other in [100, 301, 400, 403, 404, 429, 500, 503] {
+            assert!(matches!(probe.judge(other), Verdict::Inconclusive(_)), "{other}");
+        }
+    }
+
+    #[test]
+    fn of_tokens_that_are_refused_in_a_row_one_is_renewed() {
+        let refused = |last: Option<&Probed>, revision| {
+            Probed::after(last, revision, at(0), Verdict::Rejected(401))
+        };
+        let first = refused(None, 1);
+        assert!(first.asks_for_another(1) && !first.asks_for_another(2));
+        let second = refused(Some(&first), 2);
+        assert!(!second.asks_for_another(2), "the new one is refused as well");
+        let unclear = Probed::after(Some(&second), 2, at(0), Verdict::Inconclusive(String::new()));
+        assert!(!refused(Some(&unclear), 3).asks_for_another(3));
+        let taken = Probed::after(Some(&second), 3, at(0), Verdict::Accepted);
+        assert!(refused(Some(&taken), 3).asks_for_another(3));
+    }
+}

@@ -1,0 +1,131 @@
+use super::*;
+use crate::oauth::secret::ClientSecret;
+
+fn written(
+    client: &ClientAuth,
+    grant: &GrantInput,
+    scopes: &[&str],
+    style: &RequestStyle,
+) -> TokenRequest {
+    let endpoint = Url::parse("https://as.example/token?tenant=1").unwrap();
+    let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+    let wanted = Wanted { scopes: &scopes, ..Wanted::default() };
+    build(&TokenCall { endpoint: &endpoint, client, grant, wanted, style })
+}
+
+fn body(client: &ClientAuth, grant: &GrantInput, scopes: &[&str], style: &RequestStyle) -> String {
+    written(client, grant, scopes, style).body.to_string()
+}
+
+fn post() -> ClientAuth {
+    ClientAuth::Post { client_id: "id".into(), client_secret: ClientSecret::new("s&e=c") }
+}
+
+fn refresh(token: &str) -> GrantInput {
+    GrantInput::RefreshToken(RefreshToken::new(token))
+}
+
+fn json_style() -> RequestStyle {
+    RequestStyle { encoding: Encoding::Json, ..RequestStyle::default() }
+}
+
+#[test]
+fn refresh_with_the_client_in_a_form() {
+    assert_eq!(
+        body(&post(), &refresh("r/t"), &[], &RequestStyle::default()),
+        "grant_type=refresh_token&client_id=id&client_secret=s%26e%3Dc&refresh_token=r%2Ft"
+    );
+}
+
+#[test]
+fn refresh_without_a_client_in_json() {
+    assert_eq!(
+        body(&ClientAuth::None { client_id: None }, &refresh("r\"t"), &[], &json_style()),
+        r#"{"grant_type":"refresh_token","refresh_token":"r\"t"}"#
+    );
+}
+
+#[test]
+fn client_credentials_with_scopes() {
+    assert_eq!(
+        body(&post(), &GrantInput::ClientCredentials, &["a", "b"], &RequestStyle::default()),
+        "grant_type=client_credentials&client_id=id&client_secret=s%26e%3Dc&scope=a+b"
+    );
+}
+
+#[test]
+fn basic_keeps_the_client_out_of_the_body() {
+    let basic = ClientAuth::Basic {
+        client_id: "id".into(),
+        client_secret: ClientSecret::new("s"),
+        encoded: true,
+    };
+    assert_eq!(
+        body(&basic, &GrantInput::ClientCredentials, &[], &RequestStyle::default()),
+        "grant_type=client_credentials"
+    );
+}
+
+#[test]
+fn the_query_takes_everything_where_the_server_wants_it_there() {
+    let style =
+        RequestStyle { method: Method::Get, encoding: Encoding::Query, ..RequestStyle::default() };
+    let request = written(&post(), &refresh("r/t"), &[], &style);
+    assert_eq!(
+        request.endpoint.as_str(),
+        "https://as.example/token?tenant=1&grant_type=refresh_token&client_id=id&client_secret=s%26e%3Dc&refresh_token=r%2Ft"
+    );
+    assert_eq!(request.body.as_str(), "");
+    assert!(!request.headers.contains_key(CONTENT_TYPE));
+}
+
+#[test]
+fn members_are_renamed_left_out_and_added() {
+    let pairs = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let style = RequestStyle {
+        names: pairs(&[("client_id", "client_key")]),
+        omitted: ["client_secret".to_owned()].into(),
+        parameters: pairs(&[("b", "2"), ("a", "1")]),
+        grant_type: Some("renew".to_owned()),
+        scope_separator: ",".to_owned(),
+        ..RequestStyle::default()
+    };
+    assert_eq!(
+        body(&post(), &refresh("r"), &["x", "y"], &style),
+        "grant_type=renew&client_key=id&refresh_token=r&scope=x%2Cy&a=1&b=2"
+    );
+}
+
+#[test]
+fn headers_of_the_server_stand_beside_ours() {
+    let mut style = RequestStyle::default();
+    style.headers.insert("notion-version", HeaderValue::from_static("2022-06-28"));
+    let request = written(&post(), &refresh("r"), &[], &style);
+    assert_eq!(request.headers["notion-version"], "2022-06-28");
+    assert_eq!(request.headers[CONTENT_TYPE], FORM);
+    assert_eq!(request.headers[ACCEPT], "application/json");
+}
+
+#[test]
+fn an_audience_and_resources_are_named() {
+    let endpoint = Url::parse("https://as.example/token").unwrap();
+    let resources = ["https://a.example".to_owned(), "https://b.example".to_owned()];
+    let wanted = Wanted { audience: Some("api"), resources: &resources, ..Wanted::default() };
+    let client = ClientAuth::None { client_id: None };
+    let grant = GrantInput::ClientCredentials;
+    let body = |style| {
+        let style = &style;
+        build(&TokenCall { endpoint: &endpoint, client: &client, grant: &grant, wanted, style })
+            .body
+    };
+    assert_eq!(
+        body(RequestStyle::default()).as_str(),
+        "grant_type=client_credentials&audience=api&resource=https%3A%2F%2Fa.example&resource=https%3A%2F%2Fb.example"
+    );
+    assert_eq!(
+        body(json_style()).as_str(),
+        r#"{"grant_type":"client_credentials","audience":"api","resource":["https://a.example","https://b.example"]}"#
+    );
+}

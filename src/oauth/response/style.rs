@@ -1,0 +1,59 @@
+//! Where a server puts the members of its token responses, where that is not as RFC 6749 says. Pointers are those of
+//! RFC 6901.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How token responses are read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResponseStyle {
+    /// Of `access_token`.
+    pub access_token: String,
+    /// Of `refresh_token`.
+    pub refresh_token: String,
+    /// Of `token_type`.
+    pub token_type: String,
+    /// Of `scope`.
+    pub scope: String,
+    /// Of `expires_in`.
+    pub lifetime: String,
+    /// What that counts.
+    pub lifetime_unit: Unit,
+    /// Of a time at which the access token expires.
+    pub expiry: Option<String>,
+    /// Of the seconds that the refresh token lives.
+    pub refresh_token_lifetime: Option<String>,
+    /// Of the error code.
+    pub error: String,
+    /// Of texts that workloads need, by the key they get in the target.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// What a lifetime counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unit {
+    /// As RFC 6749 §5.1 says.
+    #[default]
+    Seconds,
+    /// As some servers count.
+    Milliseconds,
+}
+
+impl Default for ResponseStyle {
+    fn default() -> Self {
+        Self {
+            access_token: "/access_token".to_owned(),
+            refresh_token: "/refresh_token".to_owned(),
+            token_type: "/token_type".to_owned(),
+            scope: "/scope".to_owned(),
+            lifetime: "/expires_in".to_owned(),
+            lifetime_unit: Unit::Seconds,
+            expiry: None,
+            refresh_token_lifetime: None,
+            error: "/error".to_owned(),
+            fields: BTreeMap::new(),
+        }
+    }
+}

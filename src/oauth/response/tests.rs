@@ -1,0 +1,195 @@
+use super::*;
+
+fn read(raw: &RawResponse, spends_token: bool) -> Result<TokenSet, TokenError> {
+    parse(raw, &ResponseStyle::default(), spends_token)
+}
+
+fn salvaged_from(raw: &RawResponse) -> Option<RefreshToken> {
+    salvage_refresh_token(raw, &ResponseStyle::default())
+}
+
+fn answer(status: u16, body: &str) -> RawResponse {
+    RawResponse {
+        status,
+        retry_after: None,
+        received_at: Timestamp::UNIX_EPOCH,
+        ending: Ending::Whole,
+        body: Zeroizing::new(body.as_bytes().to_vec()),
+    }
+}
+
+fn lifetime_of(expires_in: &str) -> Lifetime {
+    read(&answer(200, &format!(r#"{{"access_token":"a","expires_in":{expires_in}}}"#)), true)
+        .unwrap()
+        .lifetime
+}
+
+#[test]
+fn reads_the_example_of_rfc_6749() {
+    let set = read(
+        &answer(
+            200,
+            r#"{"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"example","expires_in":3600,
+            "refresh_token":"tGzv3JOkF0XG5Qx2TlKWIA","example_parameter":"example_value"}"#,
+        ),
+        true,
+    )
+    .unwrap();
+    assert_eq!(set.access_token.expose(), "2YotnFZFEjr1zCsicMWpAA");
+    assert_eq!(set.token_type, "example");
+    assert_eq!(set.lifetime, Lifetime::Seconds(3600));
+    assert_eq!(set.refresh_token.unwrap().expose(), "tGzv3JOkF0XG5Qx2TlKWIA");
+}
+
+#[test]
+fn a_new_refresh_token_is_never_taken_for_absent() {
+    let with = |value: &str, spends| {
+        let body = format!(r#"{{"access_token":"a","refresh_token":{value}}}"#);
+        read(&answer(200, &body), spends).map(|set| set.refresh_token)
+    };
+    for absent in ["null", "false", "\"\""] {
+        assert!(matches!(with(absent, true), Ok(None)), "{absent}");
+    }
+    let long = format!("\"{}\"", "x".repeat(100_000));
+    for strange in [r#""tökén""#, long.as_str()] {
+        assert!(matches!(with(strange, true), Ok(Some(_))), "{strange}");
+    }
+    for unusable in ["17", "[]", r#""a\nb""#] {
+        assert!(matches!(with(unusable, true), Err(TokenError::Invalid(_))), "{unusable}");
+        assert!(matches!(with(unusable, false), Ok(None)), "nothing is spent");
+    }
+}
+
+#[test]
+fn reads_lifetimes_as_servers_write_them() {
+    assert_eq!(lifetime_of("3599"), Lifetime::Seconds(3599));
+    assert_eq!(lifetime_of("\"3599\""), Lifetime::Seconds(3599));
+    assert_eq!(lifetime_of("3600.0"), Lifetime::Seconds(3600));
+    assert_eq!(lifetime_of("null"), Lifetime::Missing);
+    for wrong in ["0", "-1", "1000000000000", "\"soon\"", "[]", "1.5", "1e400"] {
+        let body = format!(r#"{{"access_token":"a","expires_in":{wrong}}}"#);
+        let set = read(&answer(200, &body), true);
+        assert!(
+            !matches!(set.map(|set| set.lifetime), Ok(Lifetime::Seconds(_) | Lifetime::Missing)),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn a_200_with_an_error_is_an_error() {
+    let error = read(&answer(200, r#"{"error":"bad_refresh_token"}"#), true).unwrap_err();
+    assert!(matches!(error, TokenError::InvalidGrant(_)));
+    let error =
+        read(&answer(200, r#"{"ok":false,"error":"invalid_refresh_token"}"#), true).unwrap_err();
+    assert!(matches!(error, TokenError::InvalidGrant(_)));
+}
+
+#[test]
+fn a_bare_401_means_what_was_sent() {
+    let body = r#"{"msg":"Valid authentication token required"}"#;
+    assert!(matches!(read(&answer(401, body), true), Err(TokenError::InvalidGrant(_))));
+    assert!(matches!(read(&answer(401, body), false), Err(TokenError::InvalidClient(_))));
+}
+
+#[test]
+fn no_text_of_the_server_is_repeated() {
+    let body = r#"{"error":"canary-1","error_description":"canary-2"}"#;
+    let TokenError::InvalidRequest(text) = read(&answer(400, body), true).unwrap_err() else {
+        panic!()
+    };
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date() {
+    let after = |text: &str| {
+        let raw = RawResponse { retry_after: Some(text.to_owned()), ..answer(429, "") };
+        match read(&raw, true) {
+            Err(TokenError::RateLimited { retry_after }) => retry_after,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(after("120"), Some(Duration::from_secs(120)));
+    assert_eq!(after("Thu, 01 Jan 1970 00:00:30 GMT"), Some(Duration::from_secs(30)));
+    assert_eq!(after("soon"), None);
+}
+
+#[test]
+fn pages_and_redirects_are_no_token_responses() {
+    for raw in [
+        answer(200, "<html>"),
+        answer(200, "[]"),
+        answer(302, ""),
+        answer(200, r#"{"access_token":""}"#),
+    ] {
+        assert!(matches!(read(&raw, true), Err(TokenError::Invalid(_))), "{}", raw.status);
+    }
+}
+
+#[test]
+fn a_refresh_token_is_salvaged_only_when_it_is_whole() {
+    let whole = r#"{"refresh_token" : "a\/b", "access_token": "x"}"#;
+    let ends = whole.find(", \"access").unwrap();
+    for cut in 0..whole.len() {
+        let raw = RawResponse { ending: Ending::BrokenOff, ..answer(200, &whole[..cut]) };
+        let salvaged = salvaged_from(&raw);
+        assert_eq!(salvaged.is_some(), cut >= ends, "{cut}");
+        assert!(salvaged.is_none_or(|token| token.expose() == "a/b"), "{cut}");
+        assert!(matches!(read(&raw, true), Err(TokenError::OutcomeUnknown(_))));
+    }
+    for nothing in ["", "{}", r#"{"refresh_token": 7}"#, r#"{"refresh_token": "tab\t"}"#] {
+        assert_eq!(salvaged_from(&answer(200, nothing)), None, "{nothing}");
+    }
+    let refusal = answer(400, r#"{"refresh_token":"echoed"}"#);
+    assert_eq!(salvaged_from(&refusal), None);
+}
+
+#[test]
+fn members_are_found_where_the_server_puts_them() {
+    let style: ResponseStyle = serde_json::from_value(serde_json::json!({
+        "accessToken": "/authed_user/access_token",
+        "refreshToken": "/authed_user/refresh_token",
+        "lifetime": "/authed_user/expires_in",
+        "scope": "/authed_user/scope",
+        "fields": {"team": "/team/id", "enterprise": "/is_enterprise_install", "missing": "/nothing"},
+    }))
+    .unwrap();
+    let body = r#"{"ok":true,"access_token":"xoxb","refresh_token":"xoxe-bot","is_enterprise_install":false,
+        "team":{"id":"T1"},"authed_user":{"access_token":"xoxp","refresh_token":"xoxe-1","expires_in":43200,"scope":"a,b"}}"#;
+    let set = parse(&answer(200, body), &style, true).unwrap();
+    assert_eq!(set.access_token.expose(), "xoxp");
+    assert_eq!(set.refresh_token.unwrap().expose(), "xoxe-1");
+    assert_eq!(
+        (set.lifetime, set.scopes),
+        (Lifetime::Seconds(43200), vec!["a".to_owned(), "b".to_owned()])
+    );
+    let fields = [("enterprise", "false"), ("team", "T1")];
+    assert_eq!(set.fields, fields.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    let cut = RawResponse { ending: Ending::BrokenOff, ..answer(200, &body[..body.len() - 30]) };
+    assert_eq!(salvage_refresh_token(&cut, &style).unwrap().expose(), "xoxe-1");
+}
+
+#[test]
+fn an_answer_written_as_a_form_is_read_as_well() {
+    let set = read(
+        &answer(
+            200,
+            "access_token=ghu_1&expires_in=28800&refresh_token=ghr_1&scope=&token_type=bearer",
+        ),
+        true,
+    )
+    .unwrap();
+    assert_eq!(set.access_token.expose(), "ghu_1");
+    assert_eq!(set.refresh_token.unwrap().expose(), "ghr_1");
+    assert_eq!(set.lifetime, Lifetime::Seconds(28800));
+    let refused = answer(200, "error=bad_refresh_token&error_description=The+refresh+token");
+    assert!(matches!(read(&refused, true), Err(TokenError::InvalidGrant(_))));
+}
+
+#[test]
+fn an_error_may_stand_in_another_place() {
+    let style = ResponseStyle { error: "/data/code".to_owned(), ..ResponseStyle::default() };
+    let refused = answer(200, r#"{"data":{"code":"invalid_grant"}}"#);
+    assert!(matches!(parse(&refused, &style, true), Err(TokenError::InvalidGrant(_))));
+}

@@ -1,0 +1,93 @@
+//! Servers that don't speak as RFC 6749 says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
+use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::wait;
+use serde_json::json;
+
+use crate::gate::rotated;
+use crate::stage::{HOUR, SOON, Stage, eager, spec, target_of, with};
+use crate::story::SEED;
+
+pub async fn a_server_is_spoken_to_in_its_own_words(env: Arc<Env>) {
+    let stage = Stage::new(env, "words").await;
+    let server = ScriptedServer::start().await;
+    let answer = json!({"data": {
+        "token": "access-1", "renewal": "refresh-1", "ttl": 3_600_000, "url": "https://tenant.example",
+    }});
+    server.always(Answer::json(200, &answer));
+    let _operator = stage.operator().await;
+    stage.source("c-source", &SEED).await;
+    let provider = |fields| {
+        json!({
+            "refreshEndpoint": server.url("/renew"),
+            "request": {
+                "encoding": "Json", "headers": {"X-Version": "7"}, "parameters": {"mode": "offline"},
+                "parameterNames": {"client_id": "client_key"}, "omitParameters": ["grant_type"],
+            },
+            "response": {
+                "accessToken": "/data/token", "refreshToken": "/data/renewal", "lifetime": "/data/ttl",
+                "lifetimeUnit": "Milliseconds", "fields": fields,
+            },
+        })
+    };
+    let wanted = |fields| {
+        let more = json!({"provider": provider(fields), "audience": "api"});
+        with(eager(spec("c", &server.url("/token"))), more)
+    };
+    let fields = json!({"instance_url": "/data/url", "absent": "/data/nothing"});
+    stage.credential("c", wanted(fields)).await;
+    stage.ready("c").await;
+
+    let request = server.requests().remove(0);
+    assert_eq!(request.target, "/renew");
+    assert_eq!(request.header("x-version"), Some("7"));
+    assert_eq!(
+        String::from_utf8_lossy(&request.body),
+        r#"{"client_key":"client","client_secret":"secret","refresh_token":"refresh-0","audience":"api","mode":"offline"}"#
+    );
+    stage.target_holds("c", "access_token", "access-1").await;
+    stage.target_holds("c", "instance_url", "https://tenant.example").await;
+    let status = stage.status("c").await;
+    assert_eq!(status["refreshToken"]["rotations"], 1);
+    assert!(status["expiresAt"].is_string(), "{status}");
+
+    // What is not asked for any more goes.
+    stage.credential("c", wanted(json!({"absent": "/data/nothing"}))).await;
+    stage.revision("c", 2).await;
+    let data = stage.secret(&target_of("c")).await.data.unwrap_or_default();
+    assert!(!data.contains_key("instance_url") && data.contains_key("access_token"));
+}
+
+pub async fn the_end_of_a_refresh_token_is_told_ahead_of_time(env: Arc<Env>) {
+    let stage = Stage::new(env, "end").await;
+    let server = ScriptedServer::start().await;
+    server.always(rotated("access-1", "refresh-1", HOUR));
+    let operator = stage.operator().await;
+    stage.source("c-source", &SEED).await;
+    let provider = json!({"refreshTokenLifetime": "1m"});
+    stage
+        .credential(
+            "c",
+            with(eager(spec("c", &server.url("/token"))), json!({"provider": provider})),
+        )
+        .await;
+    stage.ready("c").await;
+    let status = stage.status("c").await;
+    assert!(status["refreshToken"]["expiresAt"].is_string(), "{status}");
+    let is_told = async || {
+        let events = stage.events("c").await;
+        events.iter().any(|event| event.reason.as_deref() == Some("RefreshTokenEnds"))
+    };
+    assert!(!is_told().await);
+    // The last tenth of a minute.
+    wait::until("its end is told of", Duration::from_secs(60) + SOON, || async {
+        is_told().await.then_some(())
+    })
+    .await;
+    assert!(operator.metrics().await.contains("oauth_keeper_refresh_tokens_ending 1"));
+    assert_eq!(server.requests().len(), 1);
+}

@@ -1,0 +1,183 @@
+//! Each preset makes the request that its vendor documents, and reads the answer that is documented.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise"
+)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use oauth_keeper::api::OAuthCredentialSpec;
+use oauth_keeper::lifecycle::resolve::{self, GrantKind, Resolved};
+use oauth_keeper::oauth::address::AddressPolicy;
+use oauth_keeper::oauth::error::TokenError;
+use oauth_keeper::oauth::request::{GrantInput, Method, TokenRequest};
+use oauth_keeper::oauth::response::{Ending, Lifetime, RawResponse, TokenSet, parse};
+use oauth_keeper::oauth::secret::RefreshToken;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+/// What a vendor documents.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Case {
+    grant: String,
+    #[serde(default)]
+    scopes: Vec<String>,
+    /// What the user has to add.
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+    request: Request,
+    answer: Answer,
+    token: Token,
+    refusal: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    method: String,
+    url: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Answer {
+    status: u16,
+    /// Where the answer has a time of expiry.
+    #[serde(default)]
+    received_at: Timestamp,
+    #[serde(default, rename = "headers")]
+    _headers: BTreeMap<String, String>,
+    body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Token {
+    access_token: String,
+    refresh_token: Option<String>,
+    lifetime_seconds: Option<i64>,
+    #[serde(default)]
+    fields: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refusal {
+    status: u16,
+    body: String,
+    class: String,
+}
+
+fn files(folder: &str) -> BTreeMap<String, PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let yaml = entries.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    yaml.map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), path)).collect()
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_yaml_ng::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A credential of that provider.
+fn credential(provider: &Value, case: &Case) -> OAuthCredentialSpec {
+    let mut provider = provider["spec"].clone();
+    provider.as_object_mut().unwrap().remove("namespaces");
+    let spec = json!({
+        "provider": provider, "grant": {&case.grant: {}}, "scopes": case.scopes, "parameters": case.parameters,
+        "source": {"name": "source"}, "target": {"name": "target"},
+    });
+    serde_json::from_value(spec).unwrap()
+}
+
+fn request(spec: &Resolved<'_>) -> TokenRequest {
+    let keys = [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh")];
+    let data = keys.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
+    let client = spec.read_source(&data.into()).unwrap().client;
+    let grant = match spec.grant {
+        GrantKind::RefreshToken => GrantInput::RefreshToken(RefreshToken::new("refresh")),
+        GrantKind::ClientCredentials => GrantInput::ClientCredentials,
+    };
+    spec.request(&client, &grant)
+}
+
+fn answered(status: u16, body: &str, spec: &Resolved<'_>) -> Result<TokenSet, TokenError> {
+    let raw = RawResponse {
+        status,
+        retry_after: None,
+        received_at: Timestamp::UNIX_EPOCH,
+        ending: Ending::Whole,
+        body: Zeroizing::new(body.as_bytes().to_vec()),
+    };
+    parse(&raw, &spec.response, spec.grant == GrantKind::RefreshToken)
+}
+
+fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
+    let sent = request(spec);
+    let method = match sent.method {
+        Method::Post => "POST",
+        Method::Get => "GET",
+    };
+    assert_eq!(
+        (method, sent.endpoint.as_str()),
+        (case.request.method.as_str(), case.request.url.as_str()),
+        "{name}"
+    );
+    assert_eq!(sent.body.as_str(), case.request.body, "{name}");
+    for (header, value) in &case.request.headers {
+        let found = sent.headers.get(header).and_then(|value| value.to_str().ok());
+        assert_eq!(found, Some(value.as_str()), "{name}: {header}");
+    }
+
+    let set = answered(case.answer.status, &case.answer.body, spec)
+        .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    assert_eq!(set.access_token.expose(), case.token.access_token, "{name}");
+    let refresh_token = set.refresh_token.as_ref().map(RefreshToken::expose);
+    assert_eq!(refresh_token, case.token.refresh_token.as_deref(), "{name}");
+    let lifetime = match set.lifetime {
+        Lifetime::Seconds(seconds) => Some(seconds),
+        Lifetime::Until(time) => Some(time.duration_since(case.answer.received_at).as_secs()),
+        Lifetime::Missing | Lifetime::Unusable(_) => None,
+    };
+    assert_eq!(lifetime, case.token.lifetime_seconds, "{name}");
+    assert!(
+        lifetime.is_some() || spec.default_lifetime.is_some(),
+        "{name}: nobody knows when to renew"
+    );
+    assert_eq!(set.fields, case.token.fields, "{name}");
+
+    let Some(refusal) = &case.refusal else { return };
+    let error = answered(refusal.status, &refusal.body, spec).unwrap_err();
+    let class = format!("{error:?}");
+    assert!(class.starts_with(&refusal.class), "{name}: {class}");
+}
+
+#[test]
+fn each_makes_the_documented_request_and_reads_the_documented_answer() {
+    let (presets, cases) = (files("examples/providers"), files("tests/presets"));
+    assert!(presets.len() >= 30, "{}", presets.len());
+    let names = |files: &BTreeMap<String, PathBuf>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&presets), names(&cases), "each preset has a case");
+    for (name, path) in &presets {
+        let (preset, case): (Value, Case) = (read(path), read(&cases[name]));
+        assert_eq!(preset["metadata"]["name"].as_str(), Some(name.as_str()));
+        let page = preset["metadata"]["annotations"]["oauth-keeper.dev/documentation"].as_str();
+        assert!(page.is_some_and(|page| page.starts_with("https://")), "{name} names its page");
+        let credential = credential(&preset, &case);
+        let spec = resolve::spec(&credential, AddressPolicy::default());
+        compare(name, &case, &spec.unwrap_or_else(|problem| panic!("{name}: {}", problem.message)));
+    }
+}
