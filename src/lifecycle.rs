@@ -4,6 +4,7 @@ pub mod failure;
 pub mod ownership;
 pub mod plan;
 pub mod problem;
+pub mod provider;
 pub mod record;
 pub mod render;
 pub mod resolve;
