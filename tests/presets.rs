@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use oauth_keeper::api::OAuthCredentialSpec;
+use oauth_keeper::lifecycle::provider::Provider;
 use oauth_keeper::lifecycle::resolve::{self, GrantKind, Resolved};
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::error::TokenError;
@@ -125,14 +126,19 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
         Method::Post => "POST",
         Method::Get => "GET",
     };
-    assert_eq!((method, sent.endpoint.as_str()), (case.request.method.as_str(), case.request.url.as_str()), "{name}");
+    assert_eq!(
+        (method, sent.endpoint.as_str()),
+        (case.request.method.as_str(), case.request.url.as_str()),
+        "{name}"
+    );
     assert_eq!(sent.body.as_str(), case.request.body, "{name}");
     for (header, value) in &case.request.headers {
         let found = sent.headers.get(header).and_then(|value| value.to_str().ok());
         assert_eq!(found, Some(value.as_str()), "{name}: {header}");
     }
 
-    let set = answered(case.answer.status, &case.answer.body, spec).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    let set = answered(case.answer.status, &case.answer.body, spec)
+        .unwrap_or_else(|error| panic!("{name}: {error:?}"));
     assert_eq!(set.access_token.expose(), case.token.access_token, "{name}");
     let refresh_token = set.refresh_token.as_ref().map(RefreshToken::expose);
     assert_eq!(refresh_token, case.token.refresh_token.as_deref(), "{name}");
@@ -142,7 +148,10 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
         Lifetime::Missing | Lifetime::Unusable(_) => None,
     };
     assert_eq!(lifetime, case.token.lifetime_seconds, "{name}");
-    assert!(lifetime.is_some() || spec.default_lifetime.is_some(), "{name}: nobody knows when to renew");
+    assert!(
+        lifetime.is_some() || spec.default_lifetime.is_some(),
+        "{name}: nobody knows when to renew"
+    );
     assert_eq!(set.fields, case.token.fields, "{name}");
 
     let Some(refusal) = &case.refusal else { return };
@@ -163,7 +172,11 @@ fn each_makes_the_documented_request_and_reads_the_documented_answer() {
         let page = preset["metadata"]["annotations"]["oauth-keeper.dev/documentation"].as_str();
         assert!(page.is_some_and(|page| page.starts_with("https://")), "{name} names its page");
         let credential = credential(&preset, &case);
-        let spec = resolve::spec(&credential, AddressPolicy::default());
+        let spec = resolve::spec(
+            &credential,
+            &Provider::inline(&credential.provider.inline),
+            AddressPolicy::default(),
+        );
         compare(name, &case, &spec.unwrap_or_else(|problem| panic!("{name}: {}", problem.message)));
     }
 }
