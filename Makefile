@@ -94,8 +94,10 @@ deny: ## Licences, bans, sources; advisories where their database can be had
 	.ci/deny
 
 generate: ## Write the files that the program generates
-	$(CARGO) run --locked --quiet -- crd > crds/.new
-	mv crds/.new crds/oauthcredentials.yaml
+	$(CARGO) run --locked --quiet -- crd > target/crds.yaml
+	rm -f crds/*.yaml
+	awk -v RS='---\n' 'match($$0, /name: [a-z]+\.oauth-keeper\.dev/) { \
+		name = substr($$0, RSTART + 6, RLENGTH - 6); sub(/\..*/, "", name); printf "%s", $$0 > "crds/" name ".yaml" }' target/crds.yaml
 	$(CARGO) run --locked --quiet -- docs > docs/.new
 	mv docs/.new docs/conditions.md
 	tests/chart/readme > charts/oauth-keeper/.new

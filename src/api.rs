@@ -12,6 +12,7 @@ pub mod target;
 
 pub use condition::Reason;
 pub use credential::{OAuthCredential, OAuthCredentialSpec, OAuthCredentialStatus};
+pub use provider::{ClusterOAuthProvider, OAuthProvider};
 pub use state::DeletionPolicy;
 
 /// The API group, also the prefix of every label and annotation.

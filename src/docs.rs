@@ -2,17 +2,40 @@
 
 use std::fmt::Write;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use strum::IntoEnumIterator;
 
-use crate::api::{OAuthCredential, Reason};
+use crate::api::{ClusterOAuthProvider, OAuthCredential, OAuthProvider, Reason};
 
-/// The CRDs as YAML.
+/// The CRDs, each with the plural of its kind.
+fn definitions() -> [(&'static str, CustomResourceDefinition); 3] {
+    [
+        ("oauthcredentials", OAuthCredential::crd()),
+        ("oauthproviders", OAuthProvider::crd()),
+        ("clusteroauthproviders", ClusterOAuthProvider::crd()),
+    ]
+}
+
+/// The files of the folder `crds`: name and content.
 ///
 /// # Errors
-/// When the schema can't be written, which the tests exclude.
+/// When a schema can't be written, which the tests exclude.
+pub fn crd_files() -> Result<Vec<(String, String)>, String> {
+    let files = definitions().into_iter().map(|(plural, definition)| {
+        let text = serde_yaml_ng::to_string(&definition).map_err(|error| error.to_string())?;
+        Ok((format!("{plural}.yaml"), text))
+    });
+    files.collect()
+}
+
+/// All CRDs, one YAML document each.
+///
+/// # Errors
+/// When a schema can't be written, which the tests exclude.
 pub fn crds() -> Result<String, String> {
-    serde_yaml_ng::to_string(&OAuthCredential::crd()).map_err(|error| error.to_string())
+    let texts: Vec<String> = crd_files()?.into_iter().map(|(_, text)| text).collect();
+    Ok(texts.join("---\n"))
 }
 
 const HEAD: &str = "\

@@ -5,6 +5,7 @@ pub mod ownership;
 pub mod plan;
 pub mod probe;
 pub mod problem;
+pub mod provider;
 pub mod record;
 pub mod render;
 pub mod resolve;

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod client_auth;
+pub mod discovery;
 pub mod error;
 pub mod request;
 pub mod response;

@@ -14,12 +14,14 @@ use crate::admin;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::controller::context::{Context, Term};
+use crate::controller::discovery::{self, Discoveries};
 use crate::controller::events::Events;
 use crate::controller::exchange;
 use crate::controller::home::Homes;
 use crate::controller::index::Index;
 use crate::controller::journal::Journal;
 use crate::controller::notes::Notes;
+use crate::controller::provider::report::{self, Reports};
 use crate::controller::replay::{self, Unsettled};
 use crate::controller::scope::{Feed, Scope};
 use crate::controller::secrets::Secrets;
@@ -241,6 +243,8 @@ fn context(
         term,
         stopping,
         scopes,
+        discoveries: Discoveries::default(),
+        reports: Reports::default(),
         client: parts.client,
     }
 }
@@ -272,7 +276,14 @@ async fn work_until_stopped(
         ready.send_replace(true);
         tracing::info!("ready");
     };
-    let all = async { tokio::join!(join_all(passes), announce, watches::clock(context)) };
+    let beside = async {
+        tokio::join!(
+            watches::clock(context),
+            discovery::run(Arc::clone(context)),
+            report::run(Arc::clone(context))
+        )
+    };
+    let all = async { tokio::join!(join_all(passes), announce, beside) };
     tokio::select! {
         _ = all => {}
         () = context.stopping.cancelled() => {}

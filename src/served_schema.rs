@@ -1,12 +1,12 @@
-//! Whether the cluster's CRD has all fields of this release: looked into by a process that comes to lead. The API server drops those it
-//! does not know, so that an older CRD takes settings away without a word.
+//! Whether the cluster's CRDs have all kinds and fields of this release: looked into by a process that comes to lead. The API
+//! server drops fields it does not know, so that an older CRD takes settings away without a word.
 
 use std::time::Duration;
 
 use kube::{Client, CustomResourceExt as _};
 use serde_json::Value;
 
-use crate::api::OAuthCredential;
+use crate::api::{ClusterOAuthProvider, OAuthCredential, OAuthProvider};
 
 /// Open to every account, unlike the CRD itself.
 const PATH: &str = "/openapi/v3/apis/oauth-keeper.dev/v1alpha1";
@@ -21,29 +21,47 @@ pub async fn say(client: Client) {
         Ok(Err(error)) => return tracing::debug!(%error, "schema not read"),
         Err(_) => return tracing::debug!("schema not read: no answer"),
     };
-    let fields = lacking(&document);
-    if !fields.is_empty() {
-        tracing::warn!(
-            fields = fields.join(" "),
-            "the CustomResourceDefinition is of another release: the API server drops these fields; upgrade it with the chart or from `oauth-keeper crd`"
-        );
+    for (kind, own) in kinds() {
+        match lacking(&document, kind, &own) {
+            // That of credentials is told by the watch.
+            None if kind == CREDENTIAL => {}
+            None => tracing::warn!(
+                kind,
+                "the CustomResourceDefinition of this kind is not installed, so that it can't be used; install it with the chart or from `oauth-keeper crd`"
+            ),
+            Some(fields) if fields.is_empty() => {}
+            Some(fields) => tracing::warn!(
+                kind,
+                fields = fields.join(" "),
+                "the CustomResourceDefinition is of another release: the API server drops these fields; upgrade it with the chart or from `oauth-keeper crd`"
+            ),
+        }
     }
 }
 
-/// The paths of fields that this release has and the document has not; none when it does not speak of the kind.
-fn lacking(document: &Value) -> Vec<String> {
+const CREDENTIAL: &str = "OAuthCredential";
+
+/// The kinds of this release with their CRDs.
+fn kinds() -> [(&'static str, Value); 3] {
+    let own = |crd| serde_json::to_value(crd).unwrap_or_default();
+    [
+        (CREDENTIAL, own(OAuthCredential::crd())),
+        ("OAuthProvider", own(OAuthProvider::crd())),
+        ("ClusterOAuthProvider", own(ClusterOAuthProvider::crd())),
+    ]
+}
+
+/// The paths of fields that this release has and the document has not; nothing when it does not speak of the kind.
+fn lacking(document: &Value, kind: &str, own: &Value) -> Option<Vec<String>> {
     let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
-    let served = schemas
-        .into_iter()
-        .flatten()
-        .find_map(|(name, schema)| name.ends_with(".OAuthCredential").then_some(schema));
-    let own = serde_json::to_value(OAuthCredential::crd()).unwrap_or_default();
-    let own = own.pointer("/spec/versions/0/schema/openAPIV3Schema");
+    let is_it = |name: &str| name.rsplit('.').next() == Some(kind);
+    let mut schemas = schemas.into_iter().flatten();
+    let served = schemas.find_map(|(name, schema)| is_it(name).then_some(schema))?;
     let mut fields = Vec::new();
-    if let Some((own, served)) = own.zip(served) {
+    if let Some(own) = own.pointer("/spec/versions/0/schema/openAPIV3Schema") {
         compare(own, served, "", &mut fields);
     }
-    fields
+    Some(fields)
 }
 
 fn compare(own: &Value, served: &Value, path: &str, fields: &mut Vec<String>) {
@@ -65,29 +83,40 @@ mod tests {
 
     use super::*;
 
-    /// As the API server shows a CRD with that schema.
-    fn document(schema: &Value) -> Value {
-        json!({"components": {"schemas": {
-            "dev.oauth-keeper.v1alpha1.OAuthCredentialList": {},
-            "dev.oauth-keeper.v1alpha1.OAuthCredential": schema,
-        }}})
-    }
+    const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
 
-    fn own() -> Value {
-        let crd = serde_json::to_value(OAuthCredential::crd()).unwrap();
-        crd.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap().clone()
+    /// As the API server shows CRDs with these schemas.
+    fn document(schemas: &[(&str, Value)]) -> Value {
+        let named = schemas.iter().flat_map(|(kind, schema)| {
+            let name = format!("dev.oauth-keeper.v1alpha1.{kind}");
+            [(format!("{name}List"), json!({})), (name, schema.clone())]
+        });
+        json!({"components": {"schemas": named.collect::<serde_json::Map<_, _>>()}})
     }
 
     fn without(pointer: &str, field: &str) -> Vec<String> {
-        let mut schema = own();
+        let (kind, own) = &kinds()[0];
+        let mut schema = own.pointer(SCHEMA).unwrap().clone();
         schema.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(field).unwrap();
-        lacking(&document(&schema))
+        lacking(&document(&[(kind, schema)]), kind, own).unwrap()
     }
 
     #[test]
-    fn the_crd_of_this_release_lacks_nothing() {
-        assert_eq!(lacking(&document(&own())), [""; 0]);
-        assert_eq!(lacking(&json!({})), [""; 0], "nothing is known");
+    fn the_crds_of_this_release_lack_nothing() {
+        let kinds = kinds();
+        let served =
+            kinds.each_ref().map(|(kind, own)| (*kind, own.pointer(SCHEMA).unwrap().clone()));
+        for (kind, own) in &kinds {
+            assert_eq!(lacking(&document(&served), kind, own), Some(Vec::new()), "{kind}");
+            assert_eq!(lacking(&json!({}), kind, own), None, "{kind}: nothing is known");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_is_not_served_is_known_from_one_whose_name_it_ends_in() {
+        let [_, (kind, own), (cluster, _)] = kinds();
+        let served = document(&[(cluster, own.pointer(SCHEMA).unwrap().clone())]);
+        assert_eq!(lacking(&served, kind, &own), None);
     }
 
     #[test]

@@ -14,7 +14,12 @@ fn file(path: &str) -> String {
 
 #[test]
 fn the_crds_are_those_of_the_types() {
-    assert_eq!(file("crds/oauthcredentials.yaml"), oauth_keeper::docs::crds().unwrap());
+    let files = oauth_keeper::docs::crd_files().unwrap();
+    for (name, text) in &files {
+        assert_eq!(&file(&format!("crds/{name}")), text, "{name}");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), files.len());
 }
 
 #[test]

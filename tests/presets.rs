@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use oauth_keeper::api::OAuthCredentialSpec;
+use oauth_keeper::lifecycle::provider::Provider;
 use oauth_keeper::lifecycle::resolve::{self, GrantKind, Resolved};
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::error::TokenError;
@@ -177,7 +178,11 @@ fn each_makes_the_documented_request_and_reads_the_documented_answer() {
         let page = preset["metadata"]["annotations"]["oauth-keeper.dev/documentation"].as_str();
         assert!(page.is_some_and(|page| page.starts_with("https://")), "{name} names its page");
         let credential = credential(&preset, &case);
-        let spec = resolve::spec(&credential, AddressPolicy::default());
+        let spec = resolve::spec(
+            &credential,
+            &Provider::inline(&credential.provider.inline),
+            AddressPolicy::default(),
+        );
         compare(name, &case, &spec.unwrap_or_else(|problem| panic!("{name}: {}", problem.message)));
     }
 }

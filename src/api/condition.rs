@@ -69,9 +69,21 @@ reasons! {
     Suspended: Well,
         "`spec.suspend` is true: nothing is renewed.",
         "Set `spec.suspend` to false to go on.";
+    Valid: Well,
+        "The provider (`OAuthProvider` or `ClusterOAuthProvider`) can be used.",
+        "Nothing.";
     SpecInvalid: Configuration,
         "The object can't be read, or a field holds a value that can't be used.",
         "Correct the field that the message names.";
+    ProviderNotFound: Configuration,
+        "The provider that `spec.provider.ref` names does not exist, or its kind is not known to the operator.",
+        "Create it, or correct `spec.provider.ref`.";
+    ProviderInvalid: Configuration,
+        "The provider that `spec.provider.ref` names can't be used: a field of it holds a value that can't be used.",
+        "Correct the field that the message names, in that object.";
+    ProviderNotAllowed: Configuration,
+        "The provider that `spec.provider.ref` names is not for credentials of this namespace.",
+        "Name another one, or have somebody who may change it add the namespace to its `spec.namespaces`.";
     SourceNotFound: Configuration,
         "The source Secret does not exist in the credential's namespace.",
         "Create it, or correct `spec.source.name`.";
@@ -111,6 +123,9 @@ reasons! {
     EndpointUnreachable: Passing,
         "No connection to the token endpoint: name resolution, TCP or TLS failed. Nothing was sent.",
         "Check the host name, the network policy and the server's certificate.";
+    DiscoveryFailed: Passing,
+        "The issuer's document (RFC 8414, OpenID Connect Discovery) can't be had, or is not that of this issuer. One that was read earlier stays in use.",
+        "Correct `issuer`: it must be what the document says, to the letter. Or give `tokenEndpoint` instead.";
     RateLimited: Passing,
         "The authorization server answered 429. Its `Retry-After` is honoured.",
         "Have fewer credentials on one client, or a longer `renewal.minInterval`.";

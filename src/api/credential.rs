@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grant::Grant;
 use super::probe::ProbeSpec;
-use super::provider::ProviderSpec;
+use super::provider::CredentialProvider;
 use super::renewal::RenewalSpec;
 use super::source::SourceSpec;
 use super::state::StateSpec;
@@ -64,7 +64,7 @@ use super::target::TargetSpec;
 )]
 pub struct OAuthCredentialSpec {
     /// The authorization server and how to speak to it.
-    pub provider: ProviderSpec,
+    pub provider: CredentialProvider,
     /// The grant that yields the access token. Exactly one member; `refreshToken` by default.
     // The schema has no default: once stored, it would stay beside another grant that is applied later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,6 +195,9 @@ pub struct FailureStatus {
     /// The `resourceVersion` of the source that failed: another one is tried at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_version: Option<String>,
+    /// A digest of the provider that failed, where it is not given inline: another one is tried at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_version: Option<String>,
 }
 
 /// The target as it was last written.

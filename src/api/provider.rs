@@ -1,6 +1,8 @@
 //! The authorization server and how to speak to it.
 
 mod client_authentication;
+mod kinds;
+mod reference;
 mod request;
 mod response;
 
@@ -13,14 +15,20 @@ use super::DURATION_PATTERN;
 pub use self::client_authentication::{
     BasicEncoding, ClientAuthentication, ClientAuthenticationMethod,
 };
+pub use self::kinds::{
+    ClusterOAuthProvider, ClusterOAuthProviderSpec, NamespaceSelector, Namespaces, OAuthProvider,
+    OAuthProviderSpec, ProviderStatus,
+};
+pub use self::reference::{CredentialProvider, ProviderKind, ProviderRef};
 pub use self::request::{Encoding, Method, RequestSpec};
 pub use self::response::{LifetimeUnit, ResponseSpec};
 
-/// An authorization server, given inline.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// An authorization server: inline in a credential, or the spec of an object of its own.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderSpec {
     /// URL of the token endpoint (RFC 6749 §3.2). `https`, unless the operator runs with `--allow-http`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(
         validation = Rule::new("isURL(self) && (self.startsWith('https://') || self.startsWith('http://')) && url(self).getHost() != ''")
@@ -30,7 +38,18 @@ pub struct ProviderSpec {
         validation = Rule::new("!self.contains('@')")
             .message("tokenEndpoint must not hold a user name or password; put credentials into the source Secret")
     )]
-    pub token_endpoint: String,
+    pub token_endpoint: Option<String>,
+    /// The issuer, in place of `tokenEndpoint`: token and revocation endpoint are looked up in the document that it
+    /// publishes (RFC 8414, else OpenID Connect Discovery). Written exactly as the document has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(
+        validation = Rule::new("isURL(self) && (self.startsWith('https://') || self.startsWith('http://')) && url(self).getHost() != ''")
+            .message("issuer must be an absolute URL such as https://auth.example.com"),
+        validation = Rule::new("!self.contains('?') && !self.contains('#') && !self.contains('@')")
+            .message("issuer must have no query, no fragment and no user name (RFC 8414 section 2)")
+    )]
+    pub issuer: Option<String>,
     /// How the client proves who it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_authentication: Option<ClientAuthentication>,

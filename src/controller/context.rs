@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::Client;
+use kube::{Client, Resource as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,17 +15,30 @@ use crate::lifecycle::rotation::claim::{Holder, SEND_WITHIN};
 use crate::lifecycle::rotation::invariants::Invariant;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
+use crate::oauth::client_auth::fingerprint;
 use crate::oauth::transport::{SendGuard, Transport};
 
+use super::discovery::Discoveries;
 use super::events::Events;
 use super::home::Homes;
-use super::index::{Index, Name};
+use super::index::{Index, Name, named};
 use super::journal::Journal;
 use super::notes::Notes;
+use super::provider::report::Reports;
 use super::scope::{Guarded, Scope};
 use super::secrets::Secrets;
 use super::slots::Slots;
 use super::state::Place;
+
+/// This many credentials are looked at at once when their provider changes, and as many after each such time.
+const SPREAD_AT_ONCE: usize = 20;
+const SPREAD_EACH: Duration = Duration::from_secs(1);
+
+/// In groups, in an order that is always the same for the same names and has nothing to do with them.
+fn spread(mut names: Vec<Name>) -> Vec<Vec<Name>> {
+    names.sort_by_cached_key(|(namespace, name)| fingerprint(b"spread", &[namespace, name]));
+    names.chunks(SPREAD_AT_ONCE).map(<[Name]>::to_vec).collect()
+}
 
 /// A time in which nobody else can have become the leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +87,10 @@ pub struct Context {
     pub stopping: CancellationToken,
     /// What is watched.
     pub scopes: Vec<Scope>,
+    /// What issuers publish.
+    pub discoveries: Discoveries,
+    /// The providers whose status is to be looked at.
+    pub reports: Reports,
 }
 
 impl Context {
@@ -114,6 +131,30 @@ impl Context {
         }
     }
 
+    /// Asks for passes over credentials whose provider changed, spread over time: one edit may concern thousands, and
+    /// each may lead to a token request.
+    pub fn wake_spread(self: &Arc<Self>, names: Vec<Name>) {
+        let context = Arc::clone(self);
+        tokio::spawn(async move {
+            let stopping = context.stopping.clone();
+            let waking = async {
+                for names in spread(names) {
+                    context.wake_all(names);
+                    tokio::time::sleep(SPREAD_EACH).await;
+                }
+            };
+            stopping.run_until_cancelled(waking).await;
+        });
+    }
+
+    /// The credentials that satisfy this, as the watches have shown them.
+    pub fn credentials_that(&self, holds: impl Fn(&OAuthCredential) -> bool) -> Vec<Name> {
+        let objects = self.scopes.iter().flat_map(Scope::credentials);
+        let concerned =
+            objects.filter(|object| object.0.as_ref().is_ok_and(|credential| holds(credential)));
+        concerned.map(|object| named(object.meta())).collect()
+    }
+
     /// Says that an invariant did not hold.
     pub fn violated(&self, invariant: Invariant, state: &Place) {
         let Place { namespace, name, .. } = state;
@@ -143,5 +184,25 @@ impl Context {
                 && last.is_none_or(|last| clock.now() < last)
                 && !stopping.is_cancelled()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_are_looked_at_in_groups_and_each_once() {
+        let names: Vec<Name> = (0..45).map(|n| ("n".to_owned(), format!("c{n}"))).collect();
+        let groups = spread(names.clone());
+        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [20, 20, 5]);
+        let mut all = groups.concat();
+        assert_ne!(all, names, "not in the order of names");
+        assert_eq!(groups, spread(names.iter().rev().cloned().collect()));
+        all.sort();
+        let mut names = names;
+        names.sort();
+        assert_eq!(all, names);
+        assert!(spread(Vec::new()).is_empty());
     }
 }

@@ -29,6 +29,7 @@ use crate::lifecycle::schedule::{plus, to_second};
 use self::attempt::{End, Exchange, Trace, Unsaved};
 use super::context::Context;
 use super::index::Name;
+use super::provider;
 use super::replay::{self, Unsettled};
 use super::scope::Guarded;
 use super::slots::Slot;
@@ -43,7 +44,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
     let Some(guard) = UnderWay::begin(context, object) else { return false };
     let generation = object.meta().generation;
-    let host = object.0.as_ref().map(host).unwrap_or_default();
+    let host = object.0.as_ref().map(|credential| host(context, credential)).unwrap_or_default();
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
         let slot = tokio::select! {
@@ -128,8 +129,10 @@ async fn rescue(context: &Context, unsaved: &Unsaved, panicked: bool) {
 }
 
 /// Whom the credential's requests go to.
-fn host(credential: &OAuthCredential) -> String {
-    let endpoint = url::Url::parse(&credential.spec.provider.token_endpoint).ok();
+fn host(context: &Context, credential: &OAuthCredential) -> String {
+    let provider = provider::of(context, credential).ok();
+    let endpoint = provider.and_then(|provider| provider.spec.token_endpoint.clone());
+    let endpoint = endpoint.and_then(|endpoint| url::Url::parse(&endpoint).ok());
     endpoint.and_then(|endpoint| endpoint.host_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
 
@@ -141,14 +144,16 @@ async fn run(
     slot: &mut Slot,
 ) {
     let begun = Instant::now();
-    let (ended, trace) = match resolve::spec(&credential.spec, context.policy) {
+    let spec = provider::of(context, credential)
+        .and_then(|provider| resolve::spec(&credential.spec, &provider, context.policy));
+    let (ended, trace) = match spec {
         Ok(spec) => {
             let mut exchange = Exchange {
                 context,
                 credential,
                 spec: &spec,
                 why,
-                trace: Trace::default(),
+                trace: Trace::with(spec.provider_version.clone()),
                 unsaved,
                 slot,
             };
@@ -158,6 +163,8 @@ async fn run(
             };
             (ended, exchange.trace)
         }
+        // It was known when the exchange was begun, and will be again.
+        Err(problem) if provider::is_awaited(&problem) => (Ok(End::Stale), Trace::default()),
         Err(problem) => (Err(problem), Trace::default()),
     };
     let outcome = match &ended {
@@ -202,7 +209,13 @@ fn note(
     // A source that could not be read failed as it was last seen.
     let source_version = trace.source_version.or_else(|| context.source_version(credential));
     context.notes.update(uid, |note| {
-        let attempt = Attempt { uid, generation, source_version: source_version.as_deref(), at };
+        let attempt = Attempt {
+            uid,
+            generation,
+            source_version: source_version.as_deref(),
+            provider_version: trace.provider_version.as_deref(),
+            at,
+        };
         note.last_attempt = trace.sent_at.map(to_second).or(note.last_attempt);
         note.not_before = Some(plus(at, LOOK_AGAIN_AFTER));
         match ended {

@@ -16,6 +16,7 @@ use crate::lifecycle::resolve;
 use crate::oauth::revocation::revocation;
 
 use super::context::Context;
+use super::provider;
 use super::scope::Guarded;
 use super::secrets::{API_TIMEOUT, brief};
 use super::state::{self, Place, State};
@@ -89,16 +90,21 @@ async fn revoke(
     state: &State,
 ) -> Result<(), String> {
     let Some(record) = &state.record else { return Ok(()) };
-    let Ok(spec) = resolve::spec(&credential.spec, context.policy) else { return Ok(()) };
+    let in_time = is_in_time(context, credential);
+    let provider = match provider::of(context, credential) {
+        Ok(provider) => provider,
+        // It may come yet. One that was deleted with the credential will not.
+        Err(problem) if in_time && !problem.is_stalled() => return Err(problem.message),
+        Err(problem) => {
+            not_revoked(context, credential, &problem.message);
+            return Ok(());
+        }
+    };
+    let Ok(spec) = resolve::spec(&credential.spec, &provider, context.policy) else {
+        return Ok(());
+    };
     let Some(endpoint) = spec.revocation_endpoint.clone() else { return Ok(()) };
     let place = Place::of(credential);
-    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
-    let now = since_boot();
-    let mut since = now;
-    // The note may not be there yet, in a process that never saw the credential before.
-    context.notes.of(credential);
-    context.notes.update(uid, |note| since = *note.revoking_since.get_or_insert(now));
-    let in_time = now.saturating_sub(since) < REVOKE_FOR;
     let here = match context.homes.of(&context.secrets, &place.namespace).await {
         Err(problem) if in_time => return Err(problem.message),
         here => here.unwrap_or_default(),
@@ -132,9 +138,24 @@ async fn revoke(
     if allowed && in_time {
         return Err(why);
     }
+    not_revoked(context, credential, &why);
+    Ok(())
+}
+
+/// Whether revocation may still be tried.
+fn is_in_time(context: &Context, credential: &OAuthCredential) -> bool {
+    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
+    let now = since_boot();
+    let mut since = now;
+    // The note may not be there yet, in a process that never saw the credential before.
+    context.notes.of(credential);
+    context.notes.update(uid, |note| since = *note.revoking_since.get_or_insert(now));
+    now.saturating_sub(since) < REVOKE_FOR
+}
+
+fn not_revoked(context: &Context, credential: &OAuthCredential, why: &str) {
     let why = format!("the refresh token was not revoked and may work until it expires: {why}");
     context.events.revoked(credential, Some(&why));
-    Ok(())
 }
 
 /// Takes the finalizer away.

@@ -27,7 +27,7 @@ use super::observe::observe;
 use super::scope::Guarded;
 use super::secrets::{API_TIMEOUT, WriteError, brief};
 use super::state::Place;
-use super::{exchange, finalize, probe, state, target};
+use super::{exchange, finalize, probe, provider, state, target};
 
 /// How often the target may be written in one pass before the pass is left to the next one.
 const RENDERS: u32 = 2;
@@ -63,7 +63,14 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
         Ok(credential) => credential,
         Err(invalid) => return report_unreadable(&context, invalid).await,
     };
-    let resolved = resolve::spec(&credential.spec, context.policy);
+    let provider = provider::of(&context, credential);
+    if provider.as_ref().is_err_and(provider::is_awaited)
+        && let Some(wait) = silent_wait(&context, credential)
+    {
+        return Ok(wait);
+    }
+    let resolved =
+        provider.and_then(|provider| resolve::spec(&credential.spec, &provider, context.policy));
     for _ in 0..RENDERS {
         let now = context.clock.now();
         let observation = observe(&context, credential);
@@ -100,6 +107,18 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
     Ok(Requeue::requeue(SAY_PENDING_AFTER))
 }
 
+/// How to wait for a provider, whose coming asks for a pass, without a word; nothing when it is time to say that it is
+/// waited for.
+fn silent_wait(context: &Context, credential: &OAuthCredential) -> Option<Requeue> {
+    let said = credential.status.as_ref().is_some_and(|status| !status.conditions.is_empty());
+    if said {
+        return Some(Requeue::await_change());
+    }
+    let created = credential.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let age = created.map(|created| context.clock.now().duration_since(created).unsigned_abs());
+    age.is_some_and(|age| age < SAY_PENDING_AFTER).then(|| Requeue::requeue(SAY_PENDING_AFTER))
+}
+
 fn requeue(wake_at: Option<Timestamp>, now: Timestamp) -> Requeue {
     let Some(wake_at) = wake_at else {
         return Requeue::await_change();
@@ -121,6 +140,7 @@ async fn render(context: &Context, credential: &OAuthCredential, world: &World<'
                 uid: world.uid,
                 generation: world.generation,
                 source_version: world.source.map(|source| source.version.as_str()),
+                provider_version: world.spec.ok().and_then(|spec| spec.provider_version.as_deref()),
                 at: context.clock.now(),
             };
             note.failure = Some(Failure::after(note.failure.as_ref(), &problem, &attempt));

@@ -7,7 +7,11 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 
-use crate::api::OAuthCredential;
+use crate::api::{OAuthCredential, OAuthProvider};
+
+use super::provider::GuardedProvider;
+use super::provider::watches::{Cluster, ClusterSupply};
+use super::shelf::{Shelf, Supply};
 
 /// A credential, or what is left of one that can't be read.
 pub type Guarded = DeserializeGuard<OAuthCredential>;
@@ -18,6 +22,10 @@ pub struct Scope {
     namespace: Option<String>,
     passes: UnboundedSender<ObjectRef<Guarded>>,
     credentials: Store<Guarded>,
+    /// The providers in it.
+    pub providers: Shelf<GuardedProvider<OAuthProvider>>,
+    /// What is of the cluster, when it is all.
+    pub cluster: Option<Cluster>,
 }
 
 /// A scope, as its watches see it.
@@ -28,6 +36,10 @@ pub struct Feed {
     pub passes: UnboundedReceiver<ObjectRef<Guarded>>,
     /// Where the watch puts the credentials.
     pub credentials: Writer<Guarded>,
+    /// Where it puts the providers.
+    pub providers: Supply<GuardedProvider<OAuthProvider>>,
+    /// Where it puts what is of the cluster.
+    pub cluster: Option<ClusterSupply>,
 }
 
 impl Scope {
@@ -35,8 +47,21 @@ impl Scope {
     pub fn new(namespace: Option<String>) -> (Self, Feed) {
         let (sender, receiver) = mpsc::unbounded();
         let (store, writer) = reflector::store();
-        let scope = Self { namespace: namespace.clone(), passes: sender, credentials: store };
-        (scope, Feed { namespace, passes: receiver, credentials: writer })
+        let (providers, provider_supply) = Shelf::new();
+        let (cluster, cluster_supply) = namespace.is_none().then(Cluster::new).unzip();
+        let feed = Feed {
+            namespace: namespace.clone(),
+            passes: receiver,
+            credentials: writer,
+            providers: provider_supply,
+            cluster: cluster_supply,
+        };
+        (Self { namespace, passes: sender, credentials: store, providers, cluster }, feed)
+    }
+
+    /// Every credential as the watch has shown it last.
+    pub fn credentials(&self) -> Vec<Arc<Guarded>> {
+        self.credentials.state()
     }
 
     /// Whether it covers a namespace.

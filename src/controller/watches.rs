@@ -21,7 +21,7 @@ use super::context::Context;
 use super::index::{Name, References, named};
 use super::scope::Feed;
 use super::scope::Guarded;
-use super::{reconcile, state};
+use super::{provider, reconcile, state};
 
 /// Passes in flight at once; they wait for the API server only, exchanges have slots of their own.
 const PASSES: u16 = 32;
@@ -63,7 +63,9 @@ impl Default for Synced {
 
 /// Watches one scope and makes its passes until `context.stopping`.
 pub async fn run(context: Arc<Context>, feed: Feed, synced: Synced) {
-    let Feed { namespace: scope, passes, credentials: writer } = feed;
+    let Feed { namespace: scope, passes, credentials: writer, providers, cluster } = feed;
+    let _watching_providers =
+        provider::watches::start(&context, scope.as_deref(), providers, cluster);
     let store = writer.as_reader();
     let credentials = reflector::reflector(
         writer,

@@ -85,6 +85,7 @@ pub fn unresolved(
         next_attempt: next_try.map(to_second),
         generation,
         source_version: source_version.map(ToOwned::to_owned),
+        provider_version: None,
     }
 }
 
@@ -107,6 +108,8 @@ pub struct Failure {
     pub generation: i64,
     /// The source that failed.
     pub source_version: Option<String>,
+    /// The provider that failed, where it is no part of the credential.
+    pub provider_version: Option<String>,
 }
 
 /// What a failure happened to.
@@ -118,6 +121,8 @@ pub struct Attempt<'a> {
     pub generation: i64,
     /// `resourceVersion` of the source.
     pub source_version: Option<&'a str>,
+    /// [`super::provider::Provider::version`].
+    pub provider_version: Option<&'a str>,
     /// When the attempt ended.
     pub at: Timestamp,
 }
@@ -125,8 +130,9 @@ pub struct Attempt<'a> {
 impl Failure {
     /// Adds a problem to what failed before.
     pub fn after(previous: Option<&Self>, problem: &Problem, attempt: &Attempt<'_>) -> Self {
-        let previous = previous
-            .filter(|previous| previous.is_about(attempt.generation, attempt.source_version));
+        let previous = previous.filter(|previous| {
+            previous.is_about(attempt.generation, attempt.source_version, attempt.provider_version)
+        });
         let attempts = previous.map_or(1, |previous| previous.attempts.saturating_add(1));
         let confirmed = problem.reason == Reason::RefreshTokenRejected
             && previous.is_some_and(|previous| previous.reason == Reason::RefreshTokenRejected);
@@ -163,12 +169,20 @@ impl Failure {
                 .map(|wait| to_second(plus(at, wait.saturating_add(Duration::from_secs(1))))),
             generation: attempt.generation,
             source_version: attempt.source_version.map(ToOwned::to_owned),
+            provider_version: attempt.provider_version.map(ToOwned::to_owned),
         }
     }
 
-    /// Whether it happened to this generation and this source; a change of either is tried at once.
-    pub fn is_about(&self, generation: i64, source_version: Option<&str>) -> bool {
-        self.generation == generation && self.source_version.as_deref() == source_version
+    /// Whether it happened to this generation, this source and this provider; a change of any is tried at once.
+    pub fn is_about(
+        &self,
+        generation: i64,
+        source_version: Option<&str>,
+        provider_version: Option<&str>,
+    ) -> bool {
+        self.generation == generation
+            && self.source_version.as_deref() == source_version
+            && self.provider_version.as_deref() == provider_version
     }
 
     /// Reads what an earlier process wrote.
@@ -184,6 +198,7 @@ impl Failure {
             next_attempt: failure.next_attempt_time.as_ref().map(|time| time.0),
             generation: status.observed_generation?,
             source_version: failure.source_version.clone(),
+            provider_version: failure.provider_version.clone(),
         })
     }
 
@@ -196,6 +211,7 @@ impl Failure {
             last_attempt_time: Time(self.last_attempt),
             next_attempt_time: self.next_attempt.map(Time),
             source_version: self.source_version.clone(),
+            provider_version: self.provider_version.clone(),
         }
     }
 }
@@ -204,8 +220,13 @@ impl Failure {
 mod tests {
     use super::*;
 
-    const ATTEMPT: Attempt<'_> =
-        Attempt { uid: "uid", generation: 1, source_version: Some("7"), at: Timestamp::UNIX_EPOCH };
+    const ATTEMPT: Attempt<'_> = Attempt {
+        uid: "uid",
+        generation: 1,
+        source_version: Some("7"),
+        provider_version: None,
+        at: Timestamp::UNIX_EPOCH,
+    };
 
     fn after(previous: Option<&Failure>, reason: Reason) -> Failure {
         Failure::after(previous, &Problem::new(reason, String::new()), &ATTEMPT)
@@ -218,6 +239,16 @@ mod tests {
         assert!(first.next_attempt.unwrap().as_second() >= 60);
         let second = after(Some(&first), Reason::RefreshTokenRejected);
         assert_eq!((second.reason, second.next_attempt), (Reason::ReauthorizationRequired, None));
+    }
+
+    #[test]
+    fn another_provider_begins_anew() {
+        let first = after(None, Reason::ClientRejected);
+        assert!(first.is_about(1, Some("7"), None) && !first.is_about(1, Some("7"), Some("p")));
+        let other = Attempt { provider_version: Some("p"), ..ATTEMPT };
+        let problem = Problem::new(Reason::ClientRejected, String::new());
+        let second = Failure::after(Some(&first), &problem, &other);
+        assert_eq!((second.attempts, second.provider_version.as_deref()), (1, Some("p")));
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Problem {
         explain(self.reason, &self.message)
     }
 
+    /// Whether nothing gets better until somebody acts.
+    pub fn is_stalled(&self) -> bool {
+        matches!(self.reason.class(), Class::Configuration | Class::Refused | Class::SignIn)
+    }
+
     /// A problem without a server-given wait.
     pub fn new(reason: Reason, message: String) -> Self {
         Self { reason, message, retry_after: None }

@@ -23,6 +23,7 @@ use crate::oauth::secret::{ClientSecret, RefreshToken, is_token};
 
 use super::probe::Probe;
 use super::problem::Problem;
+use super::provider::Provider;
 use super::rotation::commit::RefreshTerms;
 use super::schedule::{RenewBefore, RenewalPolicy};
 
@@ -68,6 +69,8 @@ pub struct Resolved<'a> {
     pub revocation_endpoint: Option<Url>,
     /// A digest of all that makes a token request but the source's content: another one asks for a new token.
     pub request_digest: String,
+    /// [`Provider::version`].
+    pub provider_version: Option<String>,
 }
 
 /// How an answer is read.
@@ -103,12 +106,17 @@ pub struct SourceContent {
     pub seed: Option<RefreshToken>,
 }
 
-/// Reads the spec.
+/// Reads the spec, with the provider that it names or holds.
 ///
 /// # Errors
 /// The reason and the field at fault.
-pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolved<'_>, Problem> {
-    let provider = &spec.provider;
+pub fn spec<'a>(
+    spec: &'a OAuthCredentialSpec,
+    provider: &Provider<'_>,
+    policy: AddressPolicy,
+) -> Result<Resolved<'a>, Problem> {
+    let provider_version = provider.version.clone();
+    let provider = &*provider.spec;
     let endpoints = wire::endpoints(provider, policy)?;
     let authentication = provider.client_authentication.as_ref();
     let method = authentication.map(|authentication| authentication.method);
@@ -117,6 +125,11 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
         None | Some(Grant::RefreshToken(_)) => GrantKind::RefreshToken,
         Some(Grant::ClientCredentials(_)) => GrantKind::ClientCredentials,
     };
+    // Inline the CRD refuses it; a provider that is named can suit another grant only.
+    if grant == GrantKind::ClientCredentials && method == Some(ClientAuthenticationMethod::None) {
+        let message = "grant clientCredentials needs a client secret: clientAuthentication.method of its provider can't be None";
+        return Err(Problem::new(Reason::SpecInvalid, message.to_owned()));
+    }
     let mut request = wire::request_style(provider.request.as_ref())?;
     request.parameters.extend(spec.parameters.clone());
     let mut resolved = Resolved {
@@ -149,6 +162,7 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
         },
         revocation_endpoint: endpoints.revocation,
         request_digest: String::new(),
+        provider_version,
     };
     resolved.request_digest = digest(&resolved);
     Ok(resolved)

@@ -208,6 +208,62 @@ pub async fn what_changes_nothing_of_it_is_let_through(env: Arc<Env>) {
     }
 }
 
+pub async fn a_provider_is_written_by_those_who_read_secrets(env: Arc<Env>) {
+    let stage = Stage::new(env, "admission").await;
+    let dan = Author::new(&stage, "dan").await;
+    let spec = |endpoint: &str| json!({"tokenEndpoint": endpoint});
+    for kind in ["oauthproviders", "clusteroauthproviders"] {
+        for verb in ["get", "create", "patch"] {
+            // Those of the cluster need a role of the cluster.
+            if kind == "oauthproviders" {
+                dan.may(verb, "oauth-keeper.dev", kind, "").await;
+            }
+        }
+    }
+    let apply = |endpoint: &'static str| {
+        let object =
+            crate::providers::provider("OAuthProvider", &stage.namespace, "p", &spec(endpoint));
+        let text = object.to_string();
+        let plane = Arc::clone(&stage.env);
+        async move { plane.control_plane.apply_as(&text, "dan").await.map(|_| ()) }
+    };
+    assert_refused(
+        apply(ENDPOINT).await,
+        "dan may not get the Secrets in the namespace admission-",
+    );
+    // One Secret is not all that may be sent.
+    dan.may_on_secrets("get", "c-source").await;
+    assert_refused(apply(ENDPOINT).await, "dan may not get the Secrets");
+    crate::providers::apply(&stage, "OAuthProvider", "p", &spec(ENDPOINT))
+        .await
+        .expect("it is taken");
+    apply(ENDPOINT).await.expect("an unchanged object may be applied again");
+    assert_refused(apply("https://evil.example/token").await, "dan may not get the Secrets");
+    dan.may_on_secrets("get", "").await;
+    apply("https://evil.example/token").await.expect("dan may read all that is sent there");
+
+    let cluster =
+        crate::providers::provider("ClusterOAuthProvider", "", &stage.namespace, &spec(ENDPOINT));
+    let rights = [
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": stage.namespace},
+            "rules": [{"apiGroups": ["oauth-keeper.dev"], "resources": ["clusteroauthproviders"], "verbs": ["*"]}]}),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": stage.namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": stage.namespace},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "dan"}]}),
+    ];
+    stage.env.control_plane.apply_objects(&rights).await.expect("the role is valid");
+    let text = cluster.to_string();
+    wait::until_ok("it is refused for the right reason", SOON, || async {
+        match stage.env.control_plane.apply_as(&text, "dan").await {
+            Err(message) if message.contains("dan may not get the Secrets of all namespaces") => {
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
+
 pub async fn an_author_without_rights_gets_nothing_sent(env: Arc<Env>) {
     let stage = Stage::new(env, "admission").await;
     let (honest, evil) = (server(HOUR).await, server(HOUR).await);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kube::api::{DynamicObject, PostParams};
 use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::tools;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -104,6 +105,68 @@ pub async fn wrong_specs_are_refused_with_words_to_act_on(env: Arc<Env>) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A rule of a provider's field holds wherever the field stands.
+pub async fn providers_are_taken_and_refused_likewise(env: Arc<Env>) {
+    let stage = Stage::new(env, "crd").await;
+    let endpoint = json!({"tokenEndpoint": "https://as.example/token"});
+    let only = |namespaces: Value| with(endpoint.clone(), json!({"namespaces": namespaces}));
+    let (oap, coap) = ("OAuthProvider", "ClusterOAuthProvider");
+    let rows = [
+        (oap, endpoint.clone(), ""),
+        (coap, endpoint.clone(), ""),
+        (coap, json!({"issuer": "https://as.example/tenant"}), ""),
+        (coap, only(json!({"names": ["a"]})), ""),
+        (coap, only(json!({"selector": {"matchLabels": {"a": "b"}}})), ""),
+        (oap, json!({}), "spec takes exactly one of tokenEndpoint and issuer"),
+        (
+            coap,
+            with(endpoint.clone(), json!({"issuer": "https://as.example"})),
+            "spec takes exactly one of",
+        ),
+        (oap, json!({"tokenEndpoint": "/token"}), "tokenEndpoint must be an absolute URL"),
+        (oap, json!({"issuer": "https://as.example?x"}), "issuer must have no query"),
+        (
+            coap,
+            with(endpoint.clone(), json!({"reuseGrace": "721h"})),
+            "reuseGrace must lie between",
+        ),
+        (coap, only(json!({})), "namespaces needs names or selector"),
+        (coap, only(json!({"names": []})), "should have at least 1 items"),
+        (coap, only(json!({"names": ["A"]})), "spec.namespaces.names[0] in body should match"),
+        (coap, only(json!({"selector": {"matchLabels": {}}})), "should have at least 1 properties"),
+        (oap, with(endpoint.clone(), json!({"ref": {"kind": oap, "name": "p"}})), "unknown field"),
+        (oap, only(json!({"names": ["a"]})), "unknown field"),
+    ];
+    let mut wrong = Vec::new();
+    for (kind, spec, words) in rows {
+        let name = stage.namespace.as_str();
+        let object = crate::providers::provider(kind, name, name, &spec);
+        let answer = stage.env.control_plane.apply_objects(&[object]).await;
+        match answer {
+            Ok(_) if words.is_empty() => {}
+            Err(message)
+                if !words.is_empty()
+                    && (message.contains(words)
+                        || (words == "unknown field"
+                            && message.contains("field not declared"))) => {}
+            other => wrong.push(format!("{kind} {spec}\n  not: {words}\n  but: {other:?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+pub async fn presets_are_taken(env: Arc<Env>) {
+    let folder = tools::repository_root().join("examples/providers");
+    let path = folder.to_string_lossy();
+    let arguments = ["apply", "--server-side", "--dry-run=server", "-f", &path];
+    let taken = env.control_plane.try_kubectl(&arguments).await;
+    let taken = taken.unwrap_or_else(|message| panic!("{message}"));
+    let files = std::fs::read_dir(&folder).expect("the folder is there");
+    let files = files.map(|file| file.expect("it can be read").path());
+    let files = files.filter(|path| path.extension().is_some_and(|ending| ending == "yaml"));
+    assert_eq!(taken.lines().count(), files.count(), "{taken}");
 }
 
 pub async fn misspelt_fields_are_refused_by_kubectl(env: Arc<Env>) {

@@ -20,6 +20,7 @@ mod conflicts;
 mod crd;
 mod deletion;
 mod dialects;
+mod discovery;
 mod drift;
 mod folder;
 mod gate;
@@ -31,6 +32,7 @@ mod permissions;
 mod policy;
 mod probe;
 mod program;
+mod providers;
 mod restart;
 mod rotation;
 mod stage;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         permissions::on_the_rest_are_named_when_missing,
         permissions::on_pods_are_named_when_missing,
         other_crds::a_missing_one_is_named_and_waited_for,
+        other_crds::without_those_of_providers_the_rest_works,
         other_crds::fields_that_an_older_one_lacks_are_named,
         bad_answers::a_server_that_never_answers_is_given_up_after_two_minutes,
         bad_answers::a_host_that_hangs_does_not_hold_up_others,
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         admission::an_author_needs_rights_on_the_secrets,
         admission::a_change_of_what_is_asked_for_needs_them_too,
         admission::what_changes_nothing_of_it_is_let_through,
+        admission::a_provider_is_written_by_those_who_read_secrets,
         admission::an_author_without_rights_gets_nothing_sent,
         canary::no_secret_shows_anywhere,
         probe::tokens_that_are_all_refused_are_not_renewed_in_a_loop,
@@ -103,6 +107,14 @@ fn main() -> ExitCode {
         deletion::what_shall_stay_stays,
         deletion::the_refresh_token_is_revoked_first,
         deletion::a_revocation_that_fails_does_not_hold_it_up_for_ever,
+        providers::a_named_provider_is_used_and_its_changes_act,
+        providers::a_provider_that_can_t_be_used_is_told_and_mended,
+        providers::a_provider_that_moves_gets_no_refresh_token,
+        providers::a_namespaced_operator_takes_none_of_the_cluster,
+        discovery::endpoints_are_found_in_either_document,
+        discovery::a_document_of_another_issuer_is_not_gone_by,
+        discovery::a_document_that_moves_gets_no_refresh_token,
+        discovery::a_restart_writes_nothing_while_an_issuer_is_slow,
         write_back::each_rotated_token_is_written_into_the_source,
         write_back::a_newer_seed_is_not_overwritten,
         write_back::without_it_the_source_is_not_touched,
@@ -134,6 +146,8 @@ fn main() -> ExitCode {
         drift::an_edit_of_the_source_that_changes_nothing_makes_no_request,
         crd::right_specs_are_taken,
         crd::wrong_specs_are_refused_with_words_to_act_on,
+        crd::providers_are_taken_and_refused_likewise,
+        crd::presets_are_taken,
         crd::misspelt_fields_are_refused_by_kubectl,
         crd::nothing_is_filled_in,
         crd::the_grant_can_be_changed_by_apply,
@@ -142,6 +156,7 @@ fn main() -> ExitCode {
         rotation::a_crash_of_the_api_server_does_not_cost_the_token,
         leader::a_leader_that_cannot_renew_ends_when_all_is_committed,
         program::without_a_namespace_all_are_watched,
+        providers::one_of_the_cluster_is_for_the_namespaces_it_names,
         undecodable::an_unreadable_object_says_so_and_harms_no_other,
     ])
 }

@@ -75,6 +75,48 @@ pub async fn a_missing_one_is_named_and_waited_for(_: Arc<Env>) {
     control_plane.stop().await;
 }
 
+/// As after an upgrade of the operator alone.
+pub async fn without_those_of_providers_the_rest_works(_: Arc<Env>) {
+    let (control_plane, options) = without_crd().await;
+    install(&control_plane, CRD).await;
+    let operator = Watched::new(Operator::start(options).await);
+    operator.ready().await;
+    becomes_ready(&control_plane.client()).await;
+    for kind in ["OAuthProvider", "ClusterOAuthProvider"] {
+        let told = || {
+            operator.log_events().into_iter().any(|event| {
+                event["message"].as_str().unwrap_or_default().starts_with("watch failed")
+                    && event["hint"].as_str().unwrap_or_default().contains("is not installed")
+                    && event["kind"] == kind
+            })
+        };
+        wait::until("it says which is missing", PATIENCE, || async { told().then_some(()) }).await;
+    }
+
+    let client = control_plane.client();
+    let spec = crate::providers::by_name("d", "OAuthProvider", "p");
+    let (server, keys) = (server(HOUR).await, [("client_id", "d"), ("client_secret", "x")]);
+    credentials::apply_source(&client, NAMESPACE, "d-source", &keys).await;
+    credentials::apply_credential(&client, NAMESPACE, "d", client_credentials(spec)).await;
+    let status =
+        credentials::wait_condition(&client, NAMESPACE, "d", "Stalled", "True", "ProviderNotFound");
+    let status = status.await.to_string();
+    assert!(status.contains("CustomResourceDefinition is not installed"), "{status}");
+
+    control_plane.apply(include_str!("../../crds/oauthproviders.yaml")).await.expect("it is valid");
+    let endpoint = serde_json::json!({"tokenEndpoint": server.token_endpoint()});
+    let provider = crate::providers::provider("OAuthProvider", NAMESPACE, "p", &endpoint);
+    wait::until_ok("the provider is taken", PATIENCE, || async {
+        control_plane.apply_objects(std::slice::from_ref(&provider)).await
+    })
+    .await;
+    let secret = server.client_secret("d");
+    let keys = [("client_id", "d"), ("client_secret", secret.as_str())];
+    credentials::apply_source(&client, NAMESPACE, "d-source", &keys).await;
+    credentials::wait_ready(&client, NAMESPACE, "d").await;
+    control_plane.stop().await;
+}
+
 pub async fn fields_that_an_older_one_lacks_are_named(_: Arc<Env>) {
     let (control_plane, options) = without_crd().await;
     let mut crd: Value = serde_yaml_ng::from_str(CRD).expect("the CRD is YAML");

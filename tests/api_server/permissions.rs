@@ -15,6 +15,7 @@ use oauth_keeper_test_support::wait;
 
 use crate::access::Right;
 use crate::gate::{Gate, rotated};
+use crate::providers;
 use crate::stage::{HOUR, SOON, Stage, Watched, quick, server, spec, started};
 use crate::story::{first_exchange, second_exchange};
 
@@ -187,7 +188,10 @@ async fn check(env: Arc<Env>, permission: Permission) {
     let stage = &release.stage;
     let server = server(Duration::from_secs(4)).await;
     // Before the operator: without the right to watch it sees what is there at its start.
-    stage.refreshing("c", &server, quick(spec("c", &server.token_endpoint()))).await;
+    let provider = serde_json::json!({"tokenEndpoint": server.token_endpoint()});
+    providers::apply(stage, "OAuthProvider", "p", &provider).await.expect("it is valid");
+    let by_name = providers::by_name("c", "OAuthProvider", "p");
+    stage.refreshing("c", &server, quick(by_name)).await;
     stage.asking("n", &server, quick(spec("n", &server.token_endpoint()))).await;
     let mut operator = release.operator().await;
     let at_the_end = permission.is("delete", "secrets");

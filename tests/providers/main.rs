@@ -43,5 +43,7 @@ fn main() -> ExitCode {
         openid::every_refresh_token_is_used_once_by_a_post_client,
         openid::every_refresh_token_is_used_once_by_a_basic_client,
         openid::a_restart_sends_and_writes_nothing,
+        openid::its_endpoints_are_discovered,
+        thingpark::its_endpoints_are_discovered,
     ])
 }

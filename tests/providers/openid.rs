@@ -85,6 +85,22 @@ pub(crate) async fn a_restart_sends_and_writes_nothing(env: Arc<Env>) {
     provider.stop().await;
 }
 
+pub(crate) async fn its_endpoints_are_discovered(env: Arc<Env>) {
+    let provider = OidcProvider::start_with(SHORT).await;
+    let world = World::new(&env, "openid-discovery").await;
+    let operator = world.operator().await;
+    let seed = provider.seed(POST_CLIENT).await;
+    world.source(&source(POST_CLIENT, &seed)).await;
+    let mut spec = spec(&provider, "ClientSecretPost");
+    spec["provider"].as_object_mut().expect("it is one").remove("tokenEndpoint");
+    spec["provider"]["issuer"] = provider.issuer().into();
+    world.credential(spec).await;
+    world.revision(3).await;
+    assert!(operator.stop().await.success(), "{}", operator.log());
+    assert_in_order(&world, &provider).await;
+    provider.stop().await;
+}
+
 /// Waits until the operator has made its pass over the one credential.
 async fn until_looked_at(operator: &Operator) {
     let line = r#"oauth_keeper_credentials{reason="Fresh"} 1"#;

@@ -39,6 +39,20 @@ async fn a_token_is_issued(env: &Env, name: &str, method: &str) {
     assert_calm(&operator);
 }
 
+pub(crate) async fn its_endpoints_are_discovered(env: Arc<Env>) {
+    let keycloak = env.keycloak().await;
+    let world = World::new(&env, "thingpark-discovery").await;
+    let operator = world.operator().await;
+    world.source(&source(keycloak, keycloak.client_secret())).await;
+    let mut spec = spec(keycloak, "ClientSecretPost");
+    spec["provider"].as_object_mut().expect("it is one").remove("tokenEndpoint");
+    spec["provider"]["issuer"] = keycloak.issuer().into();
+    world.credential(spec).await;
+    world.ready().await;
+    assert!(keycloak.accepts(&world.target_key("access_token").await).await);
+    assert_calm(&operator);
+}
+
 pub(crate) async fn a_token_is_renewed_ten_seconds_before_its_expiry(env: Arc<Env>) {
     let keycloak = env.keycloak().await;
     keycloak.set_access_token_lifetime(Duration::from_secs(20)).await;

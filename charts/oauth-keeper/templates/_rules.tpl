@@ -7,16 +7,33 @@
 - apiGroups: [oauth-keeper.dev]
   resources: [oauthcredentials/status]
   verbs: [patch]
+- apiGroups: [oauth-keeper.dev]
+  resources: [oauthproviders]
+  verbs: [list, watch]
+- apiGroups: [oauth-keeper.dev]
+  resources: [oauthproviders/status]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
 # Their UIDs tell one cluster from another that has a copy of the same objects.
 - apiGroups: [""]
   resources: [namespaces]
-  verbs: [get]
+  # Labels tell which of them may use a ClusterOAuthProvider.
+  verbs: {{ if .Values.watchNamespaces }}[get]{{ else }}[get, list, watch]{{ end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- end }}
+
+{{/* What it may do besides where it serves the whole cluster. */}}
+{{- define "oauth-keeper.clusterRules" -}}
+- apiGroups: [oauth-keeper.dev]
+  resources: [clusteroauthproviders]
+  verbs: [list, watch]
+- apiGroups: [oauth-keeper.dev]
+  resources: [clusteroauthproviders/status]
+  verbs: [patch]
 {{- end }}
 
 {{/* The subject of every binding. */}}

@@ -57,6 +57,15 @@ pub struct Trace {
     pub source_version: Option<String>,
     /// When the request was sent, if it was.
     pub sent_at: Option<Timestamp>,
+    /// [`crate::lifecycle::provider::Provider::version`].
+    pub provider_version: Option<String>,
+}
+
+impl Trace {
+    /// Of an attempt with this version of a provider.
+    pub fn with(provider_version: Option<String>) -> Self {
+        Self { provider_version, ..Self::default() }
+    }
 }
 
 /// The answer of an exchange that is in no other place than this process, kept where a panic does not reach it.

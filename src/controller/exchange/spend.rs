@@ -147,7 +147,11 @@ impl<'e, 'a> Spender<'e, 'a> {
         let failure = self.exchange.context.notes.of(credential).failure;
         failure.zip(self.spent().ok()).is_some_and(|(failure, spent)| {
             failure.reason == Reason::RefreshTokenRejected
-                && failure.is_about(generation, Some(&spent.source_version))
+                && failure.is_about(
+                    generation,
+                    Some(&spent.source_version),
+                    self.exchange.spec.provider_version.as_deref(),
+                )
         })
     }
 

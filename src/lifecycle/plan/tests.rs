@@ -8,6 +8,7 @@ use super::*;
 use crate::api::OAuthCredentialSpec;
 use crate::api::Reason;
 use crate::lifecycle::failure::Attempt;
+use crate::lifecycle::provider::Provider;
 use crate::lifecycle::resolve;
 use crate::lifecycle::rotation::claim::Holder;
 use crate::lifecycle::rotation::hold::Unresolved;
@@ -51,12 +52,16 @@ struct Scene {
     probed: Option<Probed>,
 }
 
+fn resolved(spec: &OAuthCredentialSpec) -> Result<Resolved<'_>, Problem> {
+    resolve::spec(spec, &Provider::inline(&spec.provider.inline), AddressPolicy::default())
+}
+
 fn record(spec: &OAuthCredentialSpec) -> Record {
     Record {
         revision: 1,
         issued_at: at(NOW - 600),
         expires_at: Some(at(NOW + 3000)),
-        request: resolve::spec(spec, AddressPolicy::default()).unwrap().request_digest,
+        request: resolved(spec).unwrap().request_digest,
         source_version: "7".into(),
         scopes: vec![],
         lineage: None,
@@ -110,7 +115,7 @@ impl Scene {
     }
 
     fn resolved(&self) -> Result<Resolved<'_>, Problem> {
-        resolve::spec(&self.spec, AddressPolicy::default())
+        resolved(&self.spec)
     }
 
     fn world<'a>(&'a self, resolved: &'a Result<Resolved<'a>, Problem>) -> World<'a> {
@@ -154,8 +159,13 @@ impl Scene {
             retry_after: Some(Duration::from_secs(retry_after)),
             ..Problem::new(reason, "x".into())
         };
-        let attempt =
-            Attempt { uid: "uid", generation: 1, source_version: Some("7"), at: at(NOW - 1) };
+        let attempt = Attempt {
+            uid: "uid",
+            generation: 1,
+            source_version: Some("7"),
+            provider_version: None,
+            at: at(NOW - 1),
+        };
         self.failure = Some(Failure::after(None, &problem, &attempt));
         self
     }

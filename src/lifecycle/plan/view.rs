@@ -79,7 +79,8 @@ impl View<'_> {
             // A newer one was restored.
             || (failure.reason == Reason::StateOutdated && !self.state_is_outdated());
         let over = asked || failure.next_attempt.is_some_and(|next| next <= self.now);
-        (failure.is_about(self.world.generation, version) && !over).then_some(failure)
+        let provider = self.spec.provider_version.as_deref();
+        (failure.is_about(self.world.generation, version, provider) && !over).then_some(failure)
     }
 
     /// Whether the state is older than the target.
@@ -98,8 +99,10 @@ impl View<'_> {
             return Verdict::Failing(self.unresolved(claim, tries, None));
         }
         let version = self.world.source.map(|source| source.version.as_str());
-        match self.world.failure.filter(|failure| failure.is_about(self.world.generation, version))
-        {
+        let provider = self.spec.provider_version.as_deref();
+        let is_ours =
+            |failure: &&Failure| failure.is_about(self.world.generation, version, provider);
+        match self.world.failure.filter(is_ours) {
             Some(failure) => Verdict::Failing(failure.clone()),
             None if is_ready(self.world, self.now) => Verdict::Fresh,
             None => Verdict::Pending,

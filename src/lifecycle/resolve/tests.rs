@@ -11,6 +11,11 @@ fn minimal() -> OAuthCredentialSpec {
     )
 }
 
+/// With the provider that stands in it.
+fn spec(spec_: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolved<'_>, Problem> {
+    super::spec(spec_, &Provider::inline(&spec_.provider.inline), policy)
+}
+
 fn data(pairs: &[(&str, &[u8])]) -> BTreeMap<String, ByteString> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect()
 }
@@ -97,6 +102,17 @@ fn a_digest_changes_with_each_setting_of_the_request_only() {
 #[test]
 fn denied_endpoints_are_a_configuration_problem() {
     let mut spec_ = minimal();
-    spec_.provider.token_endpoint = "http://as.example/t".into();
+    spec_.provider.inline.token_endpoint = Some("http://as.example/t".into());
     assert_eq!(spec(&spec_, AddressPolicy::default()).unwrap_err().reason, Reason::EndpointDenied);
+}
+
+#[test]
+fn client_credentials_need_a_provider_that_lets_them_authenticate() {
+    let mut spec_ = minimal();
+    spec_.grant = Some(Grant::ClientCredentials(Default::default()));
+    spec_.provider.inline.client_authentication =
+        serde_json::from_value(json!({"method": "None"})).unwrap();
+    let problem = spec(&spec_, AddressPolicy::default()).unwrap_err();
+    assert_eq!(problem.reason, Reason::SpecInvalid);
+    assert!(problem.message.contains("clientAuthentication.method"), "{}", problem.message);
 }

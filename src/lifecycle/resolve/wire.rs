@@ -33,7 +33,11 @@ pub struct Endpoints {
 /// # Errors
 /// `SpecInvalid` or `EndpointDenied`, with the field at fault.
 pub fn endpoints(provider: &ProviderSpec, policy: AddressPolicy) -> Result<Endpoints, Problem> {
-    let token = callable("spec.provider.tokenEndpoint", &provider.token_endpoint, policy)?;
+    let token = provider.token_endpoint.as_deref().ok_or_else(|| {
+        let message = "spec.provider takes exactly one of tokenEndpoint, issuer and ref";
+        Problem::new(Reason::SpecInvalid, message.to_owned())
+    })?;
+    let token = callable("spec.provider.tokenEndpoint", token, policy)?;
     let refresh = match &provider.refresh_endpoint {
         Some(text) => callable("spec.provider.refreshEndpoint", text, policy)?,
         None => token.clone(),

@@ -180,6 +180,11 @@ impl ControlPlane {
         self.apply(&documents.join("\n---\n")).await
     }
 
+    /// Applies manifests on the server's side as this user.
+    pub async fn apply_as(&self, manifests: &str, user: &str) -> Result<String, String> {
+        self.run_kubectl(&["apply", "--server-side", "--as", user, "-f", "-"], manifests).await
+    }
+
     async fn run_kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
         let program = self.tools.join("kubectl");
         kubectl::run(&program, &self.admin_kubeconfig, arguments, input).await

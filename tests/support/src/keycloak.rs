@@ -78,6 +78,11 @@ impl Keycloak {
         keycloak
     }
 
+    /// The realm's issuer.
+    pub fn issuer(&self) -> String {
+        format!("{}/realms/{REALM}", self.url)
+    }
+
     /// The realm's token endpoint.
     pub fn token_endpoint(&self) -> String {
         self.realm_url("token")

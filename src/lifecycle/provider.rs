@@ -1,0 +1,229 @@
+//! The provider of a credential: as it stands inline, or in the object that is named, with what its issuer publishes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use url::Url;
+
+use crate::api::Reason;
+use crate::api::condition::READY;
+use crate::api::credential::OAuthCredentialSpec;
+use crate::api::provider::{Namespaces, ProviderSpec, ProviderStatus};
+use crate::oauth::address::AddressPolicy;
+use crate::oauth::client_auth::fingerprint;
+use crate::oauth::discovery::Metadata;
+
+use super::problem::Problem;
+use super::resolve;
+use super::schedule::to_second;
+
+/// A provider that a credential uses.
+#[derive(Clone, Debug)]
+pub struct Provider<'a> {
+    /// How to speak to it.
+    pub spec: Cow<'a, ProviderSpec>,
+    /// Another one with each change that is no change of the credential; none where there is no such change.
+    pub version: Option<String>,
+}
+
+impl<'a> Provider<'a> {
+    /// One that stands in the credential.
+    pub fn inline(spec: &'a ProviderSpec) -> Self {
+        Self { spec: Cow::Borrowed(spec), version: None }
+    }
+
+    /// One that stands in an object of its own.
+    pub fn of_object(spec: ProviderSpec) -> Provider<'static> {
+        let version = Some(version(&spec));
+        Provider { spec: Cow::Owned(spec), version }
+    }
+
+    /// The issuer whose document must be known first.
+    pub fn issuer(&self) -> Option<&str> {
+        self.spec.issuer.as_deref().filter(|_| self.spec.token_endpoint.is_none())
+    }
+
+    /// With what the issuer publishes.
+    pub fn completed(self, metadata: &Metadata) -> Self {
+        let mut spec = self.spec.into_owned();
+        let refresh = spec.refresh_endpoint.as_deref().map_or_else(
+            || Some(metadata.token_endpoint.clone()),
+            |endpoint| Url::parse(endpoint).ok(),
+        );
+        // A refresh token is sent there, so that it must be where they are spent.
+        let revocation = metadata.revocation_endpoint.as_ref().filter(|revocation| {
+            refresh.is_some_and(|refresh| refresh.origin() == revocation.origin())
+        });
+        spec.token_endpoint = Some(metadata.token_endpoint.to_string());
+        spec.revocation_endpoint =
+            spec.revocation_endpoint.or_else(|| revocation.map(ToString::to_string));
+        let version = Some(version(&spec));
+        Self { spec: Cow::Owned(spec), version }
+    }
+}
+
+fn version(spec: &ProviderSpec) -> String {
+    let text = serde_json::to_string(spec).unwrap_or_default();
+    fingerprint(b"provider", &[&text])
+}
+
+/// Whether credentials in a namespace with these labels may use a provider that names these namespaces.
+pub fn admits(
+    namespaces: Option<&Namespaces>,
+    namespace: &str,
+    labels: Option<&BTreeMap<String, String>>,
+) -> bool {
+    let Some(namespaces) = namespaces else { return true };
+    let labelled = namespaces.selector.as_ref().is_some_and(|selector| {
+        let has = |(key, value)| labels.is_some_and(|labels| labels.get(key) == Some(value));
+        !selector.match_labels.is_empty() && selector.match_labels.iter().all(has)
+    });
+    labelled || namespaces.names.iter().any(|name| name == namespace)
+}
+
+/// Whatever can't be used of a provider keeps even this from being used with it.
+static SMALLEST: LazyLock<Option<OAuthCredentialSpec>> = LazyLock::new(|| {
+    let spec =
+        serde_json::json!({"provider": {}, "source": {"name": "s"}, "target": {"name": "t"}});
+    serde_json::from_value(spec).ok()
+});
+
+/// Looks for what can't be used in a provider, whichever credential uses it.
+///
+/// # Errors
+/// The reason and the field at fault, in the words of an object of its own.
+pub fn check(provider: &Provider<'_>, policy: AddressPolicy) -> Result<(), Problem> {
+    let Some(credential) = SMALLEST.as_ref() else { return Ok(()) };
+    let checked = resolve::spec(credential, provider, policy);
+    checked.map(|_| ()).map_err(|problem| Problem {
+        message: problem.message.replace("spec.provider.", "spec."),
+        ..problem
+    })
+}
+
+/// The status of a provider of which this is known. `previous` gives the time of transition.
+pub fn status(
+    known: Result<(), &Problem>,
+    generation: Option<i64>,
+    previous: &ProviderStatus,
+    now: Timestamp,
+) -> ProviderStatus {
+    let (status, reason, message) = match known {
+        Ok(()) => ("True", Reason::Valid, "the provider can be used".to_owned()),
+        Err(problem) => {
+            ("False", problem.reason, problem.text().replace("spec.provider.", "spec."))
+        }
+    };
+    let before = previous.conditions.iter().find(|before| before.type_ == READY);
+    let since = before.filter(|before| before.status == status);
+    let condition = Condition {
+        type_: READY.to_owned(),
+        status: status.to_owned(),
+        reason: reason.as_str().to_owned(),
+        message,
+        observed_generation: generation,
+        last_transition_time: since
+            .map_or_else(|| Time(to_second(now)), |before| before.last_transition_time.clone()),
+    };
+    ProviderStatus { observed_generation: generation, conditions: vec![condition] }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::provider::NamespaceSelector;
+
+    fn spec(value: serde_json::Value) -> ProviderSpec {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn metadata(token: &str, revocation: Option<&str>) -> Metadata {
+        Metadata {
+            token_endpoint: Url::parse(token).unwrap(),
+            revocation_endpoint: revocation.map(|text| Url::parse(text).unwrap()),
+        }
+    }
+
+    #[test]
+    fn what_the_issuer_publishes_fills_in_what_the_spec_leaves_out() {
+        let document = metadata("https://as.example/t", Some("https://as.example/r"));
+        let completed =
+            |value| Provider::of_object(spec(value)).completed(&document).spec.into_owned();
+        let bare = completed(json!({"issuer": "https://as.example"}));
+        assert_eq!(bare.token_endpoint.as_deref(), Some("https://as.example/t"));
+        assert_eq!(bare.revocation_endpoint.as_deref(), Some("https://as.example/r"));
+        let own = "https://as.example/own";
+        let given = completed(json!({"issuer": "https://as.example", "revocationEndpoint": own}));
+        assert_eq!(given.revocation_endpoint.as_deref(), Some(own));
+        let elsewhere = completed(
+            json!({"issuer": "https://as.example", "refreshEndpoint": "https://b.example/"}),
+        );
+        assert_eq!(elsewhere.revocation_endpoint, None, "refresh tokens are of another host");
+    }
+
+    #[test]
+    fn each_change_gives_another_version() {
+        let inline = spec(json!({"tokenEndpoint": "https://as.example/t"}));
+        assert_eq!(Provider::inline(&inline).version, None);
+        let of = |value| Provider::of_object(spec(value)).version.unwrap();
+        let first = of(json!({"tokenEndpoint": "https://as.example/t"}));
+        assert_eq!(first, of(json!({"tokenEndpoint": "https://as.example/t"})));
+        assert_ne!(first, of(json!({"tokenEndpoint": "https://as.example/u"})));
+        let issuer = spec(json!({"issuer": "https://as.example"}));
+        let found =
+            |token| Provider::inline(&issuer).completed(&metadata(token, None)).version.unwrap();
+        assert_ne!(found("https://as.example/t"), found("https://as.example/u"));
+    }
+
+    #[test]
+    fn namespaces_are_admitted_by_name_or_by_label() {
+        let labels = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let named = Namespaces { names: vec!["a".into()], selector: None };
+        let selector = NamespaceSelector { match_labels: labels(&[("team", "x"), ("env", "p")]) };
+        let labelled = Namespaces { names: Vec::new(), selector: Some(selector.clone()) };
+        let both = Namespaces { names: vec!["a".into()], selector: Some(selector) };
+        let (whole, half) =
+            (labels(&[("team", "x"), ("env", "p"), ("o", "o")]), labels(&[("team", "x")]));
+        assert!(admits(None, "any", None));
+        assert!(admits(Some(&named), "a", None) && !admits(Some(&named), "b", Some(&whole)));
+        assert!(admits(Some(&labelled), "b", Some(&whole)));
+        assert!(!admits(Some(&labelled), "b", Some(&half)) && !admits(Some(&labelled), "b", None));
+        assert!(admits(Some(&both), "a", Some(&half)) && admits(Some(&both), "b", Some(&whole)));
+        let nobody =
+            Namespaces { selector: Some(NamespaceSelector::default()), ..Default::default() };
+        assert!(!admits(Some(&nobody), "a", Some(&whole)), "an empty selector selects nothing");
+    }
+
+    #[test]
+    fn a_provider_is_judged_in_words_of_its_own_fields() {
+        let checked = |value| {
+            let problem = check(&Provider::of_object(spec(value)), AddressPolicy::default());
+            problem.map_err(|problem| (problem.reason, problem.message))
+        };
+        assert_eq!(checked(json!({"tokenEndpoint": "https://as.example/t"})), Ok(()));
+        let (reason, message) =
+            checked(json!({"tokenEndpoint": "http://as.example/t"})).unwrap_err();
+        assert_eq!(reason, Reason::EndpointDenied);
+        assert!(message.starts_with("spec.tokenEndpoint "), "{message}");
+    }
+
+    #[test]
+    fn the_time_of_transition_moves_only_with_the_status() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let (new, old) =
+            (ProviderStatus::default(), Problem::new(Reason::DiscoveryFailed, "x".into()));
+        let first = status(Ok(()), Some(1), &new, at(5));
+        let again = status(Ok(()), Some(2), &first, at(6));
+        assert_eq!(again.conditions[0].last_transition_time, Time(at(5)));
+        let failed = status(Err(&old), Some(2), &again, at(7));
+        assert_eq!(failed.conditions[0].last_transition_time, Time(at(7)));
+        assert_eq!(failed.conditions[0].reason, "DiscoveryFailed");
+    }
+}
