@@ -4,6 +4,7 @@
 mod ask;
 mod attempt;
 mod look;
+mod queue;
 mod release;
 mod spend;
 mod write_back;
@@ -26,6 +27,8 @@ use crate::lifecycle::resolve::{self, GrantKind};
 use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{plus, to_second};
 
+pub use self::queue::note_limit;
+
 use self::attempt::{End, Exchange, Trace, Unsaved};
 use super::context::Context;
 use super::index::Name;
@@ -43,15 +46,9 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
     let Some(guard) = UnderWay::begin(context, object) else { return false };
     let generation = object.meta().generation;
-    let host = object.0.as_ref().map(host).unwrap_or_default();
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
-        let slot = tokio::select! {
-            slot = context.slots.take(&guard.name.0, &host) => slot,
-            () = guard.need_not_begin.cancelled() => return,
-            () = context.stopping.cancelled() => return,
-        };
-        let Some(mut slot) = slot else { return };
+        let Some(mut slot) = queue::turn(&guard, why).await else { return };
         // Not kept while it waited: the watch may have shown a later version, of which one is enough to hold.
         let Some(object) = guard.credential() else { return };
         let Ok(credential) = &object.0 else { return };
@@ -125,12 +122,6 @@ async fn rescue(context: &Context, unsaved: &Unsaved, panicked: bool) {
     if let Some(slot) = slot {
         slot.free().await;
     }
-}
-
-/// Whom the credential's requests go to.
-fn host(credential: &OAuthCredential) -> String {
-    let endpoint = url::Url::parse(&credential.spec.provider.token_endpoint).ok();
-    endpoint.and_then(|endpoint| endpoint.host_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
 
 async fn run(

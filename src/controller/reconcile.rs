@@ -64,6 +64,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
         Err(invalid) => return report_unreadable(&context, invalid).await,
     };
     let resolved = resolve::spec(&credential.spec, context.policy);
+    exchange::note_limit(&context, credential, resolved.as_ref().ok());
     for _ in 0..RENDERS {
         let now = context.clock.now();
         let observation = observe(&context, credential);

@@ -1,0 +1,98 @@
+//! Waiting for a turn, and saying so where requests to the host are held back.
+
+use crate::api::{OAuthCredential, Reason};
+use crate::clock::since_boot;
+use crate::lifecycle::breaker::{Held, Trouble};
+use crate::lifecycle::failure::{Attempt, Failure};
+use crate::lifecycle::plan::Why;
+use crate::lifecycle::problem::Problem;
+use crate::lifecycle::resolve::{self, Resolved};
+use crate::lifecycle::schedule::plus;
+
+use crate::controller::context::Context;
+use crate::controller::slots::{News, Slot};
+use crate::controller::under_way::UnderWay;
+
+/// Waits for a slot; nothing when the exchange need not begin any more.
+pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
+    let context = &guard.context;
+    let host = with_credential(guard, |credential| host(context, credential)).unwrap_or_default();
+    // The time in which a token may be sent again is short.
+    let mut turn = context.slots.wait(&guard.name.0, &host, why == Why::Unresolved);
+    loop {
+        tokio::select! {
+            biased;
+            news = turn.news() => match news {
+                News::Slot(slot) => return Some(slot),
+                News::Never => return None,
+                News::Held(held) => {
+                    with_credential(guard, |credential| note_held(context, credential, &host, held));
+                    context.wake(&guard.name.0, &guard.name.1);
+                }
+            },
+            () = guard.need_not_begin.cancelled() => return None,
+            () = context.stopping.cancelled() => return None,
+        }
+    }
+}
+
+fn with_credential<T>(guard: &UnderWay, then: impl FnOnce(&OAuthCredential) -> T) -> Option<T> {
+    let object = guard.credential()?;
+    object.0.as_ref().ok().map(then)
+}
+
+/// Whom the credential's requests go to.
+fn host(context: &Context, credential: &OAuthCredential) -> String {
+    resolve::spec(&credential.spec, context.policy).map(|spec| authority(&spec)).unwrap_or_default()
+}
+
+/// Host and port of the endpoint.
+fn authority(spec: &Resolved<'_>) -> String {
+    let host = spec.endpoint.host_str().unwrap_or_default();
+    spec.endpoint.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Keeps the limit that a credential gives for its host.
+pub fn note_limit(context: &Context, credential: &OAuthCredential, spec: Option<&Resolved<'_>>) {
+    let meta = &credential.metadata;
+    let (uid, namespace) = (meta.uid.as_deref(), meta.namespace.as_deref());
+    let limit = spec.and_then(|spec| Some((authority(spec), spec.rate_limit?)));
+    context.slots.limit(
+        uid.unwrap_or_default(),
+        namespace.unwrap_or_default(),
+        limit.as_ref().map(|(host, limit)| (host.as_str(), *limit)),
+    );
+}
+
+/// Notes that the credential waits, for its status. Once, so that those that wait don't write theirs with each trial.
+fn note_held(context: &Context, credential: &OAuthCredential, host: &str, held: Held) {
+    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
+    let generation = credential.metadata.generation.unwrap_or_default();
+    let source_version = context.source_version(credential);
+    let at = context.clock.now();
+    let attempt = Attempt { uid, generation, source_version: source_version.as_deref(), at };
+    let next = plus(at, held.next_trial.saturating_sub(since_boot()));
+    context.notes.update(uid, |note| {
+        // What was refused is asked once more, and then believed.
+        if note
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.reason == Reason::RefreshTokenRejected)
+        {
+            return;
+        }
+        let failure = Failure::held(note.failure.as_ref(), &problem(host, held), &attempt, next);
+        note.failure = Some(failure);
+    });
+}
+
+fn problem(host: &str, held: Held) -> Problem {
+    let (reason, what) = match held.trouble {
+        Trouble::Unreachable => (Reason::EndpointUnreachable, "could not be connected to"),
+        Trouble::Failing => (Reason::ServerError, "failed or did not answer"),
+    };
+    let message = format!(
+        "token requests are held back: {host} {what} several times in a row, and is tried with one request at a time until it answers"
+    );
+    Problem::new(reason, message)
+}
