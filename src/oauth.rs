@@ -3,8 +3,10 @@
 pub mod address;
 pub mod client_auth;
 pub mod error;
+pub mod proxy;
 pub mod request;
 pub mod response;
 pub mod revocation;
 pub mod secret;
+pub mod tls;
 pub mod transport;

@@ -27,7 +27,7 @@ use crate::lifecycle::resolve::{self, GrantKind};
 use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{plus, to_second};
 
-pub use self::queue::note_limit;
+pub use self::queue::{give_up_outdated, note_limit};
 
 use self::attempt::{End, Exchange, Trace, Unsaved};
 use super::context::Context;
@@ -46,6 +46,8 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
     let Some(guard) = UnderWay::begin(context, object) else { return false };
     let generation = object.meta().generation;
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    context.notes.update(uid, |note| note.begun_for = generation);
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
         let Some(mut slot) = queue::turn(&guard, why).await else { return };

@@ -233,6 +233,8 @@ impl Slot {
         self.is_answered = true;
         let mut queue = self.shared.lock();
         if let Some((held, waiting)) = queue.answered(ticket, self.outcome, self.shared.now()) {
+            let Place { namespace, host } = &ticket.place;
+            tracing::warn!(%namespace, %host, "token requests fail in a row and are held back");
             waiting.for_each(|waiter| waiter.tell(held));
         }
         true

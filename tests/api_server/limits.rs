@@ -94,7 +94,14 @@ pub async fn when_a_host_is_back_all_that_waited_go_on(env: Arc<Env>) {
     for at in 0..20 {
         stage.condition(&format!("c{at}"), "Ready", "False", "ServerError").await;
     }
-    server.always(Answer::json(200, &json!({"access_token": "a", "expires_in": 3600})));
+    // One that is sent elsewhere does not wait.
+    let fine = ScriptedServer::start().await;
+    let good = Answer::json(200, &json!({"access_token": "a", "expires_in": 3600}));
+    fine.always(good.clone());
+    let moved = with(spec("c7", &fine.url("/t")), json!({"source": {"name": source_of("c")}}));
+    stage.credential("c7", client_credentials(eager(moved))).await;
+    stage.ready("c7").await;
+    server.always(good);
     for at in 0..20 {
         stage.ready(&format!("c{at}")).await;
     }

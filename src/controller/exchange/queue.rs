@@ -10,6 +10,7 @@ use crate::lifecycle::resolve::{self, Resolved};
 use crate::lifecycle::schedule::plus;
 
 use crate::controller::context::Context;
+use crate::controller::index::named;
 use crate::controller::slots::{News, Slot};
 use crate::controller::under_way::UnderWay;
 
@@ -19,20 +20,35 @@ pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
     let host = with_credential(guard, |credential| host(context, credential)).unwrap_or_default();
     // The time in which a token may be sent again is short.
     let mut turn = context.slots.wait(&guard.name.0, &host, why == Why::Unresolved);
+    let mut said = None;
     loop {
         tokio::select! {
             biased;
             news = turn.news() => match news {
-                News::Slot(slot) => return Some(slot),
+                News::Slot(slot) => {
+                    if let Some(said) = said {
+                        with_credential(guard, |credential| take_back(context, credential, said));
+                    }
+                    return Some(slot);
+                }
                 News::Never => return None,
                 News::Held(held) => {
-                    with_credential(guard, |credential| note_held(context, credential, &host, held));
+                    said = with_credential(guard, |credential| note_held(context, credential, &host, held));
                     context.wake(&guard.name.0, &guard.name.1);
                 }
             },
             () = guard.need_not_begin.cancelled() => return None,
             () = context.stopping.cancelled() => return None,
         }
+    }
+}
+
+/// Has an exchange that still waits give up its turn when the credential was edited: it may not be wanted any more, or not
+/// there.
+pub fn give_up_outdated(context: &Context, credential: &OAuthCredential) {
+    let note = context.notes.of(credential);
+    if note.in_flight && note.begun_for != credential.metadata.generation {
+        context.notes.need_not_begin(&named(&credential.metadata));
     }
 }
 
@@ -64,25 +80,33 @@ pub fn note_limit(context: &Context, credential: &OAuthCredential, spec: Option<
     );
 }
 
+/// What was said of a credential that waits, and what had failed before.
+struct Said {
+    held: Failure,
+    before: Option<Failure>,
+}
+
 /// Notes that the credential waits, for its status. Once, so that those that wait don't write theirs with each trial.
-fn note_held(context: &Context, credential: &OAuthCredential, host: &str, held: Held) {
+fn note_held(context: &Context, credential: &OAuthCredential, host: &str, held: Held) -> Said {
     let uid = credential.metadata.uid.as_deref().unwrap_or_default();
     let generation = credential.metadata.generation.unwrap_or_default();
     let source_version = context.source_version(credential);
     let at = context.clock.now();
     let attempt = Attempt { uid, generation, source_version: source_version.as_deref(), at };
     let next = plus(at, held.next_trial.saturating_sub(since_boot()));
+    let before = context.notes.of(credential).failure;
+    let held = Failure::held(before.as_ref(), &problem(host, held), &attempt, next);
+    context.notes.update(uid, |note| note.failure = Some(held.clone()));
+    Said { held, before }
+}
+
+/// Its turn is there: what is to be said comes of that.
+fn take_back(context: &Context, credential: &OAuthCredential, said: Said) {
+    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
     context.notes.update(uid, |note| {
-        // What was refused is asked once more, and then believed.
-        if note
-            .failure
-            .as_ref()
-            .is_some_and(|failure| failure.reason == Reason::RefreshTokenRejected)
-        {
-            return;
+        if note.failure.as_ref() == Some(&said.held) {
+            note.failure = said.before;
         }
-        let failure = Failure::held(note.failure.as_ref(), &problem(host, held), &attempt, next);
-        note.failure = Some(failure);
     });
 }
 
