@@ -28,7 +28,7 @@ test: unit api-server oldest faults soak providers chart image cluster-tests ## 
 
 unit: ## Tests that need no server
 	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture --test rotation_model \
-		--test oauth_http --test presets --test process --test documented
+		--test oauth_http --test transport --test presets --test process --test documented
 
 api-server: ## Tests on a real kube-apiserver and etcd (KUBERNETES=1.33: of that version)
 	tests/tools/install control-plane$(addprefix -,$(KUBERNETES)) >/dev/null

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::oauth::proxy::ProxyUrl;
 use crate::telemetry::LogFormat;
 
 /// Keeps OAuth tokens fresh in Kubernetes Secrets.
@@ -72,6 +73,12 @@ pub struct RunArgs {
     /// Allow token endpoints at loopback addresses, for tests.
     #[arg(long, env = "OAUTH_KEEPER_ALLOW_LOOPBACK", value_parser = clap::builder::FalseyValueParser::new())]
     pub allow_loopback: bool,
+    /// Deny token endpoints at addresses of private networks.
+    #[arg(long, env = "OAUTH_KEEPER_DENY_PRIVATE_ADDRESSES", value_parser = clap::builder::FalseyValueParser::new())]
+    pub deny_private_addresses: bool,
+    /// Proxy for all requests to token endpoints; proxies of the environment (`HTTPS_PROXY`) are never used.
+    #[arg(long, env = "OAUTH_KEEPER_PROXY", hide_env_values = true, value_name = "URL")]
+    pub proxy: Option<ProxyUrl>,
     /// Folder where answers of authorization servers are kept until they are committed; best a memory volume of the pod.
     #[arg(long, env = "OAUTH_KEEPER_JOURNAL_DIR", value_name = "FOLDER")]
     pub journal_dir: Option<PathBuf>,

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod api_server;
 pub mod cli;
 pub mod clock;
 pub mod controller;

@@ -1,5 +1,6 @@
 //! Puts the operator together, and takes it apart in the right order.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::admin;
+use crate::api_server;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::controller::context::{Context, Term};
@@ -32,7 +34,7 @@ use crate::lifecycle::rotation::claim::Holder;
 use crate::lifecycle::schedule::to_second;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
-use crate::oauth::transport::{SPEND_TIMEOUT, Transport};
+use crate::oauth::transport::{SPEND_TIMEOUT, Transport, TransportError};
 use crate::{served_schema, server_version};
 
 /// Without the Lease, commits are tried this long after the last answer can have come.
@@ -50,9 +52,9 @@ pub enum Error {
     /// The journal folder can't be used.
     #[error("--journal-dir: {0}")]
     Journal(std::io::Error),
-    /// TLS roots can't be loaded.
-    #[error("the client for token endpoints can't be built: {0}")]
-    Transport(#[from] reqwest::Error),
+    /// The proxy or the TLS roots can't be used.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// Another process leads now.
     #[error("the lease was lost; stopping so that two processes never spend one refresh token")]
     LeaseLost,
@@ -66,6 +68,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
     let config = kubeconfig().await?;
     let lease_namespace =
         args.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let policy = policy(&args, api_server::addresses(&config.cluster_url).await);
     let (client, lease_client) = (client(config.clone())?, client(config)?);
     let metrics = Arc::new(Metrics::new());
     let ready = watch::Sender::new(false);
@@ -76,7 +79,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
         .await
         .map_err(|error| Error::Admin(args.admin_address, error))?;
     let holder = holder();
-    let transport = Transport::new(policy(&args))?;
+    let transport = Transport::through(policy, args.proxy.as_ref())?;
     let (journal, unsettled) = what_was_left(&args, &client, &metrics).await?;
     let mut candidate = args.leader_election.then(|| {
         // A connection of its own, so that renewals do not queue behind everything else.
@@ -106,7 +109,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
         client,
         metrics: Arc::clone(&metrics),
         transport,
-        policy: policy(&args),
+        policy,
         journal,
         unsettled,
         holder,
@@ -279,6 +282,7 @@ async fn work_until_stopped(
     let beside = async {
         tokio::join!(
             watches::clock(context),
+            context.slots.keep_time(),
             discovery::run(Arc::clone(context)),
             report::run(Arc::clone(context))
         )
@@ -293,8 +297,13 @@ async fn work_until_stopped(
     Ok(())
 }
 
-fn policy(args: &RunArgs) -> AddressPolicy {
-    AddressPolicy { allow_http: args.allow_http, allow_loopback: args.allow_loopback }
+fn policy(args: &RunArgs, api_server: &'static [IpAddr]) -> AddressPolicy {
+    AddressPolicy {
+        allow_http: args.allow_http,
+        allow_loopback: args.allow_loopback,
+        deny_private: args.deny_private_addresses,
+        api_server,
+    }
 }
 
 /// Opens the journal and commits what an earlier process of this pod left, before the Lease is waited for: its successor

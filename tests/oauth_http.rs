@@ -21,7 +21,8 @@ use oauth_keeper::oauth::transport::{SPEND_TIMEOUT, SendGuard, Transport};
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use url::Url;
 
-const FOR_TESTS: AddressPolicy = AddressPolicy { allow_http: true, allow_loopback: true };
+const FOR_TESTS: AddressPolicy =
+    AddressPolicy { allow_http: true, allow_loopback: true, deny_private: false, api_server: &[] };
 
 fn transport(policy: AddressPolicy) -> Transport {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -279,7 +280,7 @@ async fn denied_addresses_see_no_connection() {
     let server = ScriptedServer::start().await;
     let none = ClientAuth::None { client_id: None };
     let port = server.address().port();
-    let strict = AddressPolicy { allow_http: true, allow_loopback: false };
+    let strict = AddressPolicy { allow_http: true, ..AddressPolicy::default() };
     for url in [
         format!("http://127.0.0.1:{port}/t"),
         format!("http://localhost:{port}/t"),
@@ -290,7 +291,7 @@ async fn denied_addresses_see_no_connection() {
             .await;
         assert!(matches!(sent, Err(TokenError::Denied(_))), "{url}");
     }
-    let sent = transport(AddressPolicy { allow_http: false, allow_loopback: true })
+    let sent = transport(AddressPolicy { allow_loopback: true, ..AddressPolicy::default() })
         .spend(
             &request(&server.url("/t"), &none, &refresh(), Encoding::Form),
             SPEND_TIMEOUT,

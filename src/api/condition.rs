@@ -118,10 +118,10 @@ reasons! {
         "Another credential spends the same refresh token. Nothing is sent, since the two would kill it for each other.",
         "Give each credential a refresh token of its own (sign in once for each), or delete one of the two.";
     EndpointDenied: Configuration,
-        "The operator may not connect to the token endpoint: its scheme is not https, or its address is a loopback, link-local, metadata, multicast or unspecified one.",
-        "Correct `spec.provider.tokenEndpoint`, or have the operator run with `--allow-http` or `--allow-loopback`.";
+        "The operator may not connect to the token endpoint: its scheme is not https, or its address is a loopback, link-local, metadata, multicast, reserved or unspecified one, the API server's, or a private one where the operator denies these.",
+        "Correct `spec.provider.tokenEndpoint`, or have the operator run with `--allow-http` or `--allow-loopback`, or without `--deny-private-addresses`.";
     EndpointUnreachable: Passing,
-        "No connection to the token endpoint: name resolution, TCP or TLS failed. Nothing was sent.",
+        "No connection to the token endpoint: name resolution, TCP or TLS failed. Nothing was sent. After five failures in a row the requests of a namespace to that host are held back, and one at a time is tried.",
         "Check the host name, the network policy and the server's certificate.";
     DiscoveryFailed: Passing,
         "The issuer's document (RFC 8414, OpenID Connect Discovery) can't be had, or is not that of this issuer. One that was read earlier stays in use.",
@@ -130,7 +130,7 @@ reasons! {
         "The authorization server answered 429. Its `Retry-After` is honoured.",
         "Have fewer credentials on one client, or a longer `renewal.minInterval`.";
     ServerError: Passing,
-        "The authorization server answered with a 5xx status, or with `temporarily_unavailable` or the like. (After a refresh token was sent, a 5xx status is `ExchangeOutcomeUnknown`.)",
+        "The authorization server answered with a 5xx status, or with `temporarily_unavailable` or the like. Or requests to the host are held back, since five in a row failed or were not answered. (After a refresh token was sent, a 5xx status is `ExchangeOutcomeUnknown`.)",
         "Look at the provider's status page.";
     ResponseInvalid: Passing,
         "The answer is no token response: no JSON object, no usable `access_token`, a redirect, or too large. (After a refresh token was sent, that is `ExchangeOutcomeUnknown`.)",

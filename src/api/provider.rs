@@ -1,6 +1,7 @@
 //! The authorization server and how to speak to it.
 
 mod client_authentication;
+mod connection;
 mod kinds;
 mod reference;
 mod request;
@@ -15,6 +16,7 @@ use super::DURATION_PATTERN;
 pub use self::client_authentication::{
     BasicEncoding, ClientAuthentication, ClientAuthenticationMethod,
 };
+pub use self::connection::{RateLimitSpec, TlsSpec};
 pub use self::kinds::{
     ClusterOAuthProvider, ClusterOAuthProviderSpec, NamespaceSelector, Namespaces, OAuthProvider,
     OAuthProviderSpec, ProviderStatus,
@@ -124,4 +126,11 @@ pub struct ProviderSpec {
             .message("revocationEndpoint must have neither a fragment nor a user name")
     )]
     pub revocation_endpoint: Option<String>,
+    /// TLS with the authorization server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSpec>,
+    /// The most token requests that credentials of this namespace send to the endpoint's host and port. The strictest one
+    /// given there by a credential holds for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimitSpec>,
 }

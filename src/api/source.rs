@@ -40,4 +40,12 @@ pub struct SourceKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
     pub refresh_token: Option<String>,
+    /// Key of the client's certificate with its chain, in PEM; `tls.crt` by default. For `TlsClientAuth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
+    pub tls_certificate: Option<String>,
+    /// Key of its private key, in PEM; `tls.key` by default. For `TlsClientAuth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
+    pub tls_key: Option<String>,
 }

@@ -16,6 +16,7 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::schedule::back_off;
 use crate::oauth::discovery::{Metadata, issuer as parsed, places, read, request};
 use crate::oauth::error::TokenError;
+use crate::oauth::tls::{Roots, Tls};
 
 use super::context::Context;
 use super::index::Name;
@@ -26,11 +27,40 @@ const KEPT_FOR: Duration = Duration::from_secs(3600);
 /// Issuers asked at once.
 const AT_ONCE: usize = 8;
 
+/// An issuer, and the authorities that vouch for its host where it has its own: who names others must not decide what
+/// somebody else takes for its document.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Publisher {
+    issuer: String,
+    ca_bundle: Option<String>,
+}
+
+impl Publisher {
+    /// That of a provider.
+    pub fn of(spec: &ProviderSpec) -> Option<Self> {
+        let ca_bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle.clone());
+        Some(Self { issuer: spec.issuer.clone()?, ca_bundle })
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    fn tls(&self) -> Result<Tls, Problem> {
+        let roots = self.ca_bundle.as_deref().map(Roots::parse).transpose();
+        let roots = roots.map_err(|why| {
+            Problem::new(Reason::SpecInvalid, format!("spec.provider.tls.caBundle {why}"))
+        })?;
+        Ok(Tls { roots, identity: None })
+    }
+}
+
 /// Documents by issuer.
 pub struct Discoveries {
-    known: Mutex<HashMap<String, Known>>,
-    asks: UnboundedSender<String>,
-    asked: Mutex<Option<UnboundedReceiver<String>>>,
+    known: Mutex<HashMap<Publisher, Known>>,
+    asks: UnboundedSender<Publisher>,
+    asked: Mutex<Option<UnboundedReceiver<Publisher>>>,
 }
 
 /// What is known of an issuer.
@@ -64,8 +94,8 @@ impl Default for Discoveries {
 
 impl Discoveries {
     /// What an issuer publishes, or what is wrong with that; nothing when it is being asked for the first time.
-    pub fn look(&self, issuer: &str) -> Option<Result<Arc<Metadata>, Problem>> {
-        match self.lock().entry(issuer.to_owned()) {
+    pub fn look(&self, publisher: &Publisher) -> Option<Result<Arc<Metadata>, Problem>> {
+        match self.lock().entry(publisher.clone()) {
             Entry::Occupied(entry) => {
                 let Known { metadata, problem, .. } = entry.get();
                 let good = metadata.clone().map(Ok);
@@ -74,16 +104,16 @@ impl Discoveries {
             Entry::Vacant(entry) => {
                 entry.insert(Known::default());
                 // Refused only when the reader has stopped, at the end of all work.
-                let _ = self.asks.unbounded_send(issuer.to_owned());
+                let _ = self.asks.unbounded_send(publisher.clone());
                 None
             }
         }
     }
 
     /// Takes in what came of asking; says when to ask again.
-    fn note(&self, issuer: &str, found: Result<Metadata, Problem>) -> (News, Duration) {
+    fn note(&self, publisher: &Publisher, found: Result<Metadata, Problem>) -> (News, Duration) {
         let mut known = self.lock();
-        let known = known.entry(issuer.to_owned()).or_default();
+        let known = known.entry(publisher.clone()).or_default();
         match found {
             Ok(metadata) => {
                 let news = match known.metadata.as_deref() {
@@ -96,11 +126,16 @@ impl Discoveries {
             }
             Err(problem) => {
                 known.failures = known.failures.saturating_add(1);
-                let wait = back_off(known.failures, issuer);
+                let wait = back_off(known.failures, publisher.issuer());
                 let new = known.problem.as_ref() != Some(&problem);
                 if new {
                     let (reason, why) = (problem.reason.as_str(), &problem.message);
-                    tracing::warn!(issuer, reason, why, "the issuer's document was not read");
+                    tracing::warn!(
+                        issuer = publisher.issuer(),
+                        reason,
+                        why,
+                        "the issuer's document was not read"
+                    );
                 }
                 known.problem = Some(problem);
                 let told = known.metadata.is_none() && new;
@@ -109,11 +144,11 @@ impl Discoveries {
         }
     }
 
-    fn forget(&self, issuer: &str) {
-        self.lock().remove(issuer);
+    fn forget(&self, publisher: &Publisher) {
+        self.lock().remove(publisher);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Publisher, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -123,63 +158,64 @@ pub async fn run(context: Arc<Context>) {
     let asked = context.discoveries.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(mut asked) = asked else { return };
     let slots = Arc::new(Semaphore::new(AT_ONCE));
-    while let Some(issuer) = asked.next().await {
+    while let Some(publisher) = asked.next().await {
         let (context, slots) = (Arc::clone(&context), Arc::clone(&slots));
         tokio::spawn(async move {
             let stopping = context.stopping.clone();
-            stopping.run_until_cancelled(keep(&context, &issuer, &slots)).await;
+            stopping.run_until_cancelled(keep(&context, &publisher, &slots)).await;
         });
     }
 }
 
 /// Keeps one document as long as anybody uses it.
-async fn keep(context: &Arc<Context>, issuer: &str, slots: &Semaphore) {
+async fn keep(context: &Arc<Context>, publisher: &Publisher, slots: &Semaphore) {
     loop {
         let found = {
             // Never closed.
             let _slot = slots.acquire().await;
-            fetch(context, issuer).await
+            fetch(context, publisher).await
         };
-        let (news, wait) = context.discoveries.note(issuer, found);
+        let (news, wait) = context.discoveries.note(publisher, found);
         match news {
             News::Nothing => {}
-            News::First => context.wake_all(users(context, issuer)),
-            News::Changed => context.wake_spread(users(context, issuer)),
+            News::First => context.wake_all(users(context, publisher)),
+            News::Changed => context.wake_spread(users(context, publisher)),
         }
         if news != News::Nothing {
-            for subject in providers_that(context, |spec| uses(spec, issuer)) {
+            for subject in providers_that(context, |spec| uses(spec, publisher)) {
                 context.reports.ask(subject);
             }
         }
         tokio::time::sleep(wait).await;
-        let used_by_providers = !providers_that(context, |spec| uses(spec, issuer)).is_empty();
-        if !used_by_providers && users(context, issuer).is_empty() {
-            return context.discoveries.forget(issuer);
+        let used_by_providers = !providers_that(context, |spec| uses(spec, publisher)).is_empty();
+        if !used_by_providers && users(context, publisher).is_empty() {
+            return context.discoveries.forget(publisher);
         }
     }
 }
 
-fn uses(spec: &ProviderSpec, issuer: &str) -> bool {
-    spec.issuer.as_deref() == Some(issuer)
+fn uses(spec: &ProviderSpec, publisher: &Publisher) -> bool {
+    Publisher::of(spec).as_ref() == Some(publisher)
 }
 
 /// The credentials that go by an issuer's document, inline or by their provider.
-fn users(context: &Context, issuer: &str) -> Vec<Name> {
-    let providers = providers_that(context, |spec| uses(spec, issuer));
+fn users(context: &Context, publisher: &Publisher) -> Vec<Name> {
+    let providers = providers_that(context, |spec| uses(spec, publisher));
     context.credentials_that(|credential| {
-        uses(&credential.spec.provider.inline, issuer)
+        uses(&credential.spec.provider.inline, publisher)
             || providers.iter().any(|provider| {
                 super::provider::watches::uses(credential, provider.kind, &provider.name)
             })
     })
 }
 
-async fn fetch(context: &Context, issuer: &str) -> Result<Metadata, Problem> {
+async fn fetch(context: &Context, publisher: &Publisher) -> Result<Metadata, Problem> {
+    let (issuer, tls) = (publisher.issuer(), publisher.tls()?);
     let url = parsed(issuer)
         .map_err(|why| Problem::new(Reason::SpecInvalid, format!("spec.provider.issuer {why}")))?;
     let mut faults = Vec::new();
     for place in places(&url) {
-        match context.transport.send(&request(place.clone())).await {
+        match context.transport.send(&request(place.clone(), tls.clone())).await {
             Ok(answer) => match read(&answer, issuer, context.policy) {
                 Ok(metadata) => return Ok(metadata),
                 Err(why) => faults.push(format!("{place} {why}")),
@@ -208,6 +244,10 @@ mod tests {
 
     use super::*;
 
+    fn publisher() -> Publisher {
+        Publisher { issuer: ISSUER.to_owned(), ca_bundle: None }
+    }
+
     const ISSUER: &str = "https://as.example";
 
     fn metadata(token: &str) -> Metadata {
@@ -221,10 +261,10 @@ mod tests {
     #[test]
     fn an_issuer_is_asked_once_however_many_look() {
         let discoveries = Discoveries::default();
-        assert!(discoveries.look(ISSUER).is_none());
-        assert!(discoveries.look(ISSUER).is_none());
+        assert!(discoveries.look(&publisher()).is_none());
+        assert!(discoveries.look(&publisher()).is_none());
         let mut asked = discoveries.asked.lock().unwrap().take().unwrap();
-        assert_eq!(asked.try_recv().ok().as_deref(), Some(ISSUER));
+        assert_eq!(asked.try_recv().ok(), Some(publisher()));
         assert!(asked.try_recv().is_err());
     }
 
@@ -232,32 +272,32 @@ mod tests {
     fn the_last_good_document_is_kept_when_reading_it_again_fails() {
         let discoveries = Discoveries::default();
         let first = metadata("https://as.example/t");
-        let look = || discoveries.look(ISSUER).unwrap();
-        assert_eq!(discoveries.note(ISSUER, Ok(first.clone())), (News::First, KEPT_FOR));
-        let (news, wait) = discoveries.note(ISSUER, Err(failed("a")));
+        let look = || discoveries.look(&publisher()).unwrap();
+        assert_eq!(discoveries.note(&publisher(), Ok(first.clone())), (News::First, KEPT_FOR));
+        let (news, wait) = discoveries.note(&publisher(), Err(failed("a")));
         assert!(news == News::Nothing && wait < KEPT_FOR, "{news:?} {wait:?}");
         assert_eq!(*look().unwrap(), first);
-        assert_eq!(discoveries.note(ISSUER, Ok(first.clone())).0, News::Nothing);
+        assert_eq!(discoveries.note(&publisher(), Ok(first.clone())).0, News::Nothing);
         let moved = metadata("https://as.example/u");
-        assert_eq!(discoveries.note(ISSUER, Ok(moved.clone())).0, News::Changed);
+        assert_eq!(discoveries.note(&publisher(), Ok(moved.clone())).0, News::Changed);
         assert_eq!(*look().unwrap(), moved);
     }
 
     #[test]
     fn without_a_document_each_new_fault_is_told_and_the_waits_grow() {
         let discoveries = Discoveries::default();
-        assert_eq!(discoveries.look(ISSUER).map(|look| look.is_ok()), None);
+        assert_eq!(discoveries.look(&publisher()).map(|look| look.is_ok()), None);
         let mut last = Duration::ZERO;
         for (why, news) in
             [("a", News::First), ("a", News::Nothing), ("b", News::First), ("b", News::Nothing)]
         {
-            let (told, wait) = discoveries.note(ISSUER, Err(failed(why)));
+            let (told, wait) = discoveries.note(&publisher(), Err(failed(why)));
             assert!(told == news && wait > last, "{why}: {told:?} {wait:?}");
-            assert_eq!(discoveries.look(ISSUER).unwrap().unwrap_err().message, why);
+            assert_eq!(discoveries.look(&publisher()).unwrap().unwrap_err().message, why);
             last = wait;
         }
         let good = metadata("https://as.example/t");
-        assert_eq!(discoveries.note(ISSUER, Ok(good)), (News::First, KEPT_FOR));
-        assert_eq!(discoveries.note(ISSUER, Err(failed("b"))).1, back_off(1, ISSUER));
+        assert_eq!(discoveries.note(&publisher(), Ok(good)), (News::First, KEPT_FOR));
+        assert_eq!(discoveries.note(&publisher(), Err(failed("b"))).1, back_off(1, ISSUER));
     }
 }

@@ -4,6 +4,7 @@
 mod ask;
 mod attempt;
 mod look;
+mod queue;
 mod release;
 mod spend;
 mod write_back;
@@ -26,6 +27,8 @@ use crate::lifecycle::resolve::{self, GrantKind};
 use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{plus, to_second};
 
+pub use self::queue::{give_up_outdated, note_limit};
+
 use self::attempt::{End, Exchange, Trace, Unsaved};
 use super::context::Context;
 use super::index::Name;
@@ -44,15 +47,11 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
     let Some(guard) = UnderWay::begin(context, object) else { return false };
     let generation = object.meta().generation;
-    let host = object.0.as_ref().map(|credential| host(context, credential)).unwrap_or_default();
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    context.notes.update(uid, |note| note.begun_for = generation);
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
-        let slot = tokio::select! {
-            slot = context.slots.take(&guard.name.0, &host) => slot,
-            () = guard.need_not_begin.cancelled() => return,
-            () = context.stopping.cancelled() => return,
-        };
-        let Some(mut slot) = slot else { return };
+        let Some(mut slot) = queue::turn(&guard, why).await else { return };
         // Not kept while it waited: the watch may have shown a later version, of which one is enough to hold.
         let Some(object) = guard.credential() else { return };
         let Ok(credential) = &object.0 else { return };
@@ -126,14 +125,6 @@ async fn rescue(context: &Context, unsaved: &Unsaved, panicked: bool) {
     if let Some(slot) = slot {
         slot.free().await;
     }
-}
-
-/// Whom the credential's requests go to.
-fn host(context: &Context, credential: &OAuthCredential) -> String {
-    let provider = provider::of(context, credential).ok();
-    let endpoint = provider.and_then(|provider| provider.spec.token_endpoint.clone());
-    let endpoint = endpoint.and_then(|endpoint| url::Url::parse(&endpoint).ok());
-    endpoint.and_then(|endpoint| endpoint.host_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
 
 async fn run(

@@ -116,6 +116,7 @@ async fn revoke(
         match spec.client_of(&data) {
             Ok(client) => {
                 let request = revocation(&endpoint, &client, &record.refresh_token);
+                let request = spec.trusting(request);
                 context
                     .transport
                     .send(&request)

@@ -26,6 +26,8 @@ pub struct Note {
     pub failure: Option<Failure>,
     /// Whether an exchange is under way.
     pub in_flight: bool,
+    /// The generation that the last exchange was begun for.
+    pub begun_for: Option<i64>,
     /// When the last token request was made.
     pub last_attempt: Option<Timestamp>,
     /// No exchange begins before this: another process is at it, or the last look was out of date.

@@ -11,6 +11,7 @@ use crate::api::OAuthCredential;
 use crate::lifecycle::plan::World;
 use crate::lifecycle::probe::{Probe, Probed, Verdict};
 use crate::oauth::request::{Method, TokenRequest};
+use crate::oauth::tls::Tls;
 
 use super::context::Context;
 use super::index::named;
@@ -70,7 +71,8 @@ async fn ask(context: &Context, namespace: &str, target: &str, probe: &Probe) ->
     authorization.set_sensitive(true);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
     let (endpoint, body) = (probe.url.clone(), Zeroizing::default());
-    let request = TokenRequest { method: Method::Get, endpoint, headers, body };
+    let request =
+        TokenRequest { method: Method::Get, endpoint, headers, body, tls: Tls::default() };
     match context.transport.send(&request).await {
         Ok(answer) => probe.judge(answer.status),
         Err(error) => Verdict::Inconclusive(error.why()),

@@ -19,6 +19,7 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::provider::{Provider, admits, check};
 
 use super::context::Context;
+use super::discovery::Publisher;
 use super::scope::Scope;
 use super::secrets::brief;
 use super::shelf::{Shelf, Sighting};
@@ -96,9 +97,12 @@ pub fn of<'a>(context: &Context, credential: &'a OAuthCredential) -> Result<Prov
 
 /// With what its issuer publishes, where it has one.
 fn complete<'a>(context: &Context, provider: Provider<'a>) -> Result<Provider<'a>, Problem> {
-    let Some(issuer) = provider.issuer() else { return Ok(provider) };
-    match context.discoveries.look(issuer) {
-        None => Err(awaited(&format!("the document of the issuer {issuer}"))),
+    let Some(publisher) = Publisher::of(&provider.spec) else { return Ok(provider) };
+    match context.discoveries.look(&publisher) {
+        None => {
+            let issuer = publisher.issuer();
+            Err(awaited(&format!("the document of the issuer {issuer}")))
+        }
         Some(Err(problem)) => Err(problem),
         Some(Ok(metadata)) => Ok(provider.completed(&metadata)),
     }

@@ -71,6 +71,8 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
     }
     let resolved =
         provider.and_then(|provider| resolve::spec(&credential.spec, &provider, context.policy));
+    exchange::note_limit(&context, credential, resolved.as_ref().ok());
+    exchange::give_up_outdated(&context, credential);
     for _ in 0..RENDERS {
         let now = context.clock.now();
         let observation = observe(&context, credential);

@@ -1,115 +1,259 @@
-//! How many token requests are under way at once: in all, and at each host, so that a slow one does not hold up the
-//! others; and how many exchanges of each namespace there, so that commits that are refused there hold up nobody elsewhere.
+//! Turns for token requests: how many are under way at once, in all, at each host and of each namespace, and who is next.
+//! A slow host does not hold up the others, and what waits in one namespace does not hold up another. Where requests fail
+//! in a row they are held back, and where the user gave a limit it is kept.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod queue;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::clock::since_boot;
+use crate::lifecycle::breaker::{Held, Outcome, Trouble};
+use crate::lifecycle::rate::RateLimit;
+use crate::oauth::error::TokenError;
+use crate::oauth::response::RawResponse;
+
+use self::queue::{Place, Queue, Shares, Ticket};
 
 /// One host may take this share of all slots.
 const SHARE_OF_A_HOST: usize = 4;
+/// One namespace leaves this share of all slots to the others, so that they need not wait for its requests to end.
+const LEFT_BY_A_NAMESPACE: usize = 4;
+/// And this share of those at a host.
+const LEFT_AT_A_HOST: usize = 8;
 /// Exchanges under way in one namespace at one host, those that wait for a commit included.
-const FOR_A_NAMESPACE: usize = 64;
-/// Names are forgotten beyond this, as far as nothing is under way there.
-const MAX_IDLE: usize = 1024;
+const FOR_A_LANE: usize = 64;
 
 /// Slots for token requests.
+#[derive(Clone)]
 pub struct Slots {
-    all: Arc<Semaphore>,
-    hosts: Shares,
-    namespaces_at_hosts: Shares,
+    shared: Arc<Shared>,
 }
 
-/// So many for each name.
-struct Shares {
-    each: usize,
-    by_name: Mutex<HashMap<String, Arc<Semaphore>>>,
+struct Shared {
+    queue: Mutex<Queue<Waiter>>,
+    /// Told when a time to look again may have become another one.
+    changed: Notify,
+    clock: fn() -> Duration,
+}
+
+/// Who waits.
+struct Waiter {
+    turn: oneshot::Sender<Slot>,
+    held: Option<oneshot::Sender<Held>>,
+}
+
+/// A turn that is waited for.
+pub struct Turn {
+    turn: oneshot::Receiver<Slot>,
+    held: Option<oneshot::Receiver<Held>>,
 }
 
 /// The right to make one exchange; given back when dropped.
 pub struct Slot {
-    _of_the_namespace: OwnedSemaphorePermit,
-    request: Option<[OwnedSemaphorePermit; 2]>,
-}
-
-impl Slot {
-    /// Gives back what was held for the request, once its answer is there.
-    pub fn answered(&mut self) {
-        self.request = None;
-    }
+    shared: Arc<Shared>,
+    /// Nothing once the slot is given back.
+    ticket: Option<Ticket>,
+    is_answered: bool,
+    outcome: Outcome,
 }
 
 impl Slots {
     /// So many in all.
     pub fn new(number: usize) -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(number)),
-            hosts: Shares::new((number / SHARE_OF_A_HOST).max(1)),
-            namespaces_at_hosts: Shares::new(FOR_A_NAMESPACE),
+        Self::with_clock(number, since_boot)
+    }
+
+    fn with_clock(number: usize, clock: fn() -> Duration) -> Self {
+        let of_a_host = (number / SHARE_OF_A_HOST).max(1);
+        let without = |all: usize, left: usize| all.saturating_sub(all / left).max(1);
+        let shares = Shares {
+            all: number,
+            of_a_namespace: without(number, LEFT_BY_A_NAMESPACE),
+            of_a_host,
+            of_a_lane: without(of_a_host, LEFT_AT_A_HOST),
+            exchanges: FOR_A_LANE,
+        };
+        let queue = Mutex::new(Queue::new(shares));
+        Self { shared: Arc::new(Shared { queue, changed: Notify::new(), clock }) }
+    }
+
+    /// Stands in line for a slot; one in a hurry before all others of its namespace at that host.
+    pub fn wait(&self, namespace: &str, host: &str, in_a_hurry: bool) -> Turn {
+        let (turn, waiting) = oneshot::channel();
+        let (tell, held) = oneshot::channel();
+        let place = place(namespace, host);
+        let mut waiter = Waiter { turn, held: Some(tell) };
+        let mut queue = self.shared.lock();
+        if let Some(held) = queue.held(&place) {
+            waiter.tell(held);
+        }
+        queue.enter(&place, in_a_hurry, waiter, self.shared.now());
+        drop(queue);
+        self.shared.hand_out();
+        Turn { turn: waiting, held: Some(held) }
+    }
+
+    /// Notes the limit that a credential gives for a host, or that it gives none.
+    pub fn limit(&self, giver: &str, namespace: &str, given: Option<(&str, RateLimit)>) {
+        let given = given.map(|(host, limit)| (place(namespace, host), limit));
+        self.note_limit(giver, given.as_ref().map(|(place, limit)| (place, *limit)));
+    }
+
+    /// Forgets a credential that is gone.
+    pub fn forget(&self, giver: &str) {
+        self.note_limit(giver, None);
+    }
+
+    fn note_limit(&self, giver: &str, given: Option<(&Place, RateLimit)>) {
+        let is_news = self.shared.lock().limit(giver, given, self.shared.now());
+        if is_news {
+            self.shared.hand_out();
         }
     }
 
-    /// Waits for a slot; `None` when there will be none any more.
-    pub async fn take(&self, namespace: &str, host: &str) -> Option<Slot> {
-        // For each host of its own, so that those of a quick host don't wait behind those of a slow one.
-        let share = self.namespaces_at_hosts.of(&format!("{namespace}/{host}"));
-        let of_the_namespace = share.acquire_owned().await.ok()?;
-        // The host's first: who waits for a slow host must hold nothing that others need.
-        let of_the_host = self.hosts.of(host).acquire_owned().await.ok()?;
-        let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        let request = Some([of_the_host, of_all]);
-        Some(Slot { _of_the_namespace: of_the_namespace, request })
+    /// Hands out what becomes free by time alone; for ever.
+    pub async fn keep_time(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            self.shared.hand_out_all();
+            let wake_at = self.shared.lock().wake_at();
+            let wait = wake_at.map(|time| time.saturating_sub(self.shared.now()));
+            // Clocks differ: this one may stand still while a machine sleeps.
+            let look_again = tokio::time::sleep(wait.unwrap_or(Duration::MAX).min(LOOK_AGAIN));
+            tokio::select! {
+                () = changed => {}
+                () = look_again => {}
+            }
+        }
     }
 }
 
-impl Shares {
-    fn new(each: usize) -> Self {
-        Self { each, by_name: Mutex::default() }
+/// Times are looked at this often, whatever the timer says.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+fn place(namespace: &str, host: &str) -> Place {
+    Place { namespace: namespace.into(), host: host.into() }
+}
+
+impl Waiter {
+    fn tell(&mut self, held: Held) {
+        if let Some(tell) = self.held.take() {
+            // Who waits no longer need not know.
+            let _ = tell.send(held);
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue<Waiter>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, name: &str) -> Arc<Semaphore> {
-        let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        if by_name.len() > MAX_IDLE {
-            by_name.retain(|_, slots| Arc::strong_count(slots) > 1);
+    fn now(&self) -> Duration {
+        (self.clock)()
+    }
+
+    fn hand_out(self: &Arc<Self>) {
+        self.hand_out_all();
+        self.changed.notify_one();
+    }
+
+    /// Hands out all slots that are free.
+    fn hand_out_all(self: &Arc<Self>) {
+        loop {
+            let next = self.lock().next(self.now());
+            let Some((waiter, ticket)) = next else { return };
+            let slot = Slot {
+                shared: Arc::clone(self),
+                ticket: Some(ticket),
+                is_answered: false,
+                outcome: Outcome::NotTried,
+            };
+            if let Err(mut slot) = waiter.turn.send(slot) {
+                // Who stood in line waits no longer; the next one follows here.
+                slot.give_back();
+            }
         }
-        let slots =
-            by_name.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.each)));
-        Arc::clone(slots)
+    }
+}
+
+/// What became of a turn that is waited for.
+pub enum News {
+    /// It is there.
+    Slot(Slot),
+    /// It is not, since requests to the host are held back. Told once.
+    Held(Held),
+    /// There will be none any more.
+    Never,
+}
+
+impl Turn {
+    /// Waits for news.
+    pub async fn news(&mut self) -> News {
+        let told = async {
+            match &mut self.held {
+                Some(held) => held.await.ok(),
+                None => None,
+            }
+        };
+        let held = tokio::select! {
+            biased;
+            slot = &mut self.turn => return slot.map_or(News::Never, News::Slot),
+            Some(held) = told => held,
+        };
+        self.held = None;
+        News::Held(held)
+    }
+}
+
+impl Slot {
+    /// Notes how the request ended, as far as it tells of the server.
+    pub fn saw(&mut self, answer: &Result<RawResponse, TokenError>) {
+        self.outcome = match answer {
+            Ok(raw) if raw.status >= 500 => Outcome::Failed(Trouble::Failing),
+            Ok(_) => Outcome::Answered,
+            Err(TokenError::OutcomeUnknown(_)) => Outcome::Failed(Trouble::Failing),
+            Err(TokenError::NotSent(_)) => Outcome::Failed(Trouble::Unreachable),
+            Err(_) => Outcome::NotTried,
+        };
+    }
+
+    /// Gives back what was held for the request, once its answer is there.
+    pub fn answered(&mut self) {
+        if self.give_back_request() {
+            self.shared.hand_out();
+        }
+    }
+
+    fn give_back_request(&mut self) -> bool {
+        let Some(ticket) = self.ticket.as_ref().filter(|_| !self.is_answered) else { return false };
+        self.is_answered = true;
+        let mut queue = self.shared.lock();
+        if let Some((held, waiting)) = queue.answered(ticket, self.outcome, self.shared.now()) {
+            let Place { namespace, host } = &ticket.place;
+            tracing::warn!(%namespace, %host, "token requests fail in a row and are held back");
+            waiting.for_each(|waiter| waiter.tell(held));
+        }
+        true
+    }
+
+    fn give_back(&mut self) -> bool {
+        self.give_back_request();
+        let ticket = self.ticket.take();
+        ticket.map(|ticket| self.shared.lock().left(&ticket)).is_some()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.give_back() {
+            self.shared.hand_out();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::FutureExt;
-
-    fn take(slots: &Slots, namespace: &str, host: &str) -> Option<Slot> {
-        slots.take(namespace, host).now_or_never().flatten()
-    }
-
-    #[test]
-    fn a_slow_host_leaves_slots_to_others() {
-        let slots = Slots::new(8);
-        let held: Vec<_> = (0..2).map(|_| take(&slots, "n", "slow").unwrap()).collect();
-        assert!(take(&slots, "n", "slow").is_none());
-        assert!(take(&slots, "n", "quick").is_some());
-        drop(held);
-        assert!(take(&slots, "n", "slow").is_some());
-    }
-
-    #[test]
-    fn an_answer_that_waits_for_its_commit_leaves_the_host_to_others() {
-        let slots = Slots::new(4);
-        let waiting: Vec<_> = (0..FOR_A_NAMESPACE)
-            .map(|_| {
-                let mut slot = take(&slots, "n", "h").unwrap();
-                slot.answered();
-                slot
-            })
-            .collect();
-        assert!(take(&slots, "n", "h").is_none(), "its namespace has its share");
-        assert!(take(&slots, "other", "h").is_some());
-        drop(waiting);
-        assert!(take(&slots, "n", "h").is_some());
-    }
-}
+mod tests;

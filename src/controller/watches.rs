@@ -245,6 +245,7 @@ fn credential_event(
 
 /// Drops what was remembered of a credential that is gone.
 fn forget(context: &Context, uid: &str) {
+    context.slots.forget(uid);
     if let Some(note) = context.notes.forget(uid) {
         context.metrics.reported(note.reason, None);
         context.metrics.ending(note.told_of_end.is_some(), false);

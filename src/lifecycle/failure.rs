@@ -173,6 +173,21 @@ impl Failure {
         }
     }
 
+    /// The same where no attempt was made, since those of others failed; the next one may be made then.
+    pub fn held(
+        previous: Option<&Self>,
+        problem: &Problem,
+        attempt: &Attempt<'_>,
+        next: Timestamp,
+    ) -> Self {
+        let held = Self::after(previous, problem, attempt);
+        Self {
+            attempts: held.attempts.saturating_sub(1).max(1),
+            next_attempt: Some(to_second(next)),
+            ..held
+        }
+    }
+
     /// Whether it happened to this generation, this source and this provider; a change of any is tried at once.
     pub fn is_about(
         &self,

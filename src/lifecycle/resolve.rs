@@ -1,6 +1,7 @@
 //! Turns the words of the custom resource and the bytes of the source into types that can't be wrong.
 //! The only place where CRD words become OAuth words.
 
+mod connection;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -20,10 +21,13 @@ use crate::oauth::client_auth::{ClientAuth, fingerprint};
 use crate::oauth::request::{GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build};
 use crate::oauth::response::ResponseStyle;
 use crate::oauth::secret::{ClientSecret, RefreshToken, is_token};
+use crate::oauth::tls::Roots;
 
+use self::connection::TlsKeys;
 use super::probe::Probe;
 use super::problem::Problem;
 use super::provider::Provider;
+use super::rate::RateLimit;
 use super::rotation::commit::RefreshTerms;
 use super::schedule::{RenewBefore, RenewalPolicy};
 
@@ -67,6 +71,10 @@ pub struct Resolved<'a> {
     pub refresh_terms: RefreshTerms,
     /// Where refresh tokens are revoked.
     pub revocation_endpoint: Option<Url>,
+    /// Trusted in place of the platform's roots.
+    pub roots: Option<Roots>,
+    /// How many requests the server bears.
+    pub rate_limit: Option<RateLimit>,
     /// A digest of all that makes a token request but the source's content: another one asks for a new token.
     pub request_digest: String,
     /// [`Provider::version`].
@@ -93,6 +101,7 @@ pub struct Source<'a> {
     client_secret_named: bool,
     /// Key of the refresh token.
     pub refresh_token: &'a str,
+    tls: TlsKeys<'a>,
     /// Whether rotated refresh tokens are written into that key.
     pub write_back: bool,
 }
@@ -132,11 +141,13 @@ pub fn spec<'a>(
     }
     let mut request = wire::request_style(provider.request.as_ref())?;
     request.parameters.extend(spec.parameters.clone());
+    let endpoint = match grant {
+        GrantKind::RefreshToken => endpoints.refresh,
+        GrantKind::ClientCredentials => endpoints.token,
+    };
+    let tls = connection::tls_keys(spec.source.keys.as_ref(), method, endpoint.scheme())?;
     let mut resolved = Resolved {
-        endpoint: match grant {
-            GrantKind::RefreshToken => endpoints.refresh,
-            GrantKind::ClientCredentials => endpoints.token,
-        },
+        endpoint,
         method,
         basic_encoding: basic_encoding.unwrap_or_default(),
         request,
@@ -147,7 +158,7 @@ pub fn spec<'a>(
             audience: spec.audience.as_deref(),
             resources: &spec.resources,
         },
-        source: source(spec),
+        source: source(spec, tls),
         target: &spec.target,
         renewal: RenewalPolicy {
             earliest: provider.earliest_renewal.map(Duration::from),
@@ -161,6 +172,8 @@ pub fn spec<'a>(
             idle_lifetime: provider.refresh_token_idle_lifetime.map(Duration::from),
         },
         revocation_endpoint: endpoints.revocation,
+        roots: connection::roots(provider)?,
+        rate_limit: provider.rate_limit.as_ref().map(connection::rate_limit),
         request_digest: String::new(),
         provider_version,
     };
@@ -179,11 +192,14 @@ fn digest(resolved: &Resolved<'_>) -> String {
     let mut digested = vec![resolved.endpoint.as_str(), settings.as_str()];
     let source = &resolved.source;
     digested.extend([source.name, source.client_id, source.client_secret, source.refresh_token]);
+    if *method == Some(ClientAuthenticationMethod::TlsClientAuth) {
+        digested.extend([source.tls.certificate, source.tls.key]);
+    }
     digested.extend(resolved.wanted.scopes.iter().map(String::as_str));
     fingerprint(b"request", &digested)
 }
 
-fn source(spec: &OAuthCredentialSpec) -> Source<'_> {
+fn source<'a>(spec: &'a OAuthCredentialSpec, tls: TlsKeys<'a>) -> Source<'a> {
     let keys = spec.source.keys.as_ref();
     Source {
         name: &spec.source.name,
@@ -195,6 +211,7 @@ fn source(spec: &OAuthCredentialSpec) -> Source<'_> {
         refresh_token: keys
             .and_then(|keys| keys.refresh_token.as_deref())
             .unwrap_or("refresh_token"),
+        tls,
         write_back: spec.source.write_back,
     }
 }
@@ -234,13 +251,19 @@ impl Resolved<'_> {
 
     /// Writes the token request.
     pub fn request(&self, client: &ClientAuth, grant: &GrantInput) -> TokenRequest {
-        build(&TokenCall {
+        self.trusting(build(&TokenCall {
             endpoint: &self.endpoint,
             client,
             grant,
             wanted: self.wanted,
             style: &self.request,
-        })
+        }))
+    }
+
+    /// A request to this provider, over connections that trust its roots.
+    pub fn trusting(&self, mut request: TokenRequest) -> TokenRequest {
+        request.tls.roots.clone_from(&self.roots);
+        request
     }
 
     /// Reads the source's bytes.
@@ -291,6 +314,9 @@ impl Resolved<'_> {
             return Ok(ClientAuth::None { client_id: client_id.map(ToOwned::to_owned) });
         }
         let client_id = content.required(source.client_id)?.to_owned();
+        if method == ClientAuthenticationMethod::TlsClientAuth {
+            return connection::tls_client(content, &client_id, source.tls);
+        }
         let client_secret = ClientSecret::new(content.required(source.client_secret)?);
         Ok(match method {
             ClientAuthenticationMethod::ClientSecretBasic => {
@@ -311,6 +337,12 @@ struct Content<'a> {
 impl<'a> Content<'a> {
     fn required(&self, key: &str) -> Result<&'a str, Problem> {
         self.optional(key)?.ok_or_else(|| self.problem(key, "is missing"))
+    }
+
+    /// A text of several lines.
+    fn lines(&self, key: &str) -> Result<&'a str, Problem> {
+        let bytes = self.data.get(key).ok_or_else(|| self.problem(key, "is missing"))?;
+        std::str::from_utf8(&bytes.0).map_err(|_| self.problem(key, "is no text (not UTF-8)"))
     }
 
     /// The text without line ends, which editors and `base64` pipelines leave behind.

@@ -4,13 +4,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// What the operator's flags allow beyond https to ordinary addresses.
+/// What the operator's flags allow beyond https to ordinary addresses, and what they deny of these.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AddressPolicy {
     /// Plain http.
     pub allow_http: bool,
     /// Loopback addresses, for tests.
     pub allow_loopback: bool,
+    /// Addresses of private networks, which are allowed as a rule: many an authorization server is in the cluster.
+    pub deny_private: bool,
+    /// Where the API server is.
+    pub api_server: &'static [IpAddr],
 }
 
 /// Metadata services outside the link-local ranges: of Alibaba Cloud, of AWS over IPv6, of Azure's host.
@@ -23,12 +27,19 @@ const METADATA: [IpAddr; 3] = [
 impl AddressPolicy {
     /// Why an address must not be dialled, if so. IPv4 addresses inside IPv6 ones are judged as themselves.
     pub fn denies(self, address: IpAddr) -> Option<&'static str> {
-        let address = embedded(address);
+        let inside = embedded(address).into_iter().flatten();
+        inside.chain([address]).find_map(|address| self.denies_this(address.to_canonical()))
+    }
+
+    fn denies_this(self, address: IpAddr) -> Option<&'static str> {
         if METADATA.contains(&address) {
             return Some("a metadata service");
         }
         if address.is_loopback() {
             return (!self.allow_loopback).then_some("a loopback address");
+        }
+        if self.api_server.iter().any(|own| own.to_canonical() == address) {
+            return Some("the API server's address");
         }
         if address.is_unspecified() {
             return Some("an unspecified address");
@@ -36,15 +47,40 @@ impl AddressPolicy {
         if address.is_multicast() {
             return Some("a multicast address");
         }
-        let link_local = match address {
-            IpAddr::V4(v4) => v4.is_link_local(),
-            IpAddr::V6(v6) => v6.is_unicast_link_local(),
-        };
-        if link_local {
+        if is_link_local(address) {
             return Some("a link-local address");
         }
-        let reserved = matches!(address, IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0 || v4.octets()[0] >= 240);
-        reserved.then_some("a reserved address")
+        if is_reserved(address) {
+            return Some("a reserved address");
+        }
+        (self.deny_private && is_private(address)).then_some("a private address")
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        // Site-local ones, long given up, are no less local.
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.segments()[0] & 0xffc0 == 0xfec0,
+    }
+}
+
+fn is_reserved(address: IpAddr) -> bool {
+    let IpAddr::V4(v4) = address else { return false };
+    v4.octets()[0] == 0 || v4.octets()[0] >= 240
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            // Shared by providers (RFC 6598), of protocols (RFC 6890), for benchmarks (RFC 2544).
+            let special = (a == 100 && b & 0xc0 == 64)
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 198 && b & 0xfe == 18);
+            v4.is_private() || special
+        }
+        IpAddr::V6(v6) => v6.is_unique_local(),
     }
 }
 
@@ -71,26 +107,35 @@ pub fn check_url(url: &Url, policy: AddressPolicy) -> Result<(), String> {
     }
 }
 
-/// The IPv4 address inside a v4-mapped, v4-compatible, NAT64 or 6to4 one, else the address itself.
-fn embedded(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else {
-        return address;
-    };
-    let segments = v6.segments();
+/// The IPv4 addresses inside a v4-mapped, v4-translated, v4-compatible, NAT64, 6to4 or Teredo one.
+fn embedded(address: IpAddr) -> [Option<IpAddr>; 2] {
+    let IpAddr::V6(v6) = address else { return [None; 2] };
     let v4 = |high: u16, low: u16| {
         let [a, b] = high.to_be_bytes();
         let [c, d] = low.to_be_bytes();
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
     };
-    match segments {
-        [0, 0, 0, 0, 0, 0, 0, _] => address,
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, _] => [None; 2],
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => v4(high, low),
-        _ => address,
+        | [0x2002, high, low, ..] => [v4(high, low), None],
+        // NAT64 of one's own (RFC 8215), as its prefix is 96 or 48 bits long.
+        [0x64, 0xff9b, 1, high, middle, low, 0, 0] => {
+            let [[_, c], [d, _]] = [middle, low].map(u16::to_be_bytes);
+            [v4(high, u16::from_be_bytes([c, d])), None]
+        }
+        [0x64, 0xff9b, 1, _, _, _, high, low] => [v4(high, low), None],
+        [0x2001, 0, server_high, server_low, _, _, high, low] => {
+            [v4(server_high, server_low), v4(!high, !low)]
+        }
+        _ => [None; 2],
     }
 }
 
+#[cfg(test)]
+mod forms;
 #[cfg(test)]
 mod tests {
     use super::*;

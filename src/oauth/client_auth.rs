@@ -4,6 +4,7 @@ use aws_lc_rs::digest;
 use url::form_urlencoded::byte_serialize;
 
 use super::secret::ClientSecret;
+use super::tls::Identity;
 
 /// Who the client is and how it proves that. The wrong combinations can't be written.
 #[derive(Clone, Debug)]
@@ -29,9 +30,24 @@ pub enum ClientAuth {
         /// The client secret.
         client_secret: ClientSecret,
     },
+    /// A certificate that is shown in TLS, and the id in the body (RFC 8705 §2).
+    Tls {
+        /// The client id.
+        client_id: String,
+        /// The certificate and its key.
+        identity: Identity,
+    },
 }
 
 impl ClientAuth {
+    /// What is shown in TLS, if anything is.
+    pub fn identity(&self) -> Option<&Identity> {
+        match self {
+            Self::Tls { identity, .. } => Some(identity),
+            _ => None,
+        }
+    }
+
     /// The value of the `Authorization` header, if the method uses one: id and secret, as a rule form-encoded, joined by a
     /// colon, in base64 (RFC 6749 §2.3.1, RFC 7617 §2).
     pub fn authorization(&self) -> Option<String> {
@@ -52,6 +68,7 @@ impl ClientAuth {
                 client_id.iter().map(|id| ("client_id", id.as_str())).collect()
             }
             Self::Basic { .. } => Vec::new(),
+            Self::Tls { client_id, .. } => vec![("client_id", client_id)],
             Self::Post { client_id, client_secret } => {
                 vec![("client_id", client_id), ("client_secret", client_secret.expose())]
             }
@@ -68,6 +85,10 @@ impl ClientAuth {
             }
             Self::Post { client_id, client_secret } => {
                 ("post", client_id.as_str(), client_secret.expose())
+            }
+            // Tokens may be bound to the certificate (RFC 8705 §3): with another one they are asked for anew.
+            Self::Tls { client_id, identity } => {
+                ("tls", client_id.as_str(), identity.certificate())
             }
         };
         fingerprint(salt, &[method, id, secret])

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::address::{AddressPolicy, check_url};
 use super::request::{Method, TokenRequest};
 use super::response::{Ending, RawResponse};
+use super::tls::Tls;
 
 /// The longest URL that is taken from a document.
 const MAX_URL: usize = 2048;
@@ -51,10 +52,10 @@ pub fn places(issuer: &Url) -> [Url; 2] {
 }
 
 /// Asks for a document.
-pub fn request(place: Url) -> TokenRequest {
+pub fn request(place: Url, tls: Tls) -> TokenRequest {
     let mut headers = http::HeaderMap::new();
     headers.insert(http::header::ACCEPT, http::HeaderValue::from_static("application/json"));
-    TokenRequest { method: Method::Get, endpoint: place, headers, body: Zeroizing::default() }
+    TokenRequest { method: Method::Get, endpoint: place, headers, body: Zeroizing::default(), tls }
 }
 
 /// Reads a document, which must be that of this very issuer (RFC 8414 §3.3).
@@ -225,7 +226,8 @@ mod tests {
 
     #[test]
     fn with_http_allowed_nobody_is_led_to_it_from_https() {
-        let policy = AddressPolicy { allow_http: true, allow_loopback: true };
+        let policy =
+            AddressPolicy { allow_http: true, allow_loopback: true, ..AddressPolicy::default() };
         let body = |issuer: &str| {
             let body =
                 serde_json::json!({"issuer": issuer, "token_endpoint": "http://127.0.0.1/t"});

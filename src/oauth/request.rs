@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::client_auth::ClientAuth;
 use super::secret::RefreshToken;
+use super::tls::Tls;
 
 pub use self::style::{Encoding, Method, RequestStyle};
 
@@ -61,6 +62,8 @@ pub struct TokenRequest {
     pub headers: HeaderMap,
     /// The body, wiped when dropped.
     pub body: Zeroizing<String>,
+    /// What the connection needs.
+    pub tls: Tls,
 }
 
 type Member<'a> = (Cow<'a, str>, Cow<'a, str>);
@@ -85,7 +88,7 @@ pub fn build(call: &TokenCall<'_>) -> TokenRequest {
     };
     let mut headers = headers(call.client, content_type);
     headers.extend(style.headers.clone());
-    TokenRequest { method: style.method, endpoint, headers, body }
+    TokenRequest { method: style.method, endpoint, headers, body, tls: tls(call.client) }
 }
 
 fn standard_members<'a>(call: &'a TokenCall<'_>) -> Vec<(&'static str, Cow<'a, str>)> {
@@ -113,7 +116,12 @@ pub(super) fn form_request(
     let members: Vec<Member<'_>> =
         members.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let (headers, body) = (headers(client, Some(FORM)), form(&members));
-    TokenRequest { method: Method::Post, endpoint: endpoint.clone(), headers, body }
+    let (endpoint, tls) = (endpoint.clone(), tls(client));
+    TokenRequest { method: Method::Post, endpoint, headers, body, tls }
+}
+
+fn tls(client: &ClientAuth) -> Tls {
+    Tls { roots: None, identity: client.identity().cloned() }
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";

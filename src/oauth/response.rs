@@ -1,5 +1,6 @@
 //! The token response (RFC 6749 §5), read as servers really write it.
 
+mod depth;
 mod lifetime;
 mod salvage;
 mod style;
@@ -20,6 +21,9 @@ pub use self::style::{ResponseStyle, Unit};
 
 /// The most bytes of a body that are read.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// The most bytes of the headers of an answer that is used.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// The most characters of a text that is kept for the target.
 pub const MAX_FIELD: usize = 4096;
@@ -46,7 +50,7 @@ pub enum Ending {
     Whole,
     /// The connection was lost, or time ran out, before its end.
     BrokenOff,
-    /// It is larger than what is read of an answer; the rest was not read.
+    /// It, or its headers, are larger than what is read of an answer; the rest was not read.
     TooLarge,
 }
 
@@ -88,13 +92,17 @@ pub fn parse(
         }
         Ending::TooLarge => {
             return Err(TokenError::Invalid(format!(
-                "the answer is larger than {} KiB",
-                MAX_BODY_BYTES / 1024
+                "the answer is larger than {} KiB, or its headers are than {} KiB",
+                MAX_BODY_BYTES / 1024,
+                MAX_HEADER_BYTES / 1024
             )));
         }
     }
     let answer = object(&raw.body);
     match raw.status {
+        200..=299 if depth::is_too_deep(&raw.body) => {
+            Err(TokenError::Invalid("the answer is nested more than 16 levels deep".to_owned()))
+        }
         200..=299 => success(answer.as_ref(), raw.status, style, spends_token),
         429 => Err(TokenError::RateLimited { retry_after: retry_after(raw) }),
         408 | 425 | 500..=599 => {
@@ -110,6 +118,9 @@ pub fn parse(
 
 /// The members: a JSON object, or a form as some servers write it whatever they are asked for.
 fn object(body: &[u8]) -> Option<Value> {
+    if depth::is_too_deep(body) {
+        return None;
+    }
     match serde_json::from_slice(body) {
         Ok(value @ Value::Object(_)) => Some(value),
         Ok(_) => None,

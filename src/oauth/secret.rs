@@ -47,6 +47,8 @@ secret_text! {
     RefreshToken;
     /// A client secret (RFC 6749 §2.3.1).
     ClientSecret;
+    /// The private key of a client's certificate (RFC 8705), in PEM.
+    ClientKey;
 }
 
 /// Whether a text can be a token: 1 to 64 KiB of printable ASCII (RFC 6749 appendix A, `VSCHAR`).

@@ -1,21 +1,28 @@
-//! The one way out: no redirect, no proxy from the environment, no retry, no decompression, checked addresses, bounded size and time.
+//! The one way out: no redirect, no proxy from the environment, no retry, no decompression, checked addresses and certificates,
+//! bounded size and time.
+
+mod cache;
+mod resolver;
 
 use std::error::Error as _;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Response, redirect, retry, tls};
+use reqwest::{Certificate, Client, Identity, Proxy, Response, redirect, retry, tls};
 use tower::BoxError;
 use tower::util::AndThenLayer;
 use zeroize::Zeroizing;
 
 use super::address::{AddressPolicy, check_url};
 use super::error::TokenError;
+use super::proxy::ProxyUrl;
 use super::request::{Method, TokenRequest};
-use super::response::{Ending, MAX_BODY_BYTES, RawResponse};
+use super::response::{Ending, MAX_BODY_BYTES, MAX_HEADER_BYTES, RawResponse};
+use super::tls::Tls;
+
+use self::cache::Cache;
+use self::resolver::{CheckedResolver, DeniedAddress, Lookup, system};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole answer where nothing is spent.
@@ -31,43 +38,123 @@ tokio::task_local! {
     static GUARD: SendGuard;
 }
 
+/// Why there is no transport.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// A client can't be built, as when the platform has no TLS roots.
+    #[error("the client for token endpoints can't be built: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The proxy's URL.
+    #[error("--proxy {0}")]
+    Proxy(&'static str),
+}
+
 /// Sends token requests.
 #[derive(Clone)]
 pub struct Transport {
     policy: AddressPolicy,
+    maker: Arc<Maker>,
+    /// For providers that need nothing besides.
+    usual: Clients,
+    /// For those that have roots or show a certificate.
+    others: Arc<Mutex<Cache<Clients>>>,
+    begun: Instant,
+}
+
+#[derive(Clone)]
+struct Clients {
     /// Reuses connections; for grants that spend nothing.
     pooled: Client,
     /// Connects anew each time; a reused connection may die under the request and leave its outcome unknown.
     fresh: Client,
 }
 
-impl Transport {
-    /// Builds both clients.
-    ///
-    /// # Errors
-    /// When the TLS roots of the platform can't be loaded.
-    pub fn new(policy: AddressPolicy) -> Result<Self, reqwest::Error> {
+/// Makes clients.
+struct Maker {
+    resolver: Arc<CheckedResolver>,
+    proxy: Option<Proxy>,
+}
+
+impl Maker {
+    fn clients(&self, tls: &Tls) -> Result<Clients, reqwest::Error> {
         let guarded = AndThenLayer::new(|connection| async move {
             match GUARD.try_with(|may_send| may_send()) {
                 Ok(true) => Ok::<_, BoxError>(connection),
                 _ => Err(TooLate.into()),
             }
         });
-        let builder = || {
-            Client::builder()
-                .user_agent(concat!("oauth-keeper/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirect::Policy::none())
-                .retry(retry::never())
-                .no_proxy()
-                .tls_version_min(tls::Version::TLS_1_2)
-                .connect_timeout(CONNECT_TIMEOUT)
-                .tcp_nodelay(true)
-                .dns_resolver(Arc::new(CheckedResolver { policy }))
-        };
-        Ok(Self {
-            policy,
-            pooled: builder().build()?,
-            fresh: builder().pool_max_idle_per_host(0).connector_layer(guarded).build()?,
+        Ok(Clients {
+            pooled: self.builder(tls)?.build()?,
+            fresh: self.builder(tls)?.pool_max_idle_per_host(0).connector_layer(guarded).build()?,
+        })
+    }
+
+    fn builder(&self, tls: &Tls) -> Result<reqwest::ClientBuilder, reqwest::Error> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("oauth-keeper/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .no_proxy()
+            .tls_version_min(tls::Version::TLS_1_2)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .dns_resolver(Arc::clone(&self.resolver));
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(proxy.clone());
+        }
+        if let Some(roots) = &tls.roots {
+            builder = builder.tls_certs_only(Certificate::from_pem_bundle(roots.pem().as_bytes())?);
+        }
+        if let Some(identity) = &tls.identity {
+            builder = builder.identity(Identity::from_pem(identity.joined().as_bytes())?);
+        }
+        Ok(builder)
+    }
+}
+
+impl Transport {
+    /// Connects without a proxy.
+    ///
+    /// # Errors
+    /// When the TLS roots of the platform can't be loaded.
+    pub fn new(policy: AddressPolicy) -> Result<Self, TransportError> {
+        Self::through(policy, None)
+    }
+
+    /// Connects through a proxy, if one is given. Then it is the proxy that looks up names: only addresses that stand in
+    /// a URL are judged.
+    ///
+    /// # Errors
+    /// As [`Transport::new`], and when the proxy's URL can't be used.
+    pub fn through(
+        policy: AddressPolicy,
+        proxy: Option<&ProxyUrl>,
+    ) -> Result<Self, TransportError> {
+        Self::looking_up(policy, proxy, system())
+    }
+
+    fn looking_up(
+        policy: AddressPolicy,
+        proxy: Option<&ProxyUrl>,
+        lookup: Lookup,
+    ) -> Result<Self, TransportError> {
+        let proxy = proxy.map(ProxyUrl::read).transpose().map_err(TransportError::Proxy)?;
+        let host = proxy.as_ref().and_then(|url| url.host_str()).map(ToOwned::to_owned);
+        let proxy = proxy.map(Proxy::all).transpose()?;
+        let resolver = Arc::new(CheckedResolver { policy, proxy: host, lookup });
+        let maker = Arc::new(Maker { resolver, proxy });
+        let usual = maker.clients(&Tls::default())?;
+        Ok(Self { policy, maker, usual, others: Arc::default(), begun: Instant::now() })
+    }
+
+    /// The clients for these needs.
+    fn clients(&self, tls: &Tls) -> Result<Clients, TokenError> {
+        let Some(digest) = tls.digest() else { return Ok(self.usual.clone()) };
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = others.get(digest, self.begun.elapsed(), || self.maker.clients(tls));
+        // What could be said of it was said where it was read.
+        found.map_err(|_| {
+            TokenError::NotSent("the certificates of the provider can't be used".to_owned())
         })
     }
 
@@ -77,7 +164,7 @@ impl Transport {
     /// [`TokenError::Denied`] and [`TokenError::NotSent`] before the first byte went out,
     /// [`TokenError::OutcomeUnknown`] after.
     pub async fn send(&self, request: &TokenRequest) -> Result<RawResponse, TokenError> {
-        self.send_over(&self.pooled, request, ANSWER_TIMEOUT).await
+        self.send_over(&self.clients(&request.tls)?.pooled, request, ANSWER_TIMEOUT).await
     }
 
     /// Sends a request that spends a token, over a connection of its own. `may_send` is asked when the connection stands,
@@ -92,7 +179,8 @@ impl Transport {
         limit: Duration,
         may_send: SendGuard,
     ) -> Result<RawResponse, TokenError> {
-        GUARD.scope(may_send, self.send_over(&self.fresh, request, limit)).await
+        let client = self.clients(&request.tls)?.fresh;
+        GUARD.scope(may_send, self.send_over(&client, request, limit)).await
     }
 
     async fn send_over(
@@ -123,9 +211,15 @@ async fn read(mut response: Response) -> RawResponse {
     let status = response.status().as_u16();
     let header = response.headers().get(http::header::RETRY_AFTER);
     let retry_after = header.and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+    let headers: usize = response
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len().saturating_add(value.len()).saturating_add(4))
+        .sum();
     let mut body = Zeroizing::new(Vec::new());
     let ending = loop {
         match response.chunk().await {
+            Ok(None) if headers > MAX_HEADER_BYTES => break Ending::TooLarge,
             Ok(None) => break Ending::Whole,
             Ok(Some(chunk)) => {
                 let room = MAX_BODY_BYTES.saturating_sub(body.len());
@@ -183,26 +277,5 @@ fn connect_failure(error: &reqwest::Error) -> String {
 #[error("the connection to the token endpoint took too long, so that nothing was sent")]
 struct TooLate;
 
-/// A name that led to an address the policy denies.
-#[derive(Debug, thiserror::Error)]
-#[error("the host of the endpoint resolves to {0}, which the operator does not call")]
-struct DeniedAddress(&'static str);
-
-/// Resolves by the system and hands on only checked addresses, so that the address checked is the one dialled.
-struct CheckedResolver {
-    policy: AddressPolicy,
-}
-
-impl Resolve for CheckedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let policy = self.policy;
-        Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            match found.iter().find_map(|address| policy.denies(address.ip())) {
-                Some(why) => Err(DeniedAddress(why).into()),
-                None => Ok(Box::new(found.into_iter()) as Addrs),
-            }
-        })
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -25,8 +25,10 @@ mod drift;
 mod folder;
 mod gate;
 mod leader;
+mod limits;
 mod lost_state;
 mod main_job;
+mod mutual_tls;
 mod other_crds;
 mod permissions;
 mod policy;
@@ -61,6 +63,10 @@ fn main() -> ExitCode {
         bad_answers::each_bad_answer_has_its_reason_and_its_patience,
         bad_answers::strange_lifetimes_are_read_or_named,
         bad_answers::client_credentials_that_fail_lose_nothing,
+        limits::a_flood_of_broken_credentials_delays_no_other_namespace,
+        limits::when_a_host_is_back_all_that_waited_go_on,
+        limits::a_rate_limit_is_kept,
+        mutual_tls::a_client_is_known_by_its_certificate,
         leader::a_leader_that_was_frozen_past_its_lease_ends,
         leader::a_killed_leader_is_followed_when_its_lease_has_run_out,
         leader::one_of_two_works_and_hands_over_at_its_end,

@@ -142,11 +142,15 @@ pub async fn wrong_flags_are_told(env: Arc<Env>) {
     let folder = Folder::new(&stage.namespace);
     let file = format!("{}/file", folder.text());
     std::fs::write(&file, "").expect("it can be written");
-    let rows: [(&[&str], &str); 6] = [
+    let rows: [(&[&str], &str); 7] = [
         (&["--log-level", ",,="], "--log-level: "),
         (&["--admin-address", &taken.1], "--admin-address "),
         (&["--admin-address", "localhost"], "invalid value 'localhost' for '--admin-address"),
         (&["--admin-address", "127.0.0.1:0", "--journal-dir", &file], "--journal-dir: "),
+        (
+            &["--admin-address", "127.0.0.1:0", "--proxy", "socks5://u:p@proxy"],
+            "--proxy must be an http",
+        ),
         (&["--concurrency", "0"], "invalid value '0' for '--concurrency"),
         (&["--leader-election", "perhaps"], "invalid value 'perhaps' for '--leader-election"),
     ];

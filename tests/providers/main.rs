@@ -11,6 +11,7 @@
 
 mod api_call;
 mod itflex;
+mod mutual_tls;
 mod openid;
 mod rd_station;
 mod thingpark;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         itflex::a_refusal_without_a_code_is_understood,
         openid::every_refresh_token_is_used_once_by_a_post_client,
         openid::every_refresh_token_is_used_once_by_a_basic_client,
+        mutual_tls::a_client_is_known_by_its_certificate,
         openid::a_restart_sends_and_writes_nothing,
         openid::its_endpoints_are_discovered,
         thingpark::its_endpoints_are_discovered,

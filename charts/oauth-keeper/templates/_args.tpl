@@ -26,6 +26,12 @@
 {{- if .Values.allowLoopback }}
 - --allow-loopback
 {{- end }}
+{{- if .Values.denyPrivateAddresses }}
+- --deny-private-addresses
+{{- end }}
+{{- with .Values.proxy }}
+- --proxy={{ . }}
+{{- end }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}
 {{- end }}

@@ -28,6 +28,8 @@ pub enum ClientAuthenticationMethod {
     ClientSecretBasic,
     /// `client_id` and `client_secret` in the body (RFC 6749 §2.3.1).
     ClientSecretPost,
+    /// The certificate `tls.crt` of the source with its key `tls.key`, shown in TLS, and `client_id` in the body (RFC 8705).
+    TlsClientAuth,
 }
 
 /// What is done to id and secret before `Authorization: Basic` is made of them.

@@ -37,6 +37,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     exchange.trace.sent_at = Some(sent_at);
     let answer = context.transport.send(&request).await;
     context.metrics.token_request_took(begun.elapsed());
+    exchange.slot.saw(&answer);
     exchange.slot.answered();
     let set = answer
         .and_then(|raw| parse(&raw, &spec.response, false))

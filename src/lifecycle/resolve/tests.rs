@@ -116,3 +116,98 @@ fn client_credentials_need_a_provider_that_lets_them_authenticate() {
     assert_eq!(problem.reason, Reason::SpecInvalid);
     assert!(problem.message.contains("clientAuthentication.method"), "{}", problem.message);
 }
+
+fn with_provider(provider: serde_json::Value, source: serde_json::Value) -> OAuthCredentialSpec {
+    let mut value = json!({"provider": {"tokenEndpoint": "https://as.example/t"}, "source": {"name": "s"}, "target": {"name": "t"}});
+    for (part, change) in [("provider", provider), ("source", source)] {
+        for (key, given) in change.as_object().unwrap() {
+            value[part][key] = given.clone();
+        }
+    }
+    parsed(value)
+}
+
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[test]
+fn a_certificate_is_read_from_the_keys_of_a_tls_secret_or_from_others() {
+    let (certificate, key) = certificate();
+    let method = json!({"clientAuthentication": {"method": "TlsClientAuth"}});
+    let others = json!({"keys": {"tlsCertificate": "c", "tlsKey": "k"}});
+    for (source, names) in [(json!({}), ("tls.crt", "tls.key")), (others, ("c", "k"))] {
+        let spec_ = with_provider(method.clone(), source);
+        let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
+        let read = |pairs: &[(&str, &str)]| {
+            let pairs: Vec<_> = pairs.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+            let client = resolved.client_of(&data(&pairs));
+            client.map_err(|problem| (problem.reason, problem.message))
+        };
+        let id = ("client_id", "i");
+        let both = [id, (names.0, certificate.as_str()), (names.1, key.as_str())];
+        let client = read(&both).unwrap();
+        assert_eq!(client.body_members(), [("client_id", "i")]);
+        assert!(client.identity().is_some());
+        let (other, other_key) = self::certificate();
+        for (pairs, name, words) in [
+            (vec![id, both[2]], names.0, "is missing"),
+            (vec![id, both[1]], names.1, "is missing"),
+            (vec![id, (names.0, "x"), both[2]], names.0, "holds no certificate"),
+            (vec![id, both[1], (names.1, "x")], names.1, "holds no private key"),
+            (vec![id, both[1], (names.1, &other_key)], names.1, "does not belong"),
+            (vec![id, (names.0, &other), both[2]], names.1, "does not belong"),
+            (vec![both[1], both[2]], "client_id", "is missing"),
+        ] {
+            let (reason, message) = read(&pairs).unwrap_err();
+            assert_eq!(reason, Reason::SourceInvalid);
+            assert!(message.contains(&format!("key {name} ")), "{message}");
+            assert!(message.contains(words), "{message}");
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_of_tls_is_named() {
+    let policy = AddressPolicy { allow_http: true, ..AddressPolicy::default() };
+    let tls_auth = json!({"method": "TlsClientAuth"});
+    for (provider, source, words) in [
+        (
+            json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----\n!"}}),
+            json!({}),
+            "spec.provider.tls.caBundle is no PEM",
+        ),
+        (
+            json!({"tls": {"caBundle": "text"}}),
+            json!({}),
+            "spec.provider.tls.caBundle holds no certificate",
+        ),
+        (
+            json!({"tokenEndpoint": "http://as.example/t", "clientAuthentication": tls_auth}),
+            json!({}),
+            "needs an endpoint with https",
+        ),
+        (
+            json!({}),
+            json!({"keys": {"tlsCertificate": "c"}}),
+            "spec.source.keys.tlsCertificate is used by",
+        ),
+        (json!({}), json!({"keys": {"tlsKey": "k"}}), "spec.source.keys.tlsKey is used by"),
+    ] {
+        let problem = spec(&with_provider(provider, source), policy).unwrap_err();
+        assert_eq!(problem.reason, Reason::SpecInvalid);
+        assert!(problem.message.contains(words), "{}", problem.message);
+    }
+    let (pem, _) = certificate();
+    let spec_ = with_provider(
+        json!({"tls": {"caBundle": pem}, "rateLimit": {"requests": 3, "per": "1m"}}),
+        json!({}),
+    );
+    let resolved = spec(&spec_, policy).unwrap();
+    let limit = RateLimit { requests: 3, per: Duration::from_secs(60) };
+    assert_eq!(resolved.rate_limit, Some(limit));
+    let request =
+        resolved.request(&ClientAuth::None { client_id: None }, &GrantInput::ClientCredentials);
+    assert_eq!(request.tls.roots.unwrap().pem(), pem);
+}

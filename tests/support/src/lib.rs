@@ -22,6 +22,7 @@ pub mod oidc_provider;
 pub mod operator;
 pub mod process;
 pub mod suite;
+pub mod tls_front;
 pub mod tools;
 pub mod wait;
 

@@ -30,6 +30,20 @@ pub const POST_CLIENT: OidcClient = OidcClient { id: "post-client", secret: "pos
 /// Must send id and secret in the Authorization header.
 pub const BASIC_CLIENT: OidcClient = OidcClient { id: "basic-client", secret: "basic-secret" };
 
+/// Shows a certificate for `client.example` of the authority given, over TLS.
+pub const TLS_CLIENT: OidcClient = OidcClient { id: "tls-client", secret: "" };
+
+/// What the listener with TLS works with, as PEM.
+#[derive(Debug, Clone)]
+pub struct OidcTls {
+    /// The server's certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
+    /// The authority of clients.
+    pub authority: String,
+}
+
 /// What the provider knows of a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct RefreshTokenState {
@@ -54,6 +68,7 @@ pub struct OidcStats {
 #[derive(Debug)]
 pub struct OidcProvider {
     issuer: String,
+    tls_port: Option<u16>,
     http: reqwest::Client,
     process: Process,
     // Last, so that it is removed when nothing writes into it.
@@ -68,6 +83,15 @@ impl OidcProvider {
 
     /// Starts it, with access tokens of that life (whole seconds).
     pub async fn start_with(access_token_lifetime: Duration) -> Self {
+        Self::begin(access_token_lifetime, None).await
+    }
+
+    /// Starts it with a listener with TLS beside the other.
+    pub async fn start_with_tls(access_token_lifetime: Duration, tls: &OidcTls) -> Self {
+        Self::begin(access_token_lifetime, Some(tls)).await
+    }
+
+    async fn begin(access_token_lifetime: Duration, tls: Option<&OidcTls>) -> Self {
         let folder = scratch::folder("oidc-provider");
         let mut command = Command::new("node");
         command
@@ -75,9 +99,13 @@ impl OidcProvider {
             .current_dir(tools::installed("oidc-provider").await)
             .env("PORT", "0")
             .env("ACCESS_TTL", access_token_lifetime.as_secs().to_string());
+        if let Some(OidcTls { certificate, key, authority }) = tls {
+            let tls = json!({"cert": certificate, "key": key, "ca": authority});
+            command.env("TLS", tls.to_string());
+        }
         let log = folder.path().join("oidc-provider.log");
         let process = Process::start("oidc-provider", &command, &log);
-        let issuer = wait::until_ok("oidc-provider listens", START_LIMIT, || async {
+        let (issuer, tls_port) = wait::until_ok("oidc-provider listens", START_LIMIT, || async {
             if let Some(status) = process.try_exit() {
                 panic!("oidc-provider ended ({status}):\n{}", process.log_tail());
             }
@@ -85,7 +113,7 @@ impl OidcProvider {
             issuer(&log).ok_or(log)
         })
         .await;
-        Self { issuer, http: http_client::new(), process, _folder: folder }
+        Self { issuer, tls_port, http: http_client::new(), process, _folder: folder }
     }
 
     /// Its issuer.
@@ -96,6 +124,11 @@ impl OidcProvider {
     /// Its token endpoint.
     pub fn token_endpoint(&self) -> String {
         format!("{}/token", self.issuer)
+    }
+
+    /// Its token endpoint with TLS.
+    pub fn tls_token_endpoint(&self) -> String {
+        format!("https://localhost:{}/token", self.tls_port.expect("it was started with TLS"))
     }
 
     /// Its revocation endpoint (RFC 7009): a refresh token ends with its grant.
@@ -152,8 +185,11 @@ async fn read<T: DeserializeOwned>(name: &str, request: reqwest::RequestBuilder)
     serde_json::from_str(&text).unwrap_or_else(|_| panic!("oidc-provider, {name}: {text}"))
 }
 
-/// The line it prints when it listens.
-fn issuer(log: &str) -> Option<String> {
+/// The line it prints when it listens: its issuer, and the port with TLS.
+fn issuer(log: &str) -> Option<(String, Option<u16>)> {
     let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.find_map(|line| line["issuer"].as_str().map(str::to_owned))
+    lines.find_map(|line| {
+        let tls_port = line["tls_port"].as_u64().and_then(|port| u16::try_from(port).ok());
+        Some((line["issuer"].as_str()?.to_owned(), tls_port))
+    })
 }

@@ -2,10 +2,11 @@
 // revokes its grant. The protocol is all oidc-provider's; this file configures it and adds the
 // control endpoint (/test/…) that stands in for a browser. See ../README.md for the interface.
 //
-//   [PORT=0] [ACCESS_TTL=60] node server.mjs ['[{"client_id":…,"client_secret":…,…}]']
+//   [PORT=0] [ACCESS_TTL=60] [TLS='{"key":…,"cert":…,"ca":…}'] node server.mjs ['[{"client_id":…,"client_secret":…,…}]']
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { json } from 'node:stream/consumers';
 import { errors, Provider } from 'oidc-provider';
 
@@ -25,10 +26,27 @@ const DEFAULT_CLIENTS = [
     client_secret: 'basic-secret',
     token_endpoint_auth_method: 'client_secret_basic',
   },
+  {
+    client_id: 'tls-client',
+    token_endpoint_auth_method: 'tls_client_auth',
+    tls_client_auth_san_dns: 'client.example',
+  },
 ];
+// RFC 8705, by what the listener with TLS knows of the connection.
+const MUTUAL_TLS = {
+  enabled: true,
+  tlsClientAuth: true,
+  getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.(),
+  certificateAuthorized: (ctx) => ctx.socket.authorized === true,
+  certificateSubjectMatches: (ctx, property, expected) =>
+    property === 'tls_client_auth_san_dns' &&
+    ctx.socket.getPeerX509Certificate().subjectAltName === `DNS:${expected}`,
+};
 
 const port = Number(process.env.PORT ?? 0);
 const accessTtl = Number(process.env.ACCESS_TTL ?? 60);
+// PEM of the server, and the authority of its clients.
+const tls = process.env.TLS ? JSON.parse(process.env.TLS) : undefined;
 const clients = process.argv[2] ? JSON.parse(process.argv[2]) : DEFAULT_CLIENTS;
 
 // oidc-provider's own in-memory adapter forgets tokens beyond the thousandth; this one keeps all.
@@ -90,7 +108,12 @@ function newProvider(issuer) {
       response_types: [],
     },
     cookies: { keys: [randomBytes(32).toString('hex')] },
-    features: { devInteractions: { enabled: false }, revocation: { enabled: true } },
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'tls_client_auth'],
+    features: {
+      devInteractions: { enabled: false },
+      mTLS: MUTUAL_TLS,
+      revocation: { enabled: true },
+    },
     findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     jwks: { keys: [privateKey.export({ format: 'jwk' })] },
     rotateRefreshToken: true,
@@ -187,5 +210,13 @@ server.listen(port, '127.0.0.1', () => {
     if (req.url.startsWith('/test/')) control(routes, req, res);
     else protocol(req, res);
   });
-  console.log(JSON.stringify({ issuer }));
+  if (!tls) {
+    console.log(JSON.stringify({ issuer }));
+    return;
+  }
+  const options = { ...tls, requestCert: true, rejectUnauthorized: false };
+  const tlsServer = createTlsServer(options, protocol);
+  tlsServer.listen(0, '127.0.0.1', () => {
+    console.log(JSON.stringify({ issuer, tls_port: tlsServer.address().port }));
+  });
 });

@@ -69,7 +69,9 @@ impl Spender<'_, '_> {
         let sent = context.transport.spend(&request, limit, guard).await;
         context.metrics.token_request_took(begun.elapsed());
         let went_out = allowed.load(Ordering::Relaxed);
-        match sent.map_err(|error| error.sent(went_out)) {
+        let sent = sent.map_err(|error| error.sent(went_out));
+        self.exchange.slot.saw(&sent);
+        match sent {
             Err(error @ (TokenError::NotSent(_) | TokenError::Denied(_))) => {
                 self.problem = Some(of_token_error(&error, GrantKind::RefreshToken));
                 self.sent_at = None;

@@ -1,0 +1,136 @@
+//! Waiting for a turn, and saying so where requests to the host are held back.
+
+use crate::api::{OAuthCredential, Reason};
+use crate::clock::since_boot;
+use crate::lifecycle::breaker::{Held, Trouble};
+use crate::lifecycle::failure::{Attempt, Failure};
+use crate::lifecycle::plan::Why;
+use crate::lifecycle::problem::Problem;
+use crate::lifecycle::resolve::{self, Resolved};
+use crate::lifecycle::schedule::plus;
+
+use crate::controller::context::Context;
+use crate::controller::index::named;
+use crate::controller::provider;
+use crate::controller::slots::{News, Slot};
+use crate::controller::under_way::UnderWay;
+
+/// Waits for a slot; nothing when the exchange need not begin any more.
+pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
+    let context = &guard.context;
+    let host = with_credential(guard, |credential| host(context, credential)).unwrap_or_default();
+    // The time in which a token may be sent again is short.
+    let mut turn = context.slots.wait(&guard.name.0, &host, why == Why::Unresolved);
+    let mut said = None;
+    loop {
+        tokio::select! {
+            biased;
+            news = turn.news() => match news {
+                News::Slot(slot) => {
+                    if let Some(said) = said {
+                        with_credential(guard, |credential| take_back(context, credential, said));
+                    }
+                    return Some(slot);
+                }
+                News::Never => return None,
+                News::Held(held) => {
+                    said = with_credential(guard, |credential| note_held(context, credential, &host, held));
+                    context.wake(&guard.name.0, &guard.name.1);
+                }
+            },
+            () = guard.need_not_begin.cancelled() => return None,
+            () = context.stopping.cancelled() => return None,
+        }
+    }
+}
+
+/// Has an exchange that still waits give up its turn when the credential was edited: it may not be wanted any more, or not
+/// there.
+pub fn give_up_outdated(context: &Context, credential: &OAuthCredential) {
+    let note = context.notes.of(credential);
+    if note.in_flight && note.begun_for != credential.metadata.generation {
+        context.notes.need_not_begin(&named(&credential.metadata));
+    }
+}
+
+fn with_credential<T>(guard: &UnderWay, then: impl FnOnce(&OAuthCredential) -> T) -> Option<T> {
+    let object = guard.credential()?;
+    object.0.as_ref().ok().map(then)
+}
+
+/// Whom the credential's requests go to.
+fn host(context: &Context, credential: &OAuthCredential) -> String {
+    let provider = provider::of(context, credential);
+    let spec = provider
+        .as_ref()
+        .ok()
+        .and_then(|provider| resolve::spec(&credential.spec, provider, context.policy).ok());
+    spec.map(|spec| authority(&spec)).unwrap_or_default()
+}
+
+/// Host and port of the endpoint.
+fn authority(spec: &Resolved<'_>) -> String {
+    let host = spec.endpoint.host_str().unwrap_or_default();
+    spec.endpoint.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Keeps the limit that a credential gives for its host.
+pub fn note_limit(context: &Context, credential: &OAuthCredential, spec: Option<&Resolved<'_>>) {
+    let meta = &credential.metadata;
+    let (uid, namespace) = (meta.uid.as_deref(), meta.namespace.as_deref());
+    let limit = spec.and_then(|spec| Some((authority(spec), spec.rate_limit?)));
+    context.slots.limit(
+        uid.unwrap_or_default(),
+        namespace.unwrap_or_default(),
+        limit.as_ref().map(|(host, limit)| (host.as_str(), *limit)),
+    );
+}
+
+/// What was said of a credential that waits, and what had failed before.
+struct Said {
+    held: Failure,
+    before: Option<Failure>,
+}
+
+/// Notes that the credential waits, for its status. Once, so that those that wait don't write theirs with each trial.
+fn note_held(context: &Context, credential: &OAuthCredential, host: &str, held: Held) -> Said {
+    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
+    let generation = credential.metadata.generation.unwrap_or_default();
+    let source_version = context.source_version(credential);
+    let at = context.clock.now();
+    let provider_version = provider::of(context, credential).ok();
+    let provider_version = provider_version.and_then(|provider| provider.version);
+    let attempt = Attempt {
+        uid,
+        generation,
+        source_version: source_version.as_deref(),
+        provider_version: provider_version.as_deref(),
+        at,
+    };
+    let next = plus(at, held.next_trial.saturating_sub(since_boot()));
+    let before = context.notes.of(credential).failure;
+    let held = Failure::held(before.as_ref(), &problem(host, held), &attempt, next);
+    context.notes.update(uid, |note| note.failure = Some(held.clone()));
+    Said { held, before }
+}
+
+/// Its turn is there: what is to be said comes of that.
+fn take_back(context: &Context, credential: &OAuthCredential, said: Said) {
+    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
+    context.notes.update(uid, |note| {
+        if note.failure.as_ref() == Some(&said.held) {
+            note.failure = said.before;
+        }
+    });
+}
+
+fn problem(host: &str, held: Held) -> Problem {
+    let (reason, what) = match held.trouble {
+        Trouble::Unreachable => (Reason::EndpointUnreachable, "could not be connected to"),
+        Trouble::Failing => (Reason::ServerError, "failed or did not answer"),
+    };
+    let message = format!(
+        "token requests are held back: {host} {what} several times in a row, and is tried with one request at a time until it answers"
+    );
+    Problem::new(reason, message)
+}

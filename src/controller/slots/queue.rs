@@ -1,0 +1,366 @@
+//! Who goes next: namespaces take turns, and so do the hosts that one of them calls. Pure but for its own state; times are
+//! given, in time since boot.
+//!
+//! Who waits stands in a lane: that of a namespace at a host. A lane with room on its host is ready, and ready lanes get
+//! their turn; one whose host is full waits at the host, and one that may not for another reason until that changes.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::lifecycle::breaker::{Admission, Breaker, Held, Outcome, Pass};
+use crate::lifecycle::rate::{Rate, RateLimit};
+
+/// How much may be under way at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shares {
+    /// Requests in all.
+    pub(super) all: usize,
+    /// Those of one namespace.
+    pub(super) of_a_namespace: usize,
+    /// Those at one host.
+    pub(super) of_a_host: usize,
+    /// Those of one namespace at one host.
+    pub(super) of_a_lane: usize,
+    /// Exchanges of one namespace at one host, those that wait for a commit included.
+    pub(super) exchanges: usize,
+}
+
+/// A namespace and a host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) namespace: Arc<str>,
+    pub(super) host: Arc<str>,
+}
+
+/// What is given back at the end.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    pub(super) place: Place,
+    pass: Pass,
+    begun: Duration,
+}
+
+/// Lanes are forgotten beyond this, as far as nothing is lost with them.
+const MAX_IDLE: usize = 1024;
+
+/// All that wait, and what is under way.
+pub(super) struct Queue<T> {
+    shares: Shares,
+    under_way: usize,
+    namespaces: HashMap<Arc<str>, Namespace>,
+    hosts: HashMap<Arc<str>, Host>,
+    lanes: HashMap<Place, Lane<T>>,
+    /// Namespaces with ready lanes, in the order of their turns.
+    turns: VecDeque<Arc<str>>,
+    /// When lanes may go on that wait for a time.
+    timers: BTreeSet<(Duration, Place)>,
+    /// Who gave which limit.
+    limits: HashMap<String, (Place, RateLimit)>,
+    /// Lanes at which idle ones are looked for.
+    clean_at: usize,
+}
+
+#[derive(Default)]
+struct Namespace {
+    under_way: usize,
+    /// Its hosts with ready lanes, in the order of their turns.
+    ready: VecDeque<Arc<str>>,
+    /// Whether it stands in `turns`.
+    in_turn: bool,
+}
+
+#[derive(Default)]
+struct Host {
+    under_way: usize,
+    /// Namespaces whose lanes wait until there is room.
+    full_for: VecDeque<Arc<str>>,
+}
+
+struct Lane<T> {
+    waiting: VecDeque<T>,
+    under_way: usize,
+    exchanges: usize,
+    stands: Stands,
+    breaker: Breaker,
+    rate: Rate,
+}
+
+/// Where a lane stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// Nobody waits in it.
+    Nowhere,
+    /// Among the ready ones of its namespace.
+    Ready,
+    /// At its host, which is full.
+    AtHost,
+    /// Until one of its own ends, or a time comes.
+    Still,
+}
+
+/// Why a lane may not go on.
+enum Not {
+    HostFull,
+    Still,
+    Before(Duration),
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(shares: Shares) -> Self {
+        Self {
+            shares,
+            under_way: 0,
+            namespaces: HashMap::new(),
+            hosts: HashMap::new(),
+            lanes: HashMap::new(),
+            turns: VecDeque::new(),
+            timers: BTreeSet::new(),
+            limits: HashMap::new(),
+            clean_at: MAX_IDLE,
+        }
+    }
+
+    /// What to tell those who wait at a place; nothing while requests go out.
+    pub(super) fn held(&self, place: &Place) -> Option<Held> {
+        self.lanes.get(place)?.breaker.held()
+    }
+
+    /// Somebody waits; one in a hurry before all others of its lane.
+    pub(super) fn enter(&mut self, place: &Place, in_a_hurry: bool, waiter: T, now: Duration) {
+        self.clean();
+        let lane = self.lane(place, now);
+        if in_a_hurry {
+            lane.waiting.push_front(waiter)
+        } else {
+            lane.waiting.push_back(waiter)
+        }
+        if lane.stands == Stands::Nowhere {
+            self.ready(place);
+        }
+    }
+
+    /// The next that may begin.
+    pub(super) fn next(&mut self, now: Duration) -> Option<(T, Ticket)> {
+        self.look_at_timers(now);
+        if self.under_way >= self.shares.all {
+            return None;
+        }
+        for _ in 0..self.turns.len() {
+            let name = self.turns.pop_front()?;
+            if let Some((waiter, place)) = self.next_of(&name, now) {
+                let ticket = self.begin(place, now);
+                self.keep_turn(&name);
+                return Some((waiter, ticket));
+            }
+            self.keep_turn(&name);
+        }
+        None
+    }
+
+    /// A request ended, however it did. Gives those who wait in its lane, when they must be told that they will.
+    pub(super) fn answered(
+        &mut self,
+        ticket: &Ticket,
+        outcome: Outcome,
+        now: Duration,
+    ) -> Option<(Held, impl Iterator<Item = &mut T>)> {
+        let place = &ticket.place;
+        self.under_way = self.under_way.saturating_sub(1);
+        if let Some(namespace) = self.namespaces.get_mut(&place.namespace) {
+            namespace.under_way = namespace.under_way.saturating_sub(1);
+        }
+        if let Some(host) = self.hosts.get_mut(&place.host) {
+            host.under_way = host.under_way.saturating_sub(1);
+            for namespace in std::mem::take(&mut host.full_for) {
+                self.ready(&Place { namespace, host: Arc::clone(&place.host) });
+            }
+        }
+        let lane = self.lane(place, now);
+        lane.under_way = lane.under_way.saturating_sub(1);
+        lane.rate.end(ticket.begun, outcome != Outcome::NotTried, now);
+        let opened = lane.breaker.end(ticket.pass, outcome, now);
+        self.go_on(place);
+        let lane = self.lanes.get_mut(place).filter(|_| opened)?;
+        Some((lane.breaker.held()?, lane.waiting.iter_mut()))
+    }
+
+    /// An exchange is over.
+    pub(super) fn left(&mut self, ticket: &Ticket) {
+        if let Some(lane) = self.lanes.get_mut(&ticket.place) {
+            lane.exchanges = lane.exchanges.saturating_sub(1);
+        }
+        self.go_on(&ticket.place);
+    }
+
+    /// Notes the limit that somebody gives for a place, or that there is none any more. Whether that is news.
+    pub(super) fn limit(
+        &mut self,
+        giver: &str,
+        given: Option<(&Place, RateLimit)>,
+        now: Duration,
+    ) -> bool {
+        let known = self.limits.get(giver);
+        if known.map(|(place, limit)| (place, *limit)) == given {
+            return false;
+        }
+        if let Some((place, limit)) = self.limits.remove(giver) {
+            self.lane(&place, now).rate.remove(limit);
+            self.go_on(&place);
+        }
+        if let Some((place, limit)) = given {
+            self.lane(place, now).rate.add(limit);
+            self.limits.insert(giver.to_owned(), (place.clone(), limit));
+        }
+        true
+    }
+
+    /// When to look again, if nothing happens before.
+    pub(super) fn wake_at(&self) -> Option<Duration> {
+        self.timers.first().map(|(time, _)| *time)
+    }
+
+    fn lane(&mut self, place: &Place, now: Duration) -> &mut Lane<T> {
+        self.lanes.entry(place.clone()).or_insert_with(|| Lane {
+            waiting: VecDeque::new(),
+            under_way: 0,
+            exchanges: 0,
+            stands: Stands::Nowhere,
+            breaker: Breaker::new(fraction(place), now),
+            rate: Rate::default(),
+        })
+    }
+
+    /// Puts a lane in which somebody waits among the ready ones.
+    fn ready(&mut self, place: &Place) {
+        let Some(lane) = self.lanes.get_mut(place) else { return };
+        if lane.waiting.is_empty() {
+            lane.stands = Stands::Nowhere;
+            return;
+        }
+        lane.stands = Stands::Ready;
+        let namespace = self.namespaces.entry(Arc::clone(&place.namespace)).or_default();
+        namespace.ready.push_back(Arc::clone(&place.host));
+        if !namespace.in_turn {
+            namespace.in_turn = true;
+            self.turns.push_back(Arc::clone(&place.namespace));
+        }
+    }
+
+    /// What kept a lane still may be over.
+    fn go_on(&mut self, place: &Place) {
+        if self.lanes.get(place).is_some_and(|lane| lane.stands == Stands::Still) {
+            self.ready(place);
+        }
+    }
+
+    fn look_at_timers(&mut self, now: Duration) {
+        while self.wake_at().is_some_and(|time| time <= now) {
+            let Some((_, place)) = self.timers.pop_first() else { return };
+            self.go_on(&place);
+        }
+    }
+
+    /// The first waiter of a namespace that may begin.
+    fn next_of(&mut self, name: &Arc<str>, now: Duration) -> Option<(T, Place)> {
+        loop {
+            let namespace = self.namespaces.get_mut(name)?;
+            if namespace.under_way >= self.shares.of_a_namespace {
+                return None;
+            }
+            let host = namespace.ready.pop_front()?;
+            let place = Place { namespace: Arc::clone(name), host };
+            match self.may_begin(&place, now) {
+                Ok(()) => {
+                    let waiter = self.lane(&place, now).waiting.pop_front();
+                    self.ready(&place);
+                    if let Some(waiter) = waiter {
+                        return Some((waiter, place));
+                    }
+                }
+                Err(why) => self.stop(&place, &why),
+            }
+        }
+    }
+
+    fn may_begin(&mut self, place: &Place, now: Duration) -> Result<(), Not> {
+        let shares = self.shares;
+        let host = self.hosts.entry(Arc::clone(&place.host)).or_default();
+        let host_is_full = host.under_way >= shares.of_a_host;
+        let lane = self.lane(place, now);
+        let lane_is_full = lane.under_way >= shares.of_a_lane || lane.exchanges >= shares.exchanges;
+        let free_at = lane.rate.free_at();
+        match lane.breaker.admits(lane.under_way, now) {
+            _ if lane_is_full => Err(Not::Still),
+            Admission::AfterAnother => Err(Not::Still),
+            Admission::NotBefore(time) => Err(Not::Before(time.max(free_at))),
+            Admission::Now if free_at > now => Err(Not::Before(free_at)),
+            Admission::Now if host_is_full => Err(Not::HostFull),
+            Admission::Now => Ok(()),
+        }
+    }
+
+    fn stop(&mut self, place: &Place, why: &Not) {
+        if let Some(lane) = self.lanes.get_mut(place) {
+            lane.stands = if matches!(why, Not::HostFull) { Stands::AtHost } else { Stands::Still };
+        }
+        match why {
+            Not::HostFull => {
+                let host = self.hosts.entry(Arc::clone(&place.host)).or_default();
+                host.full_for.push_back(Arc::clone(&place.namespace));
+            }
+            Not::Before(time) => drop(self.timers.insert((*time, place.clone()))),
+            Not::Still => {}
+        }
+    }
+
+    fn begin(&mut self, place: Place, now: Duration) -> Ticket {
+        self.under_way = self.under_way.saturating_add(1);
+        if let Some(namespace) = self.namespaces.get_mut(&place.namespace) {
+            namespace.under_way = namespace.under_way.saturating_add(1);
+        }
+        if let Some(host) = self.hosts.get_mut(&place.host) {
+            host.under_way = host.under_way.saturating_add(1);
+        }
+        let lane = self.lane(&place, now);
+        lane.under_way = lane.under_way.saturating_add(1);
+        lane.exchanges = lane.exchanges.saturating_add(1);
+        lane.rate.begin(now);
+        let pass = lane.breaker.begin();
+        Ticket { place, pass, begun: now }
+    }
+
+    /// Puts a namespace back into the turns that was taken out, if it has ready lanes.
+    fn keep_turn(&mut self, name: &Arc<str>) {
+        if let Some(namespace) = self.namespaces.get_mut(name) {
+            namespace.in_turn = !namespace.ready.is_empty();
+            if namespace.in_turn {
+                self.turns.push_back(Arc::clone(name));
+            }
+        }
+    }
+
+    fn clean(&mut self) {
+        if self.lanes.len() < self.clean_at {
+            return;
+        }
+        self.lanes.retain(|_, lane| {
+            lane.exchanges > 0
+                || lane.under_way > 0
+                || lane.stands != Stands::Nowhere
+                || !lane.breaker.is_idle()
+                || !lane.rate.is_idle()
+        });
+        self.namespaces.retain(|_, namespace| namespace.under_way > 0 || namespace.in_turn);
+        self.hosts.retain(|_, host| host.under_way > 0 || !host.full_for.is_empty());
+        self.clean_at = self.lanes.len().saturating_mul(2).max(MAX_IDLE);
+    }
+}
+
+/// A number from 0 to 1 that is always the same for one place (FNV-1a).
+fn fraction(place: &Place) -> f64 {
+    let bytes = place.namespace.bytes().chain([b'/']).chain(place.host.bytes());
+    let hash = bytes
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    f64::from(hash) / f64::from(u32::MAX)
+}

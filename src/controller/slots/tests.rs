@@ -1,0 +1,267 @@
+#![allow(clippy::arithmetic_side_effects, reason = "small numbers")]
+
+use futures::FutureExt;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+
+const FLOOD: usize = 10_000;
+
+/// Time that stands still unless everybody waits.
+fn paused() -> Duration {
+    thread_local!(static START: Instant = Instant::now());
+    START.with(Instant::elapsed)
+}
+
+/// Slots whose time is kept, as in the operator, and which are past their beginning at a host.
+fn slots(number: usize) -> Slots {
+    paused();
+    let slots = Slots::with_clock(number, paused);
+    let kept = slots.clone();
+    tokio::spawn(async move { kept.keep_time().await });
+    slots
+}
+
+fn take(slots: &Slots, namespace: &str, host: &str) -> Option<Slot> {
+    slot(slots.wait(namespace, host, false)).now_or_never()
+}
+
+/// Waits for the slot, whatever else is told.
+async fn slot(mut turn: Turn) -> Slot {
+    loop {
+        match turn.news().await {
+            News::Slot(slot) => return slot,
+            News::Held(_) => {}
+            News::Never => panic!("the slots are gone"),
+        }
+    }
+}
+
+/// Has slots at a host run at full pace.
+async fn warm(slots: &Slots, namespace: &str, host: &str) {
+    take(slots, namespace, host).unwrap().outcome = Outcome::Answered;
+    sleep(Duration::from_secs(10)).await;
+}
+
+async fn request(slots: &Slots, namespace: &str, host: &str, time: Duration, outcome: Outcome) {
+    let mut slot = slot(slots.wait(namespace, host, false)).await;
+    sleep(time).await;
+    slot.outcome = outcome;
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_host_leaves_slots_to_others() {
+    let slots = slots(8);
+    warm(&slots, "n", "slow").await;
+    let held: Vec<_> = (0..2).map(|_| take(&slots, "n", "slow").unwrap()).collect();
+    assert!(take(&slots, "n", "slow").is_none());
+    assert!(take(&slots, "n", "quick").is_some());
+    drop(held);
+    assert!(take(&slots, "n", "slow").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_waits_for_its_commit_leaves_the_host_to_others() {
+    let slots = slots(4);
+    let waiting: Vec<_> = (0..FOR_A_LANE)
+        .map(|_| {
+            let mut slot = take(&slots, "n", "h").unwrap();
+            slot.answered();
+            slot
+        })
+        .collect();
+    assert!(take(&slots, "n", "h").is_none(), "its namespace has its share");
+    assert!(take(&slots, "other", "h").is_some());
+    drop(waiting);
+    assert!(take(&slots, "n", "h").is_some());
+}
+
+/// The longest that one who renews now and then has to wait beside a flood.
+async fn longest_wait(slots: &Slots, flood: JoinSet<()>, host: &str) -> Duration {
+    let mut longest = Duration::ZERO;
+    for _ in 0..100 {
+        sleep(seconds(7)).await;
+        let begun = paused();
+        request(slots, "quiet", host, seconds(1), Outcome::Answered).await;
+        longest = longest.max(paused() - begun);
+    }
+    assert!(!flood.is_empty(), "the flood was over before");
+    longest
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_in_one_namespace_delays_no_other_at_the_same_host() {
+    for outcome in [Outcome::Answered, Outcome::Failed(Trouble::Failing)] {
+        let slots = slots(32);
+        let mut flood = JoinSet::new();
+        for _ in 0..FLOOD {
+            let slots = slots.clone();
+            flood.spawn(async move { request(&slots, "noisy", "h", seconds(30), outcome).await });
+        }
+        let longest = longest_wait(&slots, flood, "h").await;
+        assert!(longest < seconds(5), "{longest:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_at_many_hosts_delays_no_other_namespace() {
+    let slots = slots(32);
+    let mut flood = JoinSet::new();
+    for at in 0..FLOOD {
+        let (slots, host) = (slots.clone(), format!("h{at}"));
+        flood.spawn(async move {
+            request(&slots, "noisy", &host, seconds(120), Outcome::Failed(Trouble::Failing)).await;
+        });
+    }
+    let longest = longest_wait(&slots, flood, "h").await;
+    assert!(longest < seconds(5), "{longest:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn namespaces_take_turns_at_a_host() {
+    let slots = Slots::with_clock(4, paused);
+    let first = take(&slots, "a", "h").unwrap();
+    let names = ["a", "a", "a", "b", "b"];
+    let mut turns: Vec<(&str, Turn)> =
+        names.into_iter().map(|name| (name, slots.wait(name, "h", false))).collect();
+    drop(first);
+    let mut order = String::new();
+    loop {
+        let given = turns.iter_mut().position(|(_, turn)| {
+            // The slot is given back at once.
+            turn.turn.try_recv().is_ok()
+        });
+        let Some(at) = given else { break };
+        order.push_str(turns.remove(at).0);
+    }
+    assert!(["ababa", "babaa"].contains(&order.as_str()), "{order}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_in_a_hurry_goes_first() {
+    let slots = Slots::with_clock(4, paused);
+    let first = take(&slots, "n", "h").unwrap();
+    let mut usual = slots.wait("n", "h", false);
+    let mut in_a_hurry = slots.wait("n", "h", true);
+    drop(first);
+    assert!(usual.turn.try_recv().is_err());
+    assert!(in_a_hurry.turn.try_recv().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_host_is_tried_by_one_at_a_time_and_all_are_told_once() {
+    let slots = slots(32);
+    let (mut tasks, under_way) = (JoinSet::new(), Arc::new(Mutex::new((0_usize, Vec::new()))));
+    for _ in 0..1000 {
+        let (slots, under_way) = (slots.clone(), Arc::clone(&under_way));
+        tasks.spawn(async move {
+            let mut turn = slots.wait("n", "h", false);
+            let mut told = 0;
+            let mut slot = loop {
+                match turn.news().await {
+                    News::Slot(slot) => break slot,
+                    News::Held(held) => {
+                        assert_eq!(held.trouble, Trouble::Unreachable);
+                        told += 1;
+                    }
+                    News::Never => panic!("the slots are gone"),
+                }
+            };
+            {
+                let (now, starts) = &mut *under_way.lock().unwrap();
+                *now += 1;
+                starts.push((paused(), *now));
+            }
+            sleep(seconds(10)).await;
+            under_way.lock().unwrap().0 -= 1;
+            let is_back = paused() > seconds(1200);
+            slot.outcome =
+                if is_back { Outcome::Answered } else { Outcome::Failed(Trouble::Unreachable) };
+            told
+        });
+    }
+    let mut told = 0;
+    while let Some(ended) = tasks.join_next().await {
+        told += ended.unwrap();
+    }
+    let starts = under_way.lock().unwrap().1.clone();
+    let until = |time| starts.iter().filter(move |(at, _)| *at < seconds(time));
+    assert!(until(1200).count() < 30, "{starts:?}");
+    assert!(until(1200).filter(|(at, _)| *at > seconds(60)).all(|(_, at_once)| *at_once == 1));
+    assert!((970..1000).contains(&told), "{told} of those that waited were told");
+    assert!(starts.iter().all(|(_, at_once)| *at_once <= 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_at_a_start_does_not_go_out_at_once() {
+    let slots = slots(32);
+    let begun = paused();
+    let (mut tasks, starts) = (JoinSet::new(), Arc::new(Mutex::new(Vec::new())));
+    for at in 0..FLOOD {
+        let (slots, starts, namespace) =
+            (slots.clone(), Arc::clone(&starts), format!("n{}", at % 10));
+        tasks.spawn(async move {
+            let mut slot = slot(slots.wait(&namespace, "h", false)).await;
+            starts.lock().unwrap().push(paused());
+            sleep(Duration::from_millis(100)).await;
+            slot.outcome = Outcome::Answered;
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+    let starts = starts.lock().unwrap();
+    let in_second = |second| {
+        let from = begun + seconds(second);
+        starts.iter().filter(|at| (from..from + seconds(1)).contains(*at)).count()
+    };
+    assert_eq!(starts.len(), FLOOD);
+    assert!(
+        (0..200).all(|second| in_second(second) <= 90),
+        "eight at once, ten of each in a second"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_one_credential_holds_for_its_namespace_at_the_host() {
+    let slots = slots(32);
+    let limit = RateLimit { requests: 10, per: seconds(60) };
+    slots.limit("uid", "n", Some(("h", limit)));
+    let (mut tasks, starts) = (JoinSet::new(), Arc::new(Mutex::new(Vec::new())));
+    for _ in 0..40 {
+        let (slots, starts) = (slots.clone(), Arc::clone(&starts));
+        tasks.spawn(async move {
+            request(&slots, "n", "h", Duration::ZERO, Outcome::Answered).await;
+            starts.lock().unwrap().push(paused());
+        });
+    }
+    sleep(seconds(1)).await;
+    assert!(take(&slots, "other", "h").is_some());
+    assert!(take(&slots, "n", "other").is_some());
+    while tasks.join_next().await.is_some() {}
+    let starts = starts.lock().unwrap().clone();
+    assert!(starts.windows(11).all(|window| window[10] - window[0] >= seconds(60)), "{starts:?}");
+    assert!(starts[39] - starts[0] < seconds(200));
+    for _ in 0..10 {
+        drop(slot(slots.wait("n", "h", false)).await);
+    }
+    slots.forget("uid");
+    for _ in 0..100 {
+        take(&slots, "n", "h").unwrap().outcome = Outcome::Answered;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_no_longer_are_passed_over() {
+    let slots = Slots::with_clock(4, paused);
+    let first = take(&slots, "n", "h").unwrap();
+    for _ in 0..FLOOD {
+        drop(slots.wait("n", "h", false));
+    }
+    let mut last = slots.wait("n", "h", false);
+    drop(first);
+    assert!(last.turn.try_recv().is_ok());
+}

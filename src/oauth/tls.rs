@@ -1,0 +1,172 @@
+//! What connections to one provider need beside what the platform has: roots of its own, a certificate of the client.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, RootCertStore};
+use zeroize::Zeroizing;
+
+use super::client_auth::fingerprint;
+use super::secret::ClientKey;
+
+/// Roots and certificate; none of both as a rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Trusted in place of the platform's roots.
+    pub roots: Option<Roots>,
+    /// Shown to servers that ask for one.
+    pub identity: Option<Identity>,
+}
+
+impl Tls {
+    /// A digest of both; nothing when there is neither.
+    pub fn digest(&self) -> Option<String> {
+        let Self { roots, identity } = self;
+        if roots.is_none() && identity.is_none() {
+            return None;
+        }
+        let roots = roots.as_ref().map_or("", Roots::pem);
+        let (certificate, key) = identity
+            .as_ref()
+            .map_or(("", ""), |identity| (&*identity.certificate, identity.key.expose()));
+        Some(fingerprint(b"tls", &[roots, certificate, key]))
+    }
+}
+
+/// Certificates of authorities, as PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots(Arc<str>);
+
+impl Roots {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// What is wrong, to follow the field's name.
+    pub fn parse(pem: &str) -> Result<Self, &'static str> {
+        let mut store = RootCertStore::empty();
+        for certificate in certificates(pem)? {
+            store.add(certificate).map_err(|_| "holds a certificate that can't be a root")?;
+        }
+        Ok(Self(pem.into()))
+    }
+
+    /// As they were given.
+    pub fn pem(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The client's certificate with its chain, and the key to it (RFC 8705).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    certificate: Arc<str>,
+    key: ClientKey,
+}
+
+/// Which part of an identity can't be used, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The certificate.
+    Certificate(&'static str),
+    /// The key.
+    Key(&'static str),
+}
+
+impl Identity {
+    /// Reads both and holds them against each other.
+    ///
+    /// # Errors
+    /// What is wrong with which.
+    pub fn parse(certificate: &str, key: &str) -> Result<Self, Wrong> {
+        let chain = certificates(certificate).map_err(Wrong::Certificate)?;
+        let der = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| {
+            Wrong::Key("holds no private key in PEM (an encrypted one can't be used)")
+        })?;
+        let provider = CryptoProvider::get_default()
+            .map_or_else(|| Arc::new(aws_lc_rs::default_provider()), Arc::clone);
+        match CertifiedKey::from_der(chain, der, &provider) {
+            Ok(_) => Ok(Self { certificate: certificate.into(), key: ClientKey::new(key) }),
+            Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+                Err(Wrong::Key("does not belong to the certificate"))
+            }
+            Err(rustls::Error::InvalidCertificate(_)) => {
+                Err(Wrong::Certificate("holds a certificate that can't be read"))
+            }
+            Err(_) => Err(Wrong::Key("holds a key of a kind that can't be used")),
+        }
+    }
+
+    /// The certificate with its chain, as PEM.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// Both, as one PEM.
+    pub(super) fn joined(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{}\n{}", self.certificate, self.key.expose()))
+    }
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let read = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+    match read {
+        Err(_) => Err("is no PEM"),
+        Ok(none) if none.is_empty() => Err("holds no certificate in PEM"),
+        Ok(certificates) => Ok(certificates),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
+
+    use super::*;
+
+    fn made() -> (String, String) {
+        let Made { cert, signing_key } = generate_simple_self_signed(["c".to_owned()]).unwrap();
+        (cert.pem(), signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn wrong_parts_are_told_apart() {
+        let ((certificate, key), (_, other)) = (made(), made());
+        assert!(Identity::parse(&certificate, &key).is_ok());
+        for (certificate, key, why) in [
+            ("", key.as_str(), Wrong::Certificate("holds no certificate in PEM")),
+            (&key, &key, Wrong::Certificate("holds no certificate in PEM")),
+            ("-----BEGIN CERTIFICATE-----\n!\n", &key, Wrong::Certificate("is no PEM")),
+            (&certificate, &other, Wrong::Key("does not belong to the certificate")),
+        ] {
+            assert_eq!(Identity::parse(certificate, key), Err(why));
+        }
+        assert!(matches!(Identity::parse(&certificate, &certificate), Err(Wrong::Key(_))));
+        assert!(Roots::parse(&certificate).is_ok());
+        assert!(Roots::parse(&key).is_err());
+        let cut = certificate
+            .replace("-----BEGIN CERTIFICATE-----\nMII", "-----BEGIN CERTIFICATE-----\nAII");
+        assert!(Roots::parse(&cut).is_err());
+    }
+
+    #[test]
+    fn the_digest_tells_all_parts_apart_and_debug_shows_no_key() {
+        let (certificate, key) = made();
+        let roots = Some(Roots::parse(&certificate).unwrap());
+        let identity = Some(Identity::parse(&certificate, &key).unwrap());
+        let digests = [
+            Tls::default(),
+            Tls { roots: roots.clone(), identity: None },
+            Tls { roots: None, identity: identity.clone() },
+            Tls { roots, identity: identity.clone() },
+        ]
+        .map(|tls| tls.digest());
+        assert_eq!(digests[0], None);
+        for (at, digest) in digests.iter().enumerate() {
+            assert!(!digests[..at].contains(digest));
+        }
+        let line = key.lines().nth(1).unwrap();
+        assert!(!format!("{identity:?}").contains(line));
+    }
+}

@@ -1,0 +1,138 @@
+//! Servers that fail, servers that bear little, and many credentials on one of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
+use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::wait;
+use serde_json::json;
+
+use crate::stage::{SOON, Stage, client_credentials, eager, quick, source_of, spec, started, with};
+
+const KEYS: [(&str, &str); 2] = [("client_id", "i"), ("client_secret", "s")];
+const BROKEN: usize = 300;
+
+/// One server for all: broken at one path, quick and good at the other.
+async fn half_broken() -> ScriptedServer {
+    let server = ScriptedServer::start().await;
+    server.answer_with(|request| match request.target.as_str() {
+        "/broken" => Answer::status(503).after(Duration::from_secs(1)),
+        _ => Answer::json(200, &json!({"access_token": "a", "expires_in": 4})),
+    });
+    server
+}
+
+fn requests_to(server: &ScriptedServer, path: &str) -> usize {
+    server.requests().iter().filter(|request| request.target == path).count()
+}
+
+pub async fn a_flood_of_broken_credentials_delays_no_other_namespace(env: Arc<Env>) {
+    let noisy = Stage::new(Arc::clone(&env), "noisy").await;
+    let quiet = Stage::new(env, "quiet").await;
+    let server = half_broken().await;
+    let mut options = noisy
+        .options()
+        .env("OAUTH_KEEPER_NAMESPACE", &format!("{},{}", noisy.namespace, quiet.namespace));
+    options.namespaces.clear();
+    let operator = started(options).await;
+    noisy.source(&source_of("c"), &KEYS).await;
+    for at in 0..BROKEN {
+        let name = format!("c{at}");
+        let broken = spec(&name, &server.url("/broken"));
+        let broken = with(broken, json!({"source": {"name": source_of("c")}}));
+        noisy.credential(&name, client_credentials(eager(broken))).await;
+    }
+    quiet.source(&source_of("good"), &KEYS).await;
+    let good = quick(spec("good", &server.url("/good")));
+    quiet.credential("good", client_credentials(good)).await;
+    let status = quiet.ready("good").await;
+    let revision = status["target"]["revision"].as_i64().unwrap_or_default();
+
+    // All the others wait, and say for what.
+    let mut held = 0;
+    for at in 0..BROKEN {
+        let name = format!("c{at}");
+        let message = noisy.condition(&name, "Ready", "False", "ServerError").await;
+        held += usize::from(message.contains("held back"));
+    }
+    assert!(held > BROKEN / 2, "{held}");
+    // A token of four seconds is renewed each three, whatever happens elsewhere.
+    quiet.revision("good", revision + 4).await;
+    let metrics = operator.metrics().await;
+    let late: Vec<&str> =
+        metrics.lines().filter(|line| line.contains("renewal_lateness_seconds_bucket")).collect();
+    let count = |bound: &str| {
+        let line = late.iter().find(|line| line.contains(&format!("le=\"{bound}\"")));
+        line.and_then(|line| line.rsplit(' ').next()).map(ToOwned::to_owned)
+    };
+    assert!(count("+Inf").is_some());
+    assert_eq!(count("2.0"), count("+Inf"), "no renewal was later than two seconds: {late:?}");
+    // Five that fail, those that began beside them, and a trial now and then.
+    let tried = requests_to(&server, "/broken");
+    assert!(tried < 40, "{tried}");
+    let before = noisy.versions().await;
+    quiet.revision("good", revision + 6).await;
+    let after = noisy.versions().await;
+    let written =
+        after.iter().filter(|(name, version)| before.get(*name) != Some(*version)).count();
+    assert!(written < 20, "{written} writes while nothing changed");
+}
+
+pub async fn when_a_host_is_back_all_that_waited_go_on(env: Arc<Env>) {
+    let stage = Stage::new(env, "back").await;
+    let server = ScriptedServer::start().await;
+    server.always(Answer::status(503));
+    let _operator = stage.operator().await;
+    stage.source(&source_of("c"), &KEYS).await;
+    for at in 0..20 {
+        let name = format!("c{at}");
+        let spec =
+            with(spec(&name, &server.url("/t")), json!({"source": {"name": source_of("c")}}));
+        stage.credential(&name, client_credentials(eager(spec))).await;
+    }
+    for at in 0..20 {
+        stage.condition(&format!("c{at}"), "Ready", "False", "ServerError").await;
+    }
+    // One that is sent elsewhere does not wait.
+    let fine = ScriptedServer::start().await;
+    let good = Answer::json(200, &json!({"access_token": "a", "expires_in": 3600}));
+    fine.always(good.clone());
+    let moved = with(spec("c7", &fine.url("/t")), json!({"source": {"name": source_of("c")}}));
+    stage.credential("c7", client_credentials(eager(moved))).await;
+    stage.ready("c7").await;
+    server.always(good);
+    for at in 0..20 {
+        stage.ready(&format!("c{at}")).await;
+    }
+}
+
+pub async fn a_rate_limit_is_kept(env: Arc<Env>) {
+    let stage = Stage::new(env, "limited").await;
+    let server = ScriptedServer::start().await;
+    server.always(Answer::json(200, &json!({"access_token": "a", "expires_in": 3600})));
+    let _operator = stage.operator().await;
+    stage.source(&source_of("c"), &KEYS).await;
+    for at in 0..7 {
+        let name = format!("c{at}");
+        let spec =
+            with(spec(&name, &server.url("/t")), json!({"source": {"name": source_of("c")}}));
+        // One of them gives the limit, for all.
+        let limit = json!({"provider": {"rateLimit": {"requests": 2, "per": "3s"}}});
+        let spec = if at == 0 { with(spec, limit) } else { spec };
+        stage.credential(&name, client_credentials(spec)).await;
+        if at == 0 {
+            stage.ready(&name).await;
+        }
+    }
+    let requests = server.wait_for_requests(7, SOON).await;
+    let times: Vec<_> = requests.iter().map(|request| request.at).collect();
+    for window in times.windows(3) {
+        assert!(window[2] - window[0] >= Duration::from_secs(3), "{times:?}");
+    }
+    wait::until("all are ready", SOON, || async {
+        let status = stage.status("c6").await;
+        status["target"]["revision"].as_i64()
+    })
+    .await;
+}
