@@ -3,6 +3,8 @@
 pub mod address;
 pub mod client_auth;
 pub mod error;
+pub mod jwt;
+pub mod jwt_bearer;
 pub mod request;
 pub mod response;
 pub mod revocation;

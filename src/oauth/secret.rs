@@ -47,6 +47,10 @@ secret_text! {
     RefreshToken;
     /// A client secret (RFC 6749 §2.3.1).
     ClientSecret;
+    /// A private key in PEM.
+    PrivateKey;
+    /// A signed assertion (RFC 7521 §4); who has it can use it as long as it lives.
+    Assertion;
 }
 
 /// Whether a text can be a token: 1 to 64 KiB of printable ASCII (RFC 6749 appendix A, `VSCHAR`).
