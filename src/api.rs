@@ -5,6 +5,7 @@ pub mod credential;
 pub mod grant;
 pub mod provider;
 pub mod renewal;
+pub mod signing;
 pub mod source;
 pub mod state;
 pub mod target;
