@@ -6,6 +6,7 @@ pub mod grant;
 pub mod probe;
 pub mod provider;
 pub mod renewal;
+pub mod signing;
 pub mod source;
 pub mod state;
 pub mod target;

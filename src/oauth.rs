@@ -4,6 +4,8 @@ pub mod address;
 pub mod client_auth;
 pub mod discovery;
 pub mod error;
+pub mod jwt;
+pub mod jwt_bearer;
 pub mod proxy;
 pub mod request;
 pub mod response;

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::client_auth::ClientAuth;
 use oauth_keeper::oauth::error::TokenError;
+use oauth_keeper::oauth::jwt::{Algorithm, SigningKey};
+use oauth_keeper::oauth::jwt_bearer::JwtBearer;
 use oauth_keeper::oauth::request::{
     Encoding, GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build,
 };
 use oauth_keeper::oauth::response::Ending;
-use oauth_keeper::oauth::secret::{ClientSecret, RefreshToken};
+use oauth_keeper::oauth::secret::{Assertion, ClientSecret, RefreshToken};
 use oauth_keeper::oauth::transport::{SPEND_TIMEOUT, SendGuard, Transport};
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use url::Url;
@@ -175,6 +177,76 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
         );
         assert_eq!(head, expected);
         assert_eq!(String::from_utf8(recorded.body).unwrap(), body);
+    }
+}
+
+fn signed_grant() -> GrantInput {
+    let key = SigningKey::of_secret(Algorithm::HS256, &ClientSecret::new("s")).unwrap();
+    GrantInput::JwtBearer(Box::new(JwtBearer {
+        issuer: "i".into(),
+        subject: None,
+        audience: None,
+        lifetime_seconds: 60,
+        claims: std::collections::BTreeMap::default(),
+        key,
+        key_id: None,
+        assertion: Some(Assertion::new("H.C-_.S")),
+    }))
+}
+
+#[tokio::test]
+async fn assertions_of_clients_and_grants() {
+    let none = ClientAuth::None { client_id: None };
+    let post = ClientAuth::Post { client_id: "i d".into(), client_secret: ClientSecret::new("s") };
+    let signing =
+        ClientAuth::Assertion { client_id: "i d".into(), assertion: Assertion::new("h.c-_.s") };
+    let proof = "client_id=i+d&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=h.c-_.s";
+    let jwt_bearer = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+    let json_proof = r#""client_id":"i d","client_assertion_type":"urn:ietf:params:oauth:client-assertion-type:jwt-bearer","client_assertion":"h.c-_.s""#;
+    let json_bearer = r#""grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer""#;
+    let credentials = GrantInput::ClientCredentials;
+    let cases = [
+        (
+            &signing,
+            refresh(),
+            format!("grant_type=refresh_token&{proof}&refresh_token=r+t&scope=a+b"),
+        ),
+        (&signing, credentials.clone(), format!("grant_type=client_credentials&{proof}&scope=a+b")),
+        (&none, signed_grant(), format!("{jwt_bearer}&assertion=H.C-_.S&scope=a+b")),
+        (
+            &post,
+            signed_grant(),
+            format!("{jwt_bearer}&client_id=i+d&client_secret=s&assertion=H.C-_.S&scope=a+b"),
+        ),
+        (&signing, signed_grant(), format!("{jwt_bearer}&{proof}&assertion=H.C-_.S&scope=a+b")),
+        (
+            &signing,
+            refresh(),
+            format!(
+                r#"{{"grant_type":"refresh_token",{json_proof},"refresh_token":"r t","scope":"a b"}}"#
+            ),
+        ),
+        (
+            &signing,
+            credentials,
+            format!(r#"{{"grant_type":"client_credentials",{json_proof},"scope":"a b"}}"#),
+        ),
+        (
+            &signing,
+            signed_grant(),
+            format!(r#"{{{json_bearer},{json_proof},"assertion":"H.C-_.S","scope":"a b"}}"#),
+        ),
+    ];
+    let transport = transport(FOR_TESTS);
+    for (client, grant, body) in cases {
+        let server = ScriptedServer::start().await;
+        server.always(Answer::json(200, &serde_json::json!({})));
+        let encoding = if body.starts_with('{') { Encoding::Json } else { Encoding::Form };
+        let request = request(&server.url("/token"), client, &grant, encoding);
+        transport.send(&request).await.unwrap();
+        let recorded = server.requests().remove(0);
+        assert_eq!(recorded.header("authorization"), None);
+        assert_eq!(recorded.text(), body);
     }
 }
 

@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use oauth_keeper::api::OAuthCredentialSpec;
 use oauth_keeper::lifecycle::provider::Provider;
-use oauth_keeper::lifecycle::resolve::{self, GrantKind, Resolved};
+use oauth_keeper::lifecycle::resolve::{self, Resolved};
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::error::TokenError;
-use oauth_keeper::oauth::request::{GrantInput, Method, TokenRequest};
+use oauth_keeper::oauth::jwt::Stamp;
+use oauth_keeper::oauth::request::{Method, TokenRequest};
 use oauth_keeper::oauth::response::{Ending, Lifetime, RawResponse, TokenSet, parse};
 use oauth_keeper::oauth::secret::RefreshToken;
 use serde::Deserialize;
@@ -107,12 +108,9 @@ fn credential(provider: &Value, case: &Case) -> OAuthCredentialSpec {
 fn request(spec: &Resolved<'_>) -> TokenRequest {
     let keys = [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh")];
     let data = keys.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
-    let client = spec.read_source(&data.into()).unwrap().client;
-    let grant = match spec.grant {
-        GrantKind::RefreshToken => GrantInput::RefreshToken(RefreshToken::new("refresh")),
-        GrantKind::ClientCredentials => GrantInput::ClientCredentials,
-    };
-    spec.request(&client, &grant)
+    let content = spec.read_source(&data.into()).unwrap();
+    let stamp = || Stamp { now: Timestamp::UNIX_EPOCH, id: "a".to_owned() };
+    spec.request(&content.client, &content.input, stamp).unwrap()
 }
 
 fn answered(status: u16, body: &str, spec: &Resolved<'_>) -> Result<TokenSet, TokenError> {
@@ -123,7 +121,7 @@ fn answered(status: u16, body: &str, spec: &Resolved<'_>) -> Result<TokenSet, To
         ending: Ending::Whole,
         body: Zeroizing::new(body.as_bytes().to_vec()),
     };
-    parse(&raw, &spec.response, spec.grant == GrantKind::RefreshToken)
+    parse(&raw, &spec.response, spec.grant.spends())
 }
 
 fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {

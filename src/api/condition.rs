@@ -88,7 +88,7 @@ reasons! {
         "The source Secret does not exist in the credential's namespace.",
         "Create it, or correct `spec.source.name`.";
     SourceInvalid: Configuration,
-        "A key of the source Secret is missing, empty, or no text.",
+        "A key of the source Secret is missing, empty, no text, or holds no private key that fits the algorithm.",
         "Correct the key that the message names, or name another in `spec.source.keys`.";
     SourceNotReadable: Passing,
         "The API server refuses or fails to read the source Secret.",
@@ -146,7 +146,7 @@ reasons! {
         "Sign in again and put the new refresh token into the source Secret. To try the old one once more, annotate the credential with `oauth-keeper.dev/retry` and the present time.";
     ClientRejected: Refused,
         "The authorization server does not accept the client: `invalid_client` or `unauthorized_client`, or 401 or 403 where no refresh token was sent.",
-        "Correct client id and client secret in the source, or `clientAuthentication.method`.";
+        "Correct client id and client secret in the source, or the private key there, or `clientAuthentication`.";
     RequestRejected: Refused,
         "The authorization server does not accept the request: `invalid_request`, `invalid_scope`, `unsupported_grant_type`, or another 4xx status.",
         "Correct `scopes`, `grant` or `request`, whichever the message points to.";

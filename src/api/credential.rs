@@ -59,6 +59,14 @@ use super::target::TargetSpec;
         .message("provider.revocationEndpoint is not used by grant clientCredentials; remove it"),
     validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.provider.refreshEndpoint)")
         .message("provider.refreshEndpoint is not used by grant clientCredentials; remove it"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.jwtBearer) || !((has(self.source.keys) && has(self.source.keys.refreshToken)) || (has(self.source.writeBack) && self.source.writeBack) || has(self.state) || has(self.provider.reuseGrace) || has(self.provider.revocationEndpoint) || has(self.provider.refreshEndpoint))")
+        .message("grant jwtBearer has no refresh token: remove source.keys.refreshToken, source.writeBack, state, provider.reuseGrace, provider.revocationEndpoint and provider.refreshEndpoint"),
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.privateKey) || (has(self.grant) && has(self.grant.jwtBearer)) || (has(self.provider.clientAuthentication) && self.provider.clientAuthentication.method == 'PrivateKeyJwt')")
+        .message("source.keys.privateKey is used by clientAuthentication.method PrivateKeyJwt and grant jwtBearer alone; remove it"),
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'PrivateKeyJwt'")
+        .message("source.keys.clientSecret is not used with clientAuthentication.method PrivateKeyJwt; remove one of them"),
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || has(self.provider.clientAuthentication) || !has(self.grant) || !has(self.grant.jwtBearer)")
+        .message("source.keys.clientSecret is not used by grant jwtBearer without clientAuthentication; remove it"),
     validation = Rule::new("!has(self.provider.revocationEndpoint) || !has(self.state) || !has(self.state.deletionPolicy) || self.state.deletionPolicy != 'Retain'")
         .message("provider.revocationEndpoint is not used with state.deletionPolicy Retain: a retained token must stay alive")
 )]
@@ -69,8 +77,8 @@ pub struct OAuthCredentialSpec {
     // The schema has no default: once stored, it would stay beside another grant that is applied later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
-        validation = Rule::new("[has(self.refreshToken), has(self.clientCredentials)].filter(set, set).size() == 1")
-            .message("grant takes exactly one of refreshToken and clientCredentials")
+        validation = Rule::new("[has(self.refreshToken), has(self.clientCredentials), has(self.jwtBearer)].filter(set, set).size() == 1")
+            .message("grant takes exactly one of refreshToken, clientCredentials and jwtBearer")
     )]
     pub grant: Option<Grant>,
     /// The Secret that holds the client id, the client secret and the refresh token.

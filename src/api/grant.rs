@@ -1,7 +1,11 @@
 //! The grants (RFC 6749 §1.3) that a credential can use.
 
+mod jwt_bearer;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::jwt_bearer::JwtBearerGrant;
 
 /// Exactly one grant.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,6 +15,8 @@ pub enum Grant {
     RefreshToken(RefreshTokenGrant),
     /// Ask with the client's own credentials (RFC 6749 §4.4).
     ClientCredentials(ClientCredentialsGrant),
+    /// Ask with a token that the source's private key signs (RFC 7523 §2.1).
+    JwtBearer(JwtBearerGrant),
 }
 
 impl Default for Grant {

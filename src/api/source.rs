@@ -48,4 +48,8 @@ pub struct SourceKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
     pub tls_key: Option<String>,
+    /// Key of the private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted); `private_key` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
+    pub private_key: Option<String>,
 }

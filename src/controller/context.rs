@@ -8,6 +8,7 @@ use kube::{Client, Resource as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::api::OAuthCredential;
 use crate::clock::{Clock, since_boot};
@@ -16,6 +17,7 @@ use crate::lifecycle::rotation::invariants::Invariant;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
 use crate::oauth::client_auth::fingerprint;
+use crate::oauth::jwt::Stamp;
 use crate::oauth::transport::{SendGuard, Transport};
 
 use super::discovery::Discoveries;
@@ -166,6 +168,11 @@ impl Context {
             "an invariant does not hold; this is a defect of oauth-keeper"
         );
         self.metrics.violated(invariant);
+    }
+
+    /// What makes a token that is signed now unlike any other.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { now: self.clock.now(), id: Uuid::new_v4().to_string() }
     }
 
     /// Whether a token request may go out now.

@@ -251,7 +251,7 @@ mod tests {
     const ISSUER: &str = "https://as.example";
 
     fn metadata(token: &str) -> Metadata {
-        Metadata { token_endpoint: Url::parse(token).unwrap(), revocation_endpoint: None }
+        Metadata { token_endpoint: Url::parse(token).unwrap() }
     }
 
     fn failed(why: &str) -> Problem {

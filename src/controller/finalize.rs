@@ -115,17 +115,19 @@ async fn revoke(
         let data = source.ok().flatten().and_then(|source| source.data).unwrap_or_default();
         match spec.client_of(&data) {
             Ok(client) => {
-                let request = revocation(&endpoint, &client, &record.refresh_token);
-                let request = spec.trusting(request);
-                context
-                    .transport
-                    .send(&request)
-                    .await
-                    .map_err(|error| format!("{error:?}"))
-                    .and_then(|raw| match raw.status {
-                        200..=299 => Ok(()),
-                        status => Err(format!("the revocation endpoint answered {status}")),
-                    })
+                let proved = client.authenticate(&spec.endpoint, &context.stamp());
+                let sent = match proved {
+                    Ok(client) => {
+                        let request = revocation(&endpoint, &client, &record.refresh_token);
+                        let request = spec.trusting(request);
+                        context.transport.send(&request).await
+                    }
+                    Err(error) => Err(error),
+                };
+                sent.map_err(|error| format!("{error:?}")).and_then(|raw| match raw.status {
+                    200..=299 => Ok(()),
+                    status => Err(format!("the revocation endpoint answered {status}")),
+                })
             }
             Err(Problem { message, .. }) => Err(message),
         }

@@ -33,9 +33,7 @@ pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
         TokenError::NotSent(_) => Reason::EndpointUnreachable,
         TokenError::OutcomeUnknown(_) => Reason::ExchangeOutcomeUnknown,
         TokenError::Invalid(_) => Reason::ResponseInvalid,
-        TokenError::InvalidGrant(_) if grant == GrantKind::RefreshToken => {
-            Reason::RefreshTokenRejected
-        }
+        TokenError::InvalidGrant(_) if grant.spends() => Reason::RefreshTokenRejected,
         TokenError::InvalidGrant(_) | TokenError::InvalidRequest(_) => Reason::RequestRejected,
         TokenError::InvalidClient(_) => Reason::ClientRejected,
         TokenError::RateLimited { .. } => Reason::RateLimited,

@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use url::Url;
 
 use crate::api::Reason;
 use crate::api::condition::READY;
@@ -46,20 +45,10 @@ impl<'a> Provider<'a> {
         self.spec.issuer.as_deref().filter(|_| self.spec.token_endpoint.is_none())
     }
 
-    /// With what the issuer publishes.
+    /// With what the issuer publishes. Whether tokens are revoked is not for it to say: that ends a human's grant.
     pub fn completed(self, metadata: &Metadata) -> Self {
         let mut spec = self.spec.into_owned();
-        let refresh = spec.refresh_endpoint.as_deref().map_or_else(
-            || Some(metadata.token_endpoint.clone()),
-            |endpoint| Url::parse(endpoint).ok(),
-        );
-        // A refresh token is sent there, so that it must be where they are spent.
-        let revocation = metadata.revocation_endpoint.as_ref().filter(|revocation| {
-            refresh.is_some_and(|refresh| refresh.origin() == revocation.origin())
-        });
         spec.token_endpoint = Some(metadata.token_endpoint.to_string());
-        spec.revocation_endpoint =
-            spec.revocation_endpoint.or_else(|| revocation.map(ToString::to_string));
         let version = Some(version(&spec));
         Self { spec: Cow::Owned(spec), version }
     }
@@ -133,6 +122,8 @@ pub fn status(
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use serde_json::json;
 
     use super::*;
@@ -142,28 +133,16 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn metadata(token: &str, revocation: Option<&str>) -> Metadata {
-        Metadata {
-            token_endpoint: Url::parse(token).unwrap(),
-            revocation_endpoint: revocation.map(|text| Url::parse(text).unwrap()),
-        }
+    fn metadata(token: &str) -> Metadata {
+        Metadata { token_endpoint: Url::parse(token).unwrap() }
     }
 
     #[test]
     fn what_the_issuer_publishes_fills_in_what_the_spec_leaves_out() {
-        let document = metadata("https://as.example/t", Some("https://as.example/r"));
-        let completed =
-            |value| Provider::of_object(spec(value)).completed(&document).spec.into_owned();
-        let bare = completed(json!({"issuer": "https://as.example"}));
-        assert_eq!(bare.token_endpoint.as_deref(), Some("https://as.example/t"));
-        assert_eq!(bare.revocation_endpoint.as_deref(), Some("https://as.example/r"));
-        let own = "https://as.example/own";
-        let given = completed(json!({"issuer": "https://as.example", "revocationEndpoint": own}));
-        assert_eq!(given.revocation_endpoint.as_deref(), Some(own));
-        let elsewhere = completed(
-            json!({"issuer": "https://as.example", "refreshEndpoint": "https://b.example/"}),
-        );
-        assert_eq!(elsewhere.revocation_endpoint, None, "refresh tokens are of another host");
+        let provider = Provider::of_object(spec(json!({"issuer": "https://as.example"})));
+        let completed = provider.completed(&metadata("https://as.example/t")).spec.into_owned();
+        assert_eq!(completed.token_endpoint.as_deref(), Some("https://as.example/t"));
+        assert_eq!(completed.revocation_endpoint, None);
     }
 
     #[test]
@@ -175,8 +154,7 @@ mod tests {
         assert_eq!(first, of(json!({"tokenEndpoint": "https://as.example/t"})));
         assert_ne!(first, of(json!({"tokenEndpoint": "https://as.example/u"})));
         let issuer = spec(json!({"issuer": "https://as.example"}));
-        let found =
-            |token| Provider::inline(&issuer).completed(&metadata(token, None)).version.unwrap();
+        let found = |token| Provider::inline(&issuer).completed(&metadata(token)).version.unwrap();
         assert_ne!(found("https://as.example/t"), found("https://as.example/u"));
     }
 

@@ -2,6 +2,8 @@
 //! The only place where CRD words become OAuth words.
 
 mod connection;
+mod grant;
+mod jwt;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -12,15 +14,16 @@ use url::Url;
 
 use crate::api::Reason;
 use crate::api::credential::OAuthCredentialSpec;
-use crate::api::grant::Grant;
 use crate::api::provider::{BasicEncoding, ClientAuthenticationMethod};
 use crate::api::renewal::RenewalSpec;
 use crate::api::target::TargetSpec;
 use crate::oauth::address::AddressPolicy;
-use crate::oauth::client_auth::{ClientAuth, fingerprint};
+use crate::oauth::client_auth::{Client, ClientAuth, fingerprint};
+use crate::oauth::error::TokenError;
+use crate::oauth::jwt::Stamp;
 use crate::oauth::request::{GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build};
 use crate::oauth::response::ResponseStyle;
-use crate::oauth::secret::{ClientSecret, RefreshToken, is_token};
+use crate::oauth::secret::{ClientSecret, RefreshToken};
 use crate::oauth::tls::Roots;
 
 use self::connection::TlsKeys;
@@ -31,6 +34,8 @@ use super::rate::RateLimit;
 use super::rotation::commit::RefreshTerms;
 use super::schedule::{RenewBefore, RenewalPolicy};
 
+use self::jwt::{Bearer, Signing};
+
 /// Which grant; its input comes from the source or the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantKind {
@@ -38,6 +43,8 @@ pub enum GrantKind {
     RefreshToken,
     /// Spends nothing and keeps no state.
     ClientCredentials,
+    /// Sends a token that it signs; keeps no state.
+    JwtBearer,
 }
 
 /// A spec that can be acted on.
@@ -48,11 +55,13 @@ pub struct Resolved<'a> {
     /// As given; the default depends on the source.
     pub method: Option<ClientAuthenticationMethod>,
     basic_encoding: BasicEncoding,
+    signing: Signing,
     request: RequestStyle,
     /// How responses are read.
     pub response: ResponseStyle,
     /// Which grant.
     pub grant: GrantKind,
+    bearer: Option<Bearer<'a>>,
     /// What is asked for.
     pub wanted: Wanted<'a>,
     /// Name and keys of the source.
@@ -102,6 +111,7 @@ pub struct Source<'a> {
     /// Key of the refresh token.
     pub refresh_token: &'a str,
     tls: TlsKeys<'a>,
+    private_key: &'a str,
     /// Whether rotated refresh tokens are written into that key.
     pub write_back: bool,
 }
@@ -110,9 +120,19 @@ pub struct Source<'a> {
 #[derive(Clone, Debug)]
 pub struct SourceContent {
     /// The client.
-    pub client: ClientAuth,
-    /// The seed refresh token; present exactly for the grant that spends one.
-    pub seed: Option<RefreshToken>,
+    pub client: Client,
+    /// What the grant takes from it.
+    pub input: GrantInput,
+}
+
+impl SourceContent {
+    /// The seed refresh token; present exactly for the grants that spend one.
+    pub fn seed(&self) -> Option<&RefreshToken> {
+        match &self.input {
+            GrantInput::RefreshToken(seed) => Some(seed),
+            _ => None,
+        }
+    }
 }
 
 /// Reads the spec, with the provider that it names or holds.
@@ -130,29 +150,28 @@ pub fn spec<'a>(
     let authentication = provider.client_authentication.as_ref();
     let method = authentication.map(|authentication| authentication.method);
     let basic_encoding = authentication.and_then(|authentication| authentication.basic_encoding);
-    let grant = match spec.grant {
-        None | Some(Grant::RefreshToken(_)) => GrantKind::RefreshToken,
-        Some(Grant::ClientCredentials(_)) => GrantKind::ClientCredentials,
-    };
+    let grant = spec.grant.as_ref();
     // Inline the CRD refuses it; a provider that is named can suit another grant only.
-    if grant == GrantKind::ClientCredentials && method == Some(ClientAuthenticationMethod::None) {
+    if GrantKind::of(spec) == GrantKind::ClientCredentials
+        && method == Some(ClientAuthenticationMethod::None)
+    {
         let message = "grant clientCredentials needs a client secret: clientAuthentication.method of its provider can't be None";
         return Err(Problem::new(Reason::SpecInvalid, message.to_owned()));
     }
     let mut request = wire::request_style(provider.request.as_ref())?;
     request.parameters.extend(spec.parameters.clone());
-    let endpoint = match grant {
-        GrantKind::RefreshToken => endpoints.refresh,
-        GrantKind::ClientCredentials => endpoints.token,
-    };
+    let revocation = endpoints.revocation.clone();
+    let endpoint = grant::endpoint(grant, endpoints);
     let tls = connection::tls_keys(spec.source.keys.as_ref(), method, endpoint.scheme())?;
     let mut resolved = Resolved {
         endpoint,
         method,
         basic_encoding: basic_encoding.unwrap_or_default(),
+        signing: Signing::of(authentication),
         request,
         response: wire::response_style(provider.response.as_ref()),
-        grant,
+        grant: GrantKind::of(spec),
+        bearer: grant.and_then(Bearer::of),
         wanted: Wanted {
             scopes: &spec.scopes,
             audience: spec.audience.as_deref(),
@@ -171,7 +190,7 @@ pub fn spec<'a>(
             lifetime: provider.refresh_token_lifetime.map(Duration::from),
             idle_lifetime: provider.refresh_token_idle_lifetime.map(Duration::from),
         },
-        revocation_endpoint: endpoints.revocation,
+        revocation_endpoint: revocation,
         roots: connection::roots(provider)?,
         rate_limit: provider.rate_limit.as_ref().map(connection::rate_limit),
         request_digest: String::new(),
@@ -185,9 +204,10 @@ pub fn spec<'a>(
 fn digest(resolved: &Resolved<'_>) -> String {
     let Resolved { method, basic_encoding, request, response, grant, default_lifetime, .. } =
         resolved;
+    let Resolved { signing, bearer, .. } = resolved;
     let Wanted { audience, resources, .. } = resolved.wanted;
     let settings = format!(
-        "{method:?} {basic_encoding:?} {request:?} {response:?} {grant:?} {default_lifetime:?} {audience:?} {resources:?}"
+        "{method:?} {basic_encoding:?} {request:?} {response:?} {grant:?} {default_lifetime:?} {audience:?} {resources:?} {signing:?} {bearer:?}"
     );
     let mut digested = vec![resolved.endpoint.as_str(), settings.as_str()];
     let source = &resolved.source;
@@ -195,6 +215,7 @@ fn digest(resolved: &Resolved<'_>) -> String {
     if *method == Some(ClientAuthenticationMethod::TlsClientAuth) {
         digested.extend([source.tls.certificate, source.tls.key]);
     }
+    digested.push(source.private_key);
     digested.extend(resolved.wanted.scopes.iter().map(String::as_str));
     fingerprint(b"request", &digested)
 }
@@ -212,6 +233,7 @@ fn source<'a>(spec: &'a OAuthCredentialSpec, tls: TlsKeys<'a>) -> Source<'a> {
             .and_then(|keys| keys.refresh_token.as_deref())
             .unwrap_or("refresh_token"),
         tls,
+        private_key: keys.and_then(|keys| keys.private_key.as_deref()).unwrap_or("private_key"),
         write_back: spec.source.write_back,
     }
 }
@@ -249,15 +271,24 @@ impl Resolved<'_> {
         Reading { style: &self.response, default_lifetime: self.default_lifetime }
     }
 
-    /// Writes the token request.
-    pub fn request(&self, client: &ClientAuth, grant: &GrantInput) -> TokenRequest {
-        self.trusting(build(&TokenCall {
+    /// Writes the token request; what is signed in it is signed now.
+    ///
+    /// # Errors
+    /// [`TokenError::NotSent`] when something could not be signed.
+    pub fn request(
+        &self,
+        client: &Client,
+        grant: &GrantInput,
+        stamp: impl Fn() -> Stamp,
+    ) -> Result<TokenRequest, TokenError> {
+        let (grant, wanted) = self.signed(grant, &stamp())?;
+        Ok(self.trusting(build(&TokenCall {
             endpoint: &self.endpoint,
-            client,
-            grant,
-            wanted: self.wanted,
+            client: &*client.authenticate(&self.endpoint, &stamp())?,
+            grant: &grant,
+            wanted,
             style: &self.request,
-        }))
+        })))
     }
 
     /// A request to this provider, over connections that trust its roots.
@@ -276,55 +307,52 @@ impl Resolved<'_> {
     ) -> Result<SourceContent, Problem> {
         let content = Content { name: self.source.name, data };
         let client = self.client(&content)?;
-        let seed = match self.grant {
-            GrantKind::ClientCredentials => None,
-            GrantKind::RefreshToken => {
-                let text = content.required(self.source.refresh_token)?;
-                if !is_token(text) {
-                    return Err(content.problem(
-                        self.source.refresh_token,
-                        "is no token: it may hold printable ASCII only",
-                    ));
-                }
-                Some(RefreshToken::new(text))
-            }
-        };
-        Ok(SourceContent { client, seed })
+        Ok(SourceContent { client, input: self.input(&content)? })
     }
 
     /// Reads the client alone.
     ///
     /// # Errors
     /// `SourceInvalid` with the key at fault.
-    pub fn client_of(&self, data: &BTreeMap<String, ByteString>) -> Result<ClientAuth, Problem> {
+    pub fn client_of(&self, data: &BTreeMap<String, ByteString>) -> Result<Client, Problem> {
         self.client(&Content { name: self.source.name, data })
     }
 
-    fn client(&self, content: &Content<'_>) -> Result<ClientAuth, Problem> {
+    fn client(&self, content: &Content<'_>) -> Result<Client, Problem> {
         let source = &self.source;
         let has_secret =
             content.data.contains_key(source.client_secret) || source.client_secret_named;
         let implied = match self.grant {
             GrantKind::RefreshToken if !has_secret => ClientAuthenticationMethod::None,
+            GrantKind::JwtBearer => ClientAuthenticationMethod::None,
             _ => ClientAuthenticationMethod::ClientSecretPost,
         };
         let method = self.method.unwrap_or(implied);
-        if method == ClientAuthenticationMethod::None {
-            let client_id = content.optional(source.client_id)?;
-            return Ok(ClientAuth::None { client_id: client_id.map(ToOwned::to_owned) });
+        match method {
+            ClientAuthenticationMethod::None => {
+                let client_id = content.optional(source.client_id)?.map(ToOwned::to_owned);
+                return Ok(Client::Fixed(ClientAuth::None { client_id }));
+            }
+            ClientAuthenticationMethod::ClientSecretJwt => {
+                return self.signing.secret_client(source, content);
+            }
+            ClientAuthenticationMethod::PrivateKeyJwt => {
+                return self.signing.key_client(source, content);
+            }
+            _ => {}
         }
         let client_id = content.required(source.client_id)?.to_owned();
         if method == ClientAuthenticationMethod::TlsClientAuth {
-            return connection::tls_client(content, &client_id, source.tls);
+            return connection::tls_client(content, &client_id, source.tls).map(Client::Fixed);
         }
         let client_secret = ClientSecret::new(content.required(source.client_secret)?);
-        Ok(match method {
+        Ok(Client::Fixed(match method {
             ClientAuthenticationMethod::ClientSecretBasic => {
                 let encoded = self.basic_encoding == BasicEncoding::Form;
                 ClientAuth::Basic { client_id, client_secret, encoded }
             }
             _ => ClientAuth::Post { client_id, client_secret },
-        })
+        }))
     }
 }
 
@@ -347,6 +375,15 @@ impl<'a> Content<'a> {
 
     /// The text without line ends, which editors and `base64` pipelines leave behind.
     fn optional(&self, key: &str) -> Result<Option<&'a str>, Problem> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        if text.chars().any(char::is_control) {
+            return Err(self.problem(key, "holds control characters"));
+        }
+        Ok(Some(text))
+    }
+
+    /// The same, which may have several lines.
+    fn text(&self, key: &str) -> Result<Option<&'a str>, Problem> {
         let Some(bytes) = self.data.get(key) else {
             return Ok(None);
         };
@@ -355,9 +392,6 @@ impl<'a> Content<'a> {
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {
             return Err(self.problem(key, "is empty"));
-        }
-        if text.chars().any(char::is_control) {
-            return Err(self.problem(key, "holds control characters"));
         }
         Ok(Some(text))
     }

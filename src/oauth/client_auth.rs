@@ -1,10 +1,17 @@
 //! Client authentication at the token endpoint (RFC 6749 §2.3).
 
+mod jwt;
+
 use aws_lc_rs::digest;
 use url::form_urlencoded::byte_serialize;
 
-use super::secret::ClientSecret;
+use super::secret::{Assertion, ClientSecret};
 use super::tls::Identity;
+
+pub use self::jwt::{Client, JwtClient};
+
+/// `client_assertion_type` (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Who the client is and how it proves that. The wrong combinations can't be written.
 #[derive(Clone, Debug)]
@@ -36,6 +43,13 @@ pub enum ClientAuth {
         client_id: String,
         /// The certificate and its key.
         identity: Identity,
+    },
+    /// Id and an assertion in the body (RFC 7521 §4.2).
+    Assertion {
+        /// The client id.
+        client_id: String,
+        /// The assertion, made for one request.
+        assertion: Assertion,
     },
 }
 
@@ -72,6 +86,11 @@ impl ClientAuth {
             Self::Post { client_id, client_secret } => {
                 vec![("client_id", client_id), ("client_secret", client_secret.expose())]
             }
+            Self::Assertion { client_id, assertion } => vec![
+                ("client_id", client_id),
+                ("client_assertion_type", JWT_BEARER),
+                ("client_assertion", assertion.expose()),
+            ],
         }
     }
 
@@ -90,6 +109,8 @@ impl ClientAuth {
             Self::Tls { client_id, identity } => {
                 ("tls", client_id.as_str(), identity.certificate())
             }
+            // Made for one request, it says nothing of the key; see `Client::fingerprint`.
+            Self::Assertion { client_id, .. } => ("assertion", client_id.as_str(), ""),
         };
         fingerprint(salt, &[method, id, secret])
     }

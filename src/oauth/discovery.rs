@@ -17,8 +17,6 @@ const MAX_URL: usize = 2048;
 pub struct Metadata {
     /// `token_endpoint`.
     pub token_endpoint: Url,
-    /// `revocation_endpoint`, if it can be called.
-    pub revocation_endpoint: Option<Url>,
 }
 
 /// Reads an issuer.
@@ -80,10 +78,7 @@ pub fn read(raw: &RawResponse, issuer: &str, policy: AddressPolicy) -> Result<Me
     }
     let token_endpoint = endpoint(&document, "token_endpoint", issuer, policy)?;
     let token_endpoint = token_endpoint.ok_or_else(|| "has no token_endpoint".to_owned())?;
-    // Only needed at the end of a credential.
-    let revocation_endpoint =
-        endpoint(&document, "revocation_endpoint", issuer, policy).ok().flatten();
-    Ok(Metadata { token_endpoint, revocation_endpoint })
+    Ok(Metadata { token_endpoint })
 }
 
 fn other_issuer(said: &str, issuer: &str) -> &'static str {
@@ -183,12 +178,10 @@ mod tests {
         let whole = serde_json::json!({
             "issuer": ISSUER,
             "token_endpoint": "https://token.example/t",
-            "revocation_endpoint": "https://token.example/r",
             "more": [1, {"a": null}],
         });
         let metadata = found(&whole).unwrap();
         assert_eq!(metadata.token_endpoint.as_str(), "https://token.example/t");
-        assert_eq!(metadata.revocation_endpoint.unwrap().as_str(), "https://token.example/r");
         for (issuer, words) in [
             ("https://as.example/tenant/", "slash at its end"),
             ("https://as.example/Tenant", "another issuer"),
@@ -217,10 +210,6 @@ mod tests {
             let body = serde_json::json!({"issuer": ISSUER, "token_endpoint": endpoint});
             let why = found(&body).unwrap_err();
             assert!(why.contains(words), "{endpoint}: {why}");
-            let mut body =
-                serde_json::json!({"issuer": ISSUER, "token_endpoint": "https://as.example/t"});
-            body["revocation_endpoint"] = endpoint;
-            assert_eq!(found(&body).unwrap().revocation_endpoint, None);
         }
     }
 
@@ -262,8 +251,8 @@ mod tests {
         }
 
         #[test]
-        fn no_endpoint_makes_it_panic(token in ".*", revocation in ".*") {
-            let body = serde_json::json!({"issuer": ISSUER, "token_endpoint": token, "revocation_endpoint": revocation});
+        fn no_endpoint_makes_it_panic(token in ".*") {
+            let body = serde_json::json!({"issuer": ISSUER, "token_endpoint": token});
             if let Ok(metadata) = found(&body) {
                 prop_assert_eq!(metadata.token_endpoint.scheme(), "https");
             }

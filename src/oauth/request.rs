@@ -1,5 +1,6 @@
 //! The token request (RFC 6749 §4.4.2 and §6), byte for byte, in the words of the server.
 
+mod members;
 mod style;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::client_auth::ClientAuth;
+use super::jwt_bearer::JwtBearer;
 use super::secret::RefreshToken;
 use super::tls::Tls;
 
@@ -24,6 +26,8 @@ pub enum GrantInput {
     RefreshToken(RefreshToken),
     /// The client's own standing (RFC 6749 §4.4).
     ClientCredentials,
+    /// A signed token (RFC 7523 §2.1).
+    JwtBearer(Box<JwtBearer>),
 }
 
 /// What is asked for beside the grant.
@@ -96,9 +100,7 @@ fn standard_members<'a>(call: &'a TokenCall<'_>) -> Vec<(&'static str, Cow<'a, s
     let mut members = vec![("grant_type", grant_type.into())];
     members
         .extend(call.client.body_members().into_iter().map(|(name, value)| (name, value.into())));
-    if let GrantInput::RefreshToken(token) = call.grant {
-        members.push(("refresh_token", token.expose().into()));
-    }
+    members.extend(call.grant.members().into_iter().map(|(name, value)| (name, value.into())));
     if !call.wanted.scopes.is_empty() {
         members.push(("scope", call.wanted.scopes.join(&call.style.scope_separator).into()));
     }
@@ -145,6 +147,7 @@ fn grant_type(grant: &GrantInput) -> &'static str {
     match grant {
         GrantInput::RefreshToken(_) => "refresh_token",
         GrantInput::ClientCredentials => "client_credentials",
+        GrantInput::JwtBearer(_) => "urn:ietf:params:oauth:grant-type:jwt-bearer",
     }
 }
 

@@ -49,6 +49,10 @@ secret_text! {
     ClientSecret;
     /// The private key of a client's certificate (RFC 8705), in PEM.
     ClientKey;
+    /// A private key in PEM.
+    PrivateKey;
+    /// A signed assertion (RFC 7521 §4); who has it can use it as long as it lives.
+    Assertion;
 }
 
 /// Whether a text can be a token: 1 to 64 KiB of printable ASCII (RFC 6749 appendix A, `VSCHAR`).

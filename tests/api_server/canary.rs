@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use oauth_keeper_test_support::credentials;
 use oauth_keeper_test_support::http_server::{Answer, RecordedRequest, ScriptedServer};
+use oauth_keeper_test_support::signing_key::SigningKey;
 use oauth_keeper_test_support::suite::Env;
 use serde_json::json;
 
@@ -87,6 +88,54 @@ async fn offer(stage: &Stage, name: &str, endpoint: &str) {
     stage.credential(name, quick(spec(name, endpoint))).await;
 }
 
+/// What was signed, and the key that signed it, are secrets too.
+struct Signed {
+    key: SigningKey,
+}
+
+impl Signed {
+    /// A client that signs with a key, a grant that is signed, and a client that signs with its secret.
+    async fn offer(stage: &Stage, server: &ScriptedServer) -> Self {
+        let key = SigningKey::generate();
+        for name in ["key", "bearer"] {
+            let id = [("client_id", name), ("private_key", key.pem.as_str())];
+            stage.source(&source_of(name), &id).await;
+        }
+        let secret = format!("{CANARY}-of-a-client");
+        let pairs = [("client_id", "hmac"), ("client_secret", secret.as_str())];
+        stage.source(&source_of("hmac"), &pairs).await;
+        let asking = json!({"clientCredentials": {}});
+        let bearer = json!({"jwtBearer": {"algorithm": "ES256", "subject": "s"}});
+        for (name, how, grant) in [
+            ("key", json!({"method": "PrivateKeyJwt", "algorithm": "ES256"}), &asking),
+            ("bearer", json!({"method": "None"}), &bearer),
+            ("hmac", json!({"method": "ClientSecretJwt"}), &asking),
+        ] {
+            let change = json!({"provider": {"clientAuthentication": how}, "grant": grant});
+            stage.credential(name, with(spec(name, &server.url("/3600")), change)).await;
+            stage.ready(name).await;
+        }
+        let garbled = format!("-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----\n");
+        stage.source(&source_of("key"), &[("client_id", "key"), ("private_key", &garbled)]).await;
+        stage.condition("key", "Stalled", "True", "SourceInvalid").await;
+        Self { key }
+    }
+
+    fn assert_clean(&self, server: &ScriptedServer, what: &str, text: &str) {
+        let lines = self.key.pem.lines().filter(|line| !line.starts_with("-----"));
+        let mut secrets: Vec<String> = lines.map(ToOwned::to_owned).collect();
+        for request in server.requests() {
+            let form = request.form().into_iter();
+            secrets
+                .extend(form.filter(|(name, _)| name.ends_with("assertion")).map(|(_, jwt)| jwt));
+        }
+        assert!(secrets.len() > 5, "there is a key and there are assertions");
+        for secret in secrets {
+            assert!(!text.contains(&secret), "{what} holds {secret}");
+        }
+    }
+}
+
 /// Renewals with rotation, both ways to authenticate with a secret, both encodings, both grants.
 async fn successes(stage: &Stage, server: &ScriptedServer) {
     offer(stage, "renewed", &server.url("/3")).await;
@@ -157,6 +206,7 @@ pub async fn no_secret_shows_anywhere(env: Arc<Env>) {
     successes(&stage, &server).await;
     failures_of_the_server(&stage, &server).await;
     failures_of_secrets(&stage, &server).await;
+    let signed = Signed::offer(&stage, &server).await;
     stage.revision("renewed", 3).await;
     let metrics = operator.metrics().await;
     assert!(operator.stop().await.success());
@@ -169,4 +219,8 @@ pub async fn no_secret_shows_anywhere(env: Arc<Env>) {
     assert_clean("the metrics", &metrics);
     let visible = credentials::visible(&stage.client, &stage.namespace).await;
     assert_clean("what the API server shows without Secrets", &visible);
+    for (what, text) in [("the log", &log), ("the metrics", &metrics), ("the API server", &visible)]
+    {
+        signed.assert_clean(&server, what, text);
+    }
 }

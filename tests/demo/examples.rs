@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use oauth_keeper_test_support::authorization_server::AuthorizationServer;
+use oauth_keeper_test_support::signing_key::rsa_key;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -71,6 +72,7 @@ fn give_secrets(secret: &mut Value, server: &AuthorizationServer) -> Vec<String>
             ("client_secret", Some(client)) => json!(client),
             ("refresh_token", Some(_)) => json!(server.seed()),
             ("refresh_token", None) => json!(server.seed_public()),
+            ("private_key", _) => json!(rsa_key()),
             _ => continue,
         };
         replaced.push(format!("{key} in the Secret {name}"));

@@ -11,8 +11,11 @@
 
 mod api_call;
 mod itflex;
+mod jwt_bearer;
+mod keycloak_jwt;
 mod mutual_tls;
 mod openid;
+mod openid_jwt;
 mod rd_station;
 mod thingpark;
 mod wire;
@@ -30,6 +33,9 @@ fn main() -> ExitCode {
         thingpark::a_token_is_renewed_ten_seconds_before_its_expiry,
         thingpark::the_client_secret_goes_into_the_body,
         thingpark::the_client_secret_goes_into_the_header,
+        keycloak_jwt::a_client_signs_with_its_key,
+        keycloak_jwt::a_client_signs_with_its_secret,
+        keycloak_jwt::another_key_is_told_and_the_right_one_heals,
         thingpark::a_wrong_secret_is_told_and_a_right_one_heals,
         rd_station::the_form_request_is_exact,
         rd_station::the_json_request_is_exact,
@@ -44,6 +50,10 @@ fn main() -> ExitCode {
         openid::every_refresh_token_is_used_once_by_a_post_client,
         openid::every_refresh_token_is_used_once_by_a_basic_client,
         mutual_tls::a_client_is_known_by_its_certificate,
+        openid_jwt::every_refresh_token_is_used_once_by_a_client_that_signs_with_its_key,
+        openid_jwt::every_refresh_token_is_used_once_by_a_client_that_signs_with_its_secret,
+        jwt_bearer::the_request_of_a_google_service_account_is_exact,
+        jwt_bearer::salesforce_is_asked_as_it_documents,
         openid::a_restart_sends_and_writes_nothing,
         openid::its_endpoints_are_discovered,
         thingpark::its_endpoints_are_discovered,

@@ -50,7 +50,7 @@ async fn every_refresh_token_is_used_once(env: &Env, name: &str, client: OidcCli
 
 /// Each request brought a token set, the newest refresh token works, and none was used twice; gives
 /// the number of token sets. Nothing runs that could change it.
-async fn assert_in_order(world: &World, provider: &OidcProvider) -> i64 {
+pub(crate) async fn assert_in_order(world: &World, provider: &OidcProvider) -> i64 {
     let stats = provider.stats().await;
     let record = world.state_record().await;
     let generation = record["generation"].as_i64().expect("a record has one");

@@ -2,18 +2,22 @@
 //! namespace alone, as the chart gives them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
+use kube::api::DeleteParams;
 use oauth_keeper_test_support::chart::{self, OperatorRights};
 use oauth_keeper_test_support::credentials;
 use oauth_keeper_test_support::operator::{Operator, OperatorOptions};
 use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::wait;
 use serde_json::Value;
 
 const CREDENTIAL: &str = "credential";
 const SOURCE: &str = "source";
 const TARGET: &str = "target";
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What one test works in.
 pub(crate) struct World {
@@ -56,6 +60,19 @@ impl World {
         spec["source"]["name"] = SOURCE.into();
         spec["target"]["name"] = TARGET.into();
         credentials::apply_credential(&self.client, &self.namespace, CREDENTIAL, spec).await;
+    }
+
+    /// Deletes the credential and waits until it is gone.
+    pub(crate) async fn delete(&self) {
+        let api = credentials::credentials(&self.client, &self.namespace);
+        api.delete(CREDENTIAL, &DeleteParams::default()).await.expect("it can be deleted");
+        wait::until_ok("the credential is gone", LIMIT, || async {
+            match api.get_opt(CREDENTIAL).await {
+                Ok(None) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
     }
 
     /// Waits until all is well; gives the status.

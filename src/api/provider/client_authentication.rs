@@ -4,12 +4,18 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::signing::SigningAlgorithm;
+
 /// How the client proves who it is at the token endpoint (RFC 6749 §2.3).
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.basicEncoding) || self.method == 'ClientSecretBasic'")
-        .message("basicEncoding is used by method ClientSecretBasic alone; remove it")
+        .message("basicEncoding is used by method ClientSecretBasic alone; remove it"),
+    validation = Rule::new("!has(self.algorithm) || (self.method == 'ClientSecretJwt' ? self.algorithm.startsWith('HS') : self.method == 'PrivateKeyJwt' && !self.algorithm.startsWith('HS'))")
+        .message("clientAuthentication.algorithm is HS256, HS384 or HS512 with method ClientSecretJwt, one of RS, PS, ES or EdDSA with PrivateKeyJwt, and not used by others"),
+    validation = Rule::new("!(has(self.keyId) || has(self.audience)) || self.method in ['ClientSecretJwt', 'PrivateKeyJwt']")
+        .message("clientAuthentication.keyId and audience are used by methods ClientSecretJwt and PrivateKeyJwt alone; remove them")
 )]
 pub struct ClientAuthentication {
     /// By default `ClientSecretPost`, or `None` when the source has no client secret. It is never guessed by trying.
@@ -17,6 +23,17 @@ pub struct ClientAuthentication {
     /// How `ClientSecretBasic` writes id and secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic_encoding: Option<BasicEncoding>,
+    /// How the assertion is signed: by default `HS256` with `ClientSecretJwt`, `RS256` with `PrivateKeyJwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<SigningAlgorithm>,
+    /// `kid` of the assertion's header, by which the server finds the public key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[ -~]+$"))]
+    pub key_id: Option<String>,
+    /// `aud` of the assertion; by default the URL that token requests go to. Some servers want their issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[ -~]+$"))]
+    pub audience: Option<String>,
 }
 
 /// The methods, named as in the IANA registry of token endpoint authentication methods.
@@ -30,6 +47,10 @@ pub enum ClientAuthenticationMethod {
     ClientSecretPost,
     /// The certificate `tls.crt` of the source with its key `tls.key`, shown in TLS, and `client_id` in the body (RFC 8705).
     TlsClientAuth,
+    /// An assertion in the body that the client secret signs (OpenID Connect Core §9, RFC 7523 §2.2).
+    ClientSecretJwt,
+    /// An assertion in the body that the source's private key signs (the same).
+    PrivateKeyJwt,
 }
 
 /// What is done to id and secret before `Authorization: Basic` is made of them.

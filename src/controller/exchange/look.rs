@@ -15,7 +15,7 @@ use crate::lifecycle::rotation::claim::{self, judge};
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Stored, View};
 use crate::lifecycle::rotation::hold::Terms;
-use crate::oauth::client_auth::ClientAuth;
+use crate::oauth::client_auth::Client;
 use crate::oauth::secret::RefreshToken;
 
 use crate::controller::context::Context;
@@ -31,7 +31,7 @@ use super::attempt::{Exchange, Source};
 /// What was read.
 pub struct Seen {
     /// The client.
-    pub client: ClientAuth,
+    pub client: Client,
     /// The state.
     pub state: State,
     /// What is spent, as far as it is known before the token is chosen.
@@ -52,7 +52,7 @@ pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> 
         return Ok(None);
     };
     let source = exchange.read_source().await?;
-    let Some(seed) = source.content.seed.clone() else { return Ok(None) };
+    let Some(seed) = source.content.seed().cloned() else { return Ok(None) };
     let place = Place::of(exchange.credential);
     let note = context.notes.of(exchange.credential);
     let state = state::read(&context.secrets, &place).await?.with_marks(note.marks.as_deref());

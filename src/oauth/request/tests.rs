@@ -1,5 +1,6 @@
 use super::*;
-use crate::oauth::secret::ClientSecret;
+use crate::oauth::jwt::{Algorithm, SigningKey};
+use crate::oauth::secret::{Assertion, ClientSecret};
 
 fn written(
     client: &ClientAuth,
@@ -127,5 +128,45 @@ fn an_audience_and_resources_are_named() {
     assert_eq!(
         body(json_style()).as_str(),
         r#"{"grant_type":"client_credentials","audience":"api","resource":["https://a.example","https://b.example"]}"#
+    );
+}
+
+#[test]
+fn assertions_of_client_and_grant() {
+    let client =
+        ClientAuth::Assertion { client_id: "id".into(), assertion: Assertion::new("h.c.s") };
+    let key = SigningKey::of_secret(Algorithm::HS256, &ClientSecret::new("s")).unwrap();
+    let grant = GrantInput::JwtBearer(Box::new(JwtBearer {
+        issuer: "i".into(),
+        subject: None,
+        audience: None,
+        lifetime_seconds: 60,
+        claims: std::collections::BTreeMap::default(),
+        key,
+        key_id: None,
+        assertion: Some(Assertion::new("H.C.S")),
+    }));
+    let proof = "client_id=id&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=h.c.s";
+    assert_eq!(
+        body(&client, &refresh("r"), &["a"], &RequestStyle::default()),
+        format!("grant_type=refresh_token&{proof}&refresh_token=r&scope=a")
+    );
+    assert_eq!(
+        body(&client, &GrantInput::ClientCredentials, &[], &RequestStyle::default()),
+        format!("grant_type=client_credentials&{proof}")
+    );
+    let none = ClientAuth::None { client_id: None };
+    let grant_type = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+    assert_eq!(
+        body(&none, &grant, &["a"], &RequestStyle::default()),
+        format!("grant_type={grant_type}&assertion=H.C.S&scope=a")
+    );
+    assert_eq!(
+        body(&client, &grant, &[], &RequestStyle::default()),
+        format!("grant_type={grant_type}&{proof}&assertion=H.C.S")
+    );
+    assert_eq!(
+        body(&none, &grant, &[], &json_style()),
+        r#"{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","assertion":"H.C.S"}"#
     );
 }

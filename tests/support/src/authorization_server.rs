@@ -2,7 +2,7 @@
 //! that need many requests rather than a particular vendor.
 //!
 //! `refresh_token`: every token works once, and presenting a used one ends its lineage (RFC 9700
-//! §4.14.2) with its access tokens, unless a reuse window is set. `client_credentials`: needs the client's secret. Bodies are forms or JSON, clients
+//! §4.14.2) with its access tokens, unless a reuse window is set. `client_credentials`: needs the client's secret. `jwt-bearer`: takes whatever looks signed. Bodies are forms or JSON, clients
 //! authenticate by Basic, in the body, or not at all if their lineage was seeded so.
 
 mod fault;
@@ -275,6 +275,11 @@ fn redeem(
     match (request.grant_type.as_str(), &request.client) {
         ("client_credentials", Client::Confidential(id)) => Ok(ledger.issue(id, lifetime)),
         ("client_credentials", Client::Public) => Err(Refusal::Client),
+        ("urn:ietf:params:oauth:grant-type:jwt-bearer", _) => {
+            let assertion = request.assertion.as_deref().ok_or(Refusal::Request)?;
+            let signed = assertion.split('.').filter(|part| !part.is_empty()).count() == 3;
+            if signed { Ok(ledger.issue("jwt-bearer", lifetime)) } else { Err(Refusal::Grant) }
+        }
         ("refresh_token", client) => {
             let token = request.refresh_token.as_deref().ok_or(Refusal::Request)?;
             ledger.rotate(token, client, lifetime, options.reuse_window)

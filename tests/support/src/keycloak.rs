@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::Process;
+use crate::signing_key::SigningKey;
 use crate::{http_client, ports, scratch, tools, wait};
 
 /// Half a minute on an idle machine.
@@ -41,6 +42,11 @@ const CLIENT_ID: &str = "thingpark-client";
 const CLIENT_SECRET: &str = "thingpark-client-secret";
 const OFFLINE_CLIENT_ID: &str = "offline-client";
 const OFFLINE_CLIENT_SECRET: &str = "offline-client-secret";
+/// Signs with its key.
+const KEY_CLIENT_ID: &str = "key-client";
+/// Signs with its secret.
+const SIGNING_CLIENT_ID: &str = "signing-client";
+const SIGNING_CLIENT_SECRET: &str = "signing-client-secret-of-at-least-32-bytes";
 const PASSWORD: &str = "password-of-a-person";
 const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 const ADMIN: &str = "admin";
@@ -53,6 +59,7 @@ pub struct Keycloak {
     http: reqwest::Client,
     /// How many have been made.
     people: AtomicUsize,
+    signing_key: SigningKey,
     process: Process,
     // Last, so that it is removed when nothing writes into it.
     _folder: TempDir,
@@ -70,6 +77,7 @@ impl Keycloak {
             url: format!("http://127.0.0.1:{port}"),
             http: http_client::new(),
             people: AtomicUsize::new(0),
+            signing_key: SigningKey::generate(),
             process,
             _folder: folder,
         };
@@ -107,6 +115,26 @@ impl Keycloak {
     /// The secret of that client.
     pub fn client_secret(&self) -> &'static str {
         CLIENT_SECRET
+    }
+
+    /// The client that may use `client_credentials` with "Signed JWT", by [`signing_key`](Self::signing_key).
+    pub fn key_client_id(&self) -> &'static str {
+        KEY_CLIENT_ID
+    }
+
+    /// The key of that client.
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.signing_key
+    }
+
+    /// The client that may use `client_credentials` with "Signed JWT with Client Secret".
+    pub fn signing_client_id(&self) -> &'static str {
+        SIGNING_CLIENT_ID
+    }
+
+    /// The secret of that client.
+    pub fn signing_client_secret(&self) -> &'static str {
+        SIGNING_CLIENT_SECRET
     }
 
     /// The client of the refresh tokens, which authenticates like the other.
@@ -204,7 +232,11 @@ impl Keycloak {
 
     async fn create_realm(&self) {
         let url = format!("{}/admin/realms", self.url);
-        let request = self.http.post(url).bearer_auth(self.admin_token().await).json(&realm());
+        let request = self
+            .http
+            .post(url)
+            .bearer_auth(self.admin_token().await)
+            .json(&realm(&self.signing_key));
         expect(StatusCode::CREATED, request).await;
     }
 
@@ -222,7 +254,7 @@ impl Keycloak {
     }
 }
 
-fn realm() -> Value {
+fn realm(key: &SigningKey) -> Value {
     json!({
         "realm": REALM,
         "enabled": true,
@@ -243,6 +275,27 @@ fn realm() -> Value {
                 "publicClient": false,
                 "directAccessGrantsEnabled": true,
                 "standardFlowEnabled": false,
+            },
+            {
+                "clientId": KEY_CLIENT_ID,
+                "clientAuthenticatorType": "client-jwt",
+                "publicClient": false,
+                "serviceAccountsEnabled": true,
+                "standardFlowEnabled": false,
+                "attributes": {
+                    "token.endpoint.auth.signing.alg": "ES256",
+                    "use.jwks.string": "true",
+                    "jwks.string": key.key_set().to_string(),
+                },
+            },
+            {
+                "clientId": SIGNING_CLIENT_ID,
+                "clientAuthenticatorType": "client-secret-jwt",
+                "secret": SIGNING_CLIENT_SECRET,
+                "publicClient": false,
+                "serviceAccountsEnabled": true,
+                "standardFlowEnabled": false,
+                "attributes": {"token.endpoint.auth.signing.alg": "HS512"},
             },
         ],
     })

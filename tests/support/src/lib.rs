@@ -21,6 +21,7 @@ pub mod lossy_api;
 pub mod oidc_provider;
 pub mod operator;
 pub mod process;
+pub mod signing_key;
 pub mod suite;
 pub mod tls_front;
 pub mod tools;

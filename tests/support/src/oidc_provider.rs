@@ -83,19 +83,30 @@ impl OidcProvider {
 
     /// Starts it, with access tokens of that life (whole seconds).
     pub async fn start_with(access_token_lifetime: Duration) -> Self {
-        Self::begin(access_token_lifetime, None).await
+        Self::begin(access_token_lifetime, None, None).await
     }
 
     /// Starts it with a listener with TLS beside the other.
     pub async fn start_with_tls(access_token_lifetime: Duration, tls: &OidcTls) -> Self {
-        Self::begin(access_token_lifetime, Some(tls)).await
+        Self::begin(access_token_lifetime, Some(tls), None).await
     }
 
-    async fn begin(access_token_lifetime: Duration, tls: Option<&OidcTls>) -> Self {
+    /// Starts it, with access tokens of that life (whole seconds), for other clients than those above, given as in dynamic
+    /// registration (RFC 7591 §2).
+    pub async fn start_for(access_token_lifetime: Duration, clients: Option<&Value>) -> Self {
+        Self::begin(access_token_lifetime, None, clients).await
+    }
+
+    async fn begin(
+        access_token_lifetime: Duration,
+        tls: Option<&OidcTls>,
+        clients: Option<&Value>,
+    ) -> Self {
         let folder = scratch::folder("oidc-provider");
         let mut command = Command::new("node");
         command
             .arg("server.mjs")
+            .args(clients.map(Value::to_string))
             .current_dir(tools::installed("oidc-provider").await)
             .env("PORT", "0")
             .env("ACCESS_TTL", access_token_lifetime.as_secs().to_string());
@@ -144,7 +155,12 @@ impl OidcProvider {
 
     /// The first refresh token of a new grant for this client.
     pub async fn seed(&self, client: OidcClient) -> String {
-        let answer: Value = self.control("seed", &json!({"client_id": client.id})).await;
+        self.seed_of(client.id).await
+    }
+
+    /// The same for the client of that id.
+    pub async fn seed_of(&self, client_id: &str) -> String {
+        let answer: Value = self.control("seed", &json!({"client_id": client_id})).await;
         answer["refresh_token"].as_str().expect("a seed is a refresh token").to_owned()
     }
 

@@ -61,12 +61,15 @@ impl Spender<'_, '_> {
         self.keep_for_rescue();
         fail_point::reach("sending");
         let grant = GrantInput::RefreshToken(token.clone());
-        let request = self.exchange.spec.request(&seen.client, &grant);
+        let request = self.exchange.spec.request(&seen.client, &grant, || context.stamp());
         let guard = context.send_guard(claim.term, self.claimed, self.last_harmless(intent));
         let (guard, allowed) = noting(guard);
         let limit = answer_limit(self.exchange.spec.reuse_grace);
         let begun = Instant::now();
-        let sent = context.transport.spend(&request, limit, guard).await;
+        let sent = match request {
+            Ok(request) => context.transport.spend(&request, limit, guard).await,
+            Err(error) => Err(error),
+        };
         context.metrics.token_request_took(begun.elapsed());
         let went_out = allowed.load(Ordering::Relaxed);
         let sent = sent.map_err(|error| error.sent(went_out));

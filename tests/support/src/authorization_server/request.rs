@@ -33,6 +33,7 @@ impl Client {
 pub(super) struct TokenRequest {
     pub(super) grant_type: String,
     pub(super) refresh_token: Option<String>,
+    pub(super) assertion: Option<String>,
     pub(super) client: Client,
 }
 
@@ -43,6 +44,7 @@ impl TokenRequest {
         Ok(Self {
             grant_type: fields.remove("grant_type").ok_or(Refusal::Request)?,
             refresh_token: fields.remove("refresh_token"),
+            assertion: fields.remove("assertion"),
             client,
         })
     }

@@ -1,0 +1,184 @@
+//! What is signed, and with which key, in words of OAuth.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::api::grant::Grant;
+use crate::api::provider::ClientAuthentication;
+use crate::api::signing::SigningAlgorithm;
+use crate::lifecycle::problem::Problem;
+use crate::oauth::client_auth::{Client, JwtClient};
+use crate::oauth::error::TokenError;
+use crate::oauth::jwt::{Algorithm, SigningKey, Stamp, Unfit};
+use crate::oauth::jwt_bearer::JwtBearer;
+use crate::oauth::request::{GrantInput, Wanted};
+use crate::oauth::secret::{ClientSecret, PrivateKey};
+
+use super::{Content, Resolved, Source};
+
+/// How long the assertion of a grant is good, unless the user says otherwise.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+/// How a client signs.
+#[derive(Clone, Debug, Default)]
+pub struct Signing {
+    algorithm: Option<SigningAlgorithm>,
+    key_id: Option<String>,
+    audience: Option<String>,
+}
+
+/// What the assertion of a grant says.
+#[derive(Clone, Debug)]
+pub struct Bearer<'a> {
+    issuer: Option<&'a str>,
+    subject: Option<&'a str>,
+    signing: Signing,
+    lifetime: Duration,
+    claims: &'a BTreeMap<String, String>,
+    scopes_in_claim: bool,
+}
+
+impl Signing {
+    /// Reads how a client signs.
+    pub fn of(spec: Option<&ClientAuthentication>) -> Self {
+        spec.map_or_else(Self::default, |spec| Self {
+            algorithm: spec.algorithm,
+            key_id: spec.key_id.clone(),
+            audience: spec.audience.clone(),
+        })
+    }
+
+    /// A client whose secret signs.
+    pub(super) fn secret_client(
+        &self,
+        source: &Source<'_>,
+        content: &Content<'_>,
+    ) -> Result<Client, Problem> {
+        let algorithm = algorithm(self.algorithm.unwrap_or(SigningAlgorithm::HS256));
+        let secret = ClientSecret::new(content.required(source.client_secret)?);
+        let key = SigningKey::of_secret(algorithm, &secret);
+        self.client(source, content, key.map_err(|why| unfit(content, source.client_secret, why))?)
+    }
+
+    /// A client whose private key signs.
+    pub(super) fn key_client(
+        &self,
+        source: &Source<'_>,
+        content: &Content<'_>,
+    ) -> Result<Client, Problem> {
+        let key = private_key(self.algorithm, source, content)?;
+        self.client(source, content, key)
+    }
+
+    fn client(
+        &self,
+        source: &Source<'_>,
+        content: &Content<'_>,
+        key: SigningKey,
+    ) -> Result<Client, Problem> {
+        Ok(Client::Signing(JwtClient {
+            client_id: content.required(source.client_id)?.to_owned(),
+            key,
+            key_id: self.key_id.clone(),
+            audience: self.audience.clone(),
+        }))
+    }
+}
+
+impl<'a> Bearer<'a> {
+    /// Reads what the assertion of a grant says.
+    pub fn of(grant: &'a Grant) -> Option<Self> {
+        let Grant::JwtBearer(spec) = grant else { return None };
+        Some(Self {
+            issuer: spec.issuer.as_deref(),
+            subject: spec.subject.as_deref(),
+            signing: Signing {
+                algorithm: spec.algorithm,
+                key_id: spec.key_id.clone(),
+                audience: spec.audience.clone(),
+            },
+            lifetime: spec.lifetime.map_or(LIFETIME, Duration::from),
+            claims: &spec.claims,
+            scopes_in_claim: spec.scopes_in_claim,
+        })
+    }
+
+    /// With what the source holds.
+    pub(super) fn with(
+        &self,
+        source: &Source<'_>,
+        content: &Content<'_>,
+    ) -> Result<JwtBearer, Problem> {
+        let issuer = match self.issuer {
+            Some(issuer) => issuer,
+            None => content.required(source.client_id)?,
+        };
+        Ok(JwtBearer {
+            issuer: issuer.to_owned(),
+            subject: self.subject.map(ToOwned::to_owned),
+            audience: self.signing.audience.clone(),
+            lifetime_seconds: i64::try_from(self.lifetime.as_secs()).unwrap_or_default(),
+            claims: self.claims.clone(),
+            key: private_key(self.signing.algorithm, source, content)?,
+            key_id: self.signing.key_id.clone(),
+            assertion: None,
+        })
+    }
+}
+
+impl Resolved<'_> {
+    /// What is sent for the grant, signed where it is to be, and what is asked for beside it.
+    pub(super) fn signed<'g>(
+        &self,
+        grant: &'g GrantInput,
+        stamp: &Stamp,
+    ) -> Result<(Cow<'g, GrantInput>, Wanted<'_>), TokenError> {
+        let GrantInput::JwtBearer(bearer) = grant else {
+            return Ok((Cow::Borrowed(grant), self.wanted));
+        };
+        let in_claim = self.bearer.as_ref().is_some_and(|bearer| bearer.scopes_in_claim);
+        let (scope, wanted) = if in_claim {
+            let scopes = self.wanted.scopes.join(&self.request.scope_separator);
+            (Some(scopes).filter(|text| !text.is_empty()), Wanted { scopes: &[], ..self.wanted })
+        } else {
+            (None, self.wanted)
+        };
+        let signed = bearer.signed(&self.endpoint, scope, stamp)?;
+        Ok((Cow::Owned(GrantInput::JwtBearer(Box::new(signed))), wanted))
+    }
+}
+
+fn private_key(
+    given: Option<SigningAlgorithm>,
+    source: &Source<'_>,
+    content: &Content<'_>,
+) -> Result<SigningKey, Problem> {
+    let algorithm = algorithm(given.unwrap_or(SigningAlgorithm::RS256));
+    let pem = content.text(source.private_key)?;
+    let pem = pem.ok_or_else(|| content.problem(source.private_key, "is missing"))?;
+    let pem = PrivateKey::new(pem);
+    SigningKey::of_private_key(algorithm, &pem)
+        .map_err(|why| unfit(content, source.private_key, why))
+}
+
+fn unfit(content: &Content<'_>, key: &str, why: Unfit) -> Problem {
+    content.problem(key, &why.to_string())
+}
+
+fn algorithm(spec: SigningAlgorithm) -> Algorithm {
+    match spec {
+        SigningAlgorithm::HS256 => Algorithm::HS256,
+        SigningAlgorithm::HS384 => Algorithm::HS384,
+        SigningAlgorithm::HS512 => Algorithm::HS512,
+        SigningAlgorithm::RS256 => Algorithm::RS256,
+        SigningAlgorithm::RS384 => Algorithm::RS384,
+        SigningAlgorithm::RS512 => Algorithm::RS512,
+        SigningAlgorithm::PS256 => Algorithm::PS256,
+        SigningAlgorithm::PS384 => Algorithm::PS384,
+        SigningAlgorithm::PS512 => Algorithm::PS512,
+        SigningAlgorithm::ES256 => Algorithm::ES256,
+        SigningAlgorithm::ES384 => Algorithm::ES384,
+        SigningAlgorithm::EdDSA => Algorithm::EdDSA,
+    }
+}

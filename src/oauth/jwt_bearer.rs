@@ -1,0 +1,111 @@
+//! The grant that is a signed token (RFC 7523 §2.1).
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::error::TokenError;
+use super::jwt::{Claims, SigningKey, Stamp, sign};
+use super::secret::Assertion;
+
+/// What is asserted, and the key that it is signed with.
+#[derive(Clone, Debug)]
+pub struct JwtBearer {
+    /// `iss`: who says it.
+    pub issuer: String,
+    /// `sub`: of whom.
+    pub subject: Option<String>,
+    /// `aud`: to whom, where that is not the token endpoint.
+    pub audience: Option<String>,
+    /// How many seconds it is good.
+    pub lifetime_seconds: i64,
+    /// More claims.
+    pub claims: BTreeMap<String, String>,
+    /// The key.
+    pub key: SigningKey,
+    /// `kid`, by which the server finds its half of the key.
+    pub key_id: Option<String>,
+    /// The token, once it is made for one request.
+    pub assertion: Option<Assertion>,
+}
+
+impl JwtBearer {
+    /// The same with the token for one request; with the scopes in it where the server wants them there.
+    ///
+    /// # Errors
+    /// [`TokenError::NotSent`] when it could not be signed.
+    pub fn signed(
+        &self,
+        token_endpoint: &Url,
+        scope: Option<String>,
+        stamp: &Stamp,
+    ) -> Result<Self, TokenError> {
+        let now = stamp.now.as_second();
+        let claims = Claims {
+            iss: &self.issuer,
+            sub: self.subject.as_deref(),
+            aud: self.audience.as_deref().unwrap_or(token_endpoint.as_str()),
+            iat: now,
+            exp: now.saturating_add(self.lifetime_seconds),
+            jti: &stamp.id,
+            scope,
+            more: &self.claims,
+        };
+        let assertion = sign(&self.key, self.key_id.as_deref(), &claims)?;
+        Ok(Self { assertion: Some(assertion), ..self.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED;
+    use serde_json::json;
+
+    use super::*;
+    use crate::oauth::jwt::Algorithm;
+    use crate::oauth::jwt::tests::{es256, stamp, verified};
+    use crate::oauth::secret::PrivateKey;
+
+    #[test]
+    fn what_is_asserted_is_what_was_given() {
+        let pair = es256();
+        let key = SigningKey::of_private_key(Algorithm::ES256, &PrivateKey::new(pair.pem)).unwrap();
+        // The example of RFC 7523 §4, less `nbf`, which is not sent, and a claim that is no text.
+        let small = JwtBearer {
+            issuer: "https://jwt-idp.example.com".to_owned(),
+            subject: Some("mailto:mike@example.com".to_owned()),
+            audience: Some("https://jwt-rp.example.net".to_owned()),
+            lifetime_seconds: 300,
+            claims: BTreeMap::from([("http://claims.example.com/member".into(), "yes".into())]),
+            key,
+            key_id: Some("16".to_owned()),
+            assertion: None,
+        };
+        let endpoint = Url::parse("https://as.example/token").unwrap();
+        let said = |bearer: &JwtBearer, scope: Option<&str>| {
+            let scope = scope.map(ToOwned::to_owned);
+            let signed = bearer.signed(&endpoint, scope, &stamp()).unwrap().assertion.unwrap();
+            verified(signed.expose(), &ECDSA_P256_SHA256_FIXED, &pair.public)
+        };
+        let [header, claims] = said(&small, None);
+        assert_eq!(header, json!({"alg": "ES256", "typ": "JWT", "kid": "16"}));
+        assert_eq!(
+            claims,
+            json!({
+                "iss": "https://jwt-idp.example.com", "sub": "mailto:mike@example.com",
+                "aud": "https://jwt-rp.example.net", "iat": 1_300_819_380, "exp": 1_300_819_680,
+                "jti": "unlike-any-other", "http://claims.example.com/member": "yes",
+            })
+        );
+        let bare = JwtBearer { subject: None, audience: None, claims: BTreeMap::new(), ..small };
+        let [_, claims] = said(&bare, Some("a b"));
+        assert_eq!(
+            claims,
+            json!({
+                "iss": "https://jwt-idp.example.com", "aud": "https://as.example/token",
+                "iat": 1_300_819_380, "exp": 1_300_819_680, "jti": "unlike-any-other",
+                "scope": "a b",
+            })
+        );
+    }
+}

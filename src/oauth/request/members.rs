@@ -1,0 +1,30 @@
+//! What a grant adds to the request, and what of the source it depends on.
+
+use crate::oauth::client_auth::{Client, fingerprint};
+
+use super::GrantInput;
+
+impl GrantInput {
+    /// Its members, in order.
+    pub(super) fn members(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::RefreshToken(token) => vec![("refresh_token", token.expose())],
+            Self::ClientCredentials => Vec::new(),
+            Self::JwtBearer(bearer) => {
+                bearer.assertion.iter().map(|signed| ("assertion", signed.expose())).collect()
+            }
+        }
+    }
+
+    /// A digest of the client and of what else of the source such a request depends on: with the same one it would be the
+    /// same request. A refresh token is none of it, for it is followed by others.
+    pub fn fingerprint(&self, client: &Client, salt: &[u8]) -> String {
+        let client = client.fingerprint(salt);
+        match self {
+            Self::RefreshToken(_) | Self::ClientCredentials => client,
+            Self::JwtBearer(bearer) => {
+                fingerprint(salt, &[&client, &bearer.issuer, &bearer.key.text()])
+            }
+        }
+    }
+}

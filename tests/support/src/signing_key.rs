@@ -1,0 +1,47 @@
+//! A key pair for ES256, as clients have one that sign (RFC 7518 §3.4).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
+use serde_json::{Value, json};
+
+/// The name of the key, `kid`.
+pub const KEY_ID: &str = "key-of-the-tests";
+
+/// A new key pair.
+#[derive(Debug, Clone)]
+pub struct SigningKey {
+    /// The private key, PEM (PKCS#8).
+    pub pem: String,
+    /// The public key: a point, uncompressed.
+    pub public: Vec<u8>,
+}
+
+impl SigningKey {
+    /// Makes one.
+    pub fn generate() -> Self {
+        let pair = KeyPair::generate().expect("a key can be made");
+        Self { pem: pair.serialize_pem(), public: pair.der_bytes().to_vec() }
+    }
+
+    /// The public key as servers take it (RFC 7517).
+    pub fn key_set(&self) -> Value {
+        let part = |from: usize| URL_SAFE_NO_PAD.encode(&self.public[from..from + 32]);
+        json!({"keys": [{
+            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KEY_ID,
+            "x": part(1), "y": part(33),
+        }]})
+    }
+}
+
+/// A new private key for RSA, PEM (PKCS#8).
+pub fn rsa_key() -> String {
+    let pair = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048);
+    pair.expect("a key can be made").serialize_pem()
+}
+
+impl Default for SigningKey {
+    fn default() -> Self {
+        Self::generate()
+    }
+}
