@@ -2,9 +2,12 @@
 
 pub mod address;
 pub mod client_auth;
+pub mod cookie_session;
+pub mod cookies;
 pub mod error;
 pub mod request;
 pub mod response;
 pub mod revocation;
 pub mod secret;
+pub mod token_exchange;
 pub mod transport;

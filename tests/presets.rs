@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use oauth_keeper::api::OAuthCredentialSpec;
-use oauth_keeper::lifecycle::resolve::{self, GrantKind, Resolved};
+use oauth_keeper::lifecycle::resolve::{self, Resolved};
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::error::TokenError;
-use oauth_keeper::oauth::request::{GrantInput, Method, TokenRequest};
+use oauth_keeper::oauth::request::{Method, TokenRequest};
 use oauth_keeper::oauth::response::{Ending, Lifetime, RawResponse, TokenSet, parse};
 use oauth_keeper::oauth::secret::RefreshToken;
 use serde::Deserialize;
@@ -100,12 +100,8 @@ fn credential(provider: &Value, case: &Case) -> OAuthCredentialSpec {
 fn request(spec: &Resolved<'_>) -> TokenRequest {
     let keys = [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh")];
     let data = keys.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
-    let client = spec.read_source(&data.into()).unwrap().client;
-    let grant = match spec.grant {
-        GrantKind::RefreshToken => GrantInput::RefreshToken(RefreshToken::new("refresh")),
-        GrantKind::ClientCredentials => GrantInput::ClientCredentials,
-    };
-    spec.request(&client, &grant)
+    let content = spec.read_source(&data.into()).unwrap();
+    spec.request(&content.client, &content.input)
 }
 
 fn answered(status: u16, body: &str, spec: &Resolved<'_>) -> Result<TokenSet, TokenError> {
@@ -115,8 +111,9 @@ fn answered(status: u16, body: &str, spec: &Resolved<'_>) -> Result<TokenSet, To
         received_at: Timestamp::UNIX_EPOCH,
         ending: Ending::Whole,
         body: Zeroizing::new(body.as_bytes().to_vec()),
+        set_cookies: Vec::new(),
     };
-    parse(&raw, &spec.response, spec.grant == GrantKind::RefreshToken)
+    parse(&raw, &spec.response, spec.grant.spends())
 }
 
 fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
@@ -125,14 +122,19 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
         Method::Post => "POST",
         Method::Get => "GET",
     };
-    assert_eq!((method, sent.endpoint.as_str()), (case.request.method.as_str(), case.request.url.as_str()), "{name}");
+    assert_eq!(
+        (method, sent.endpoint.as_str()),
+        (case.request.method.as_str(), case.request.url.as_str()),
+        "{name}"
+    );
     assert_eq!(sent.body.as_str(), case.request.body, "{name}");
     for (header, value) in &case.request.headers {
         let found = sent.headers.get(header).and_then(|value| value.to_str().ok());
         assert_eq!(found, Some(value.as_str()), "{name}: {header}");
     }
 
-    let set = answered(case.answer.status, &case.answer.body, spec).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    let set = answered(case.answer.status, &case.answer.body, spec)
+        .unwrap_or_else(|error| panic!("{name}: {error:?}"));
     assert_eq!(set.access_token.expose(), case.token.access_token, "{name}");
     let refresh_token = set.refresh_token.as_ref().map(RefreshToken::expose);
     assert_eq!(refresh_token, case.token.refresh_token.as_deref(), "{name}");
@@ -142,7 +144,10 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
         Lifetime::Missing | Lifetime::Unusable(_) => None,
     };
     assert_eq!(lifetime, case.token.lifetime_seconds, "{name}");
-    assert!(lifetime.is_some() || spec.default_lifetime.is_some(), "{name}: nobody knows when to renew");
+    assert!(
+        lifetime.is_some() || spec.default_lifetime.is_some(),
+        "{name}: nobody knows when to renew"
+    );
     assert_eq!(set.fields, case.token.fields, "{name}");
 
     let Some(refusal) = &case.refusal else { return };

@@ -4,6 +4,7 @@
 mod ask;
 mod attempt;
 mod look;
+mod mint;
 mod release;
 mod spend;
 mod write_back;
@@ -22,7 +23,7 @@ use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::{Attempt, Failure, unknown_lifetime};
 use crate::lifecycle::plan::Why;
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::resolve::{self, GrantKind};
+use crate::lifecycle::resolve;
 use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{plus, to_second};
 
@@ -152,9 +153,10 @@ async fn run(
                 unsaved,
                 slot,
             };
-            let ended = match spec.grant {
-                GrantKind::RefreshToken => spend::spend(&mut exchange).await,
-                GrantKind::ClientCredentials => ask::ask(&mut exchange).await,
+            let ended = if spec.grant.spends() {
+                spend::spend(&mut exchange).await
+            } else {
+                ask::ask(&mut exchange).await
             };
             (ended, exchange.trace)
         }

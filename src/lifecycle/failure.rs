@@ -33,9 +33,8 @@ pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
         TokenError::NotSent(_) => Reason::EndpointUnreachable,
         TokenError::OutcomeUnknown(_) => Reason::ExchangeOutcomeUnknown,
         TokenError::Invalid(_) => Reason::ResponseInvalid,
-        TokenError::InvalidGrant(_) if grant == GrantKind::RefreshToken => {
-            Reason::RefreshTokenRejected
-        }
+        TokenError::InvalidGrant(_) if grant.spends() => Reason::RefreshTokenRejected,
+        TokenError::InvalidGrant(_) if grant == GrantKind::Password => Reason::PasswordRejected,
         TokenError::InvalidGrant(_) | TokenError::InvalidRequest(_) => Reason::RequestRejected,
         TokenError::InvalidClient(_) => Reason::ClientRejected,
         TokenError::RateLimited { .. } => Reason::RateLimited,
@@ -218,6 +217,18 @@ mod tests {
         assert!(first.next_attempt.unwrap().as_second() >= 60);
         let second = after(Some(&first), Reason::RefreshTokenRejected);
         assert_eq!((second.reason, second.next_attempt), (Reason::ReauthorizationRequired, None));
+    }
+
+    #[test]
+    fn a_refused_grant_is_told_by_what_it_was() {
+        let refused = TokenError::InvalidGrant(String::new());
+        let reason = |grant| of_token_error(&refused, grant).reason;
+        assert_eq!(reason(GrantKind::RefreshToken), Reason::RefreshTokenRejected);
+        assert_eq!(reason(GrantKind::CookieSession), Reason::RefreshTokenRejected);
+        assert_eq!(reason(GrantKind::Password), Reason::PasswordRejected);
+        assert_eq!(reason(GrantKind::TokenExchange), Reason::RequestRejected);
+        // A few wrong passwords lock an account.
+        assert_eq!(after(None, Reason::PasswordRejected).next_attempt, None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::failure::Failure;
 use super::problem::Problem;
 use super::record::{Life, Record};
-use super::resolve::{GrantKind, Resolved};
+use super::resolve::Resolved;
 use super::rotation::claim::{Claim, Standing};
 
 use self::view::View;
@@ -165,10 +165,8 @@ pub fn plan(world: &World<'_>, now: Timestamp) -> Plan {
         Ok(spec) => spec,
         Err(problem) => return Plan::wait(Verdict::Blocked(problem.clone()), expiry),
     };
-    let record = match spec.grant {
-        GrantKind::RefreshToken => world.state.and_then(|state| state.record.as_ref()),
-        GrantKind::ClientCredentials => world.target.and_then(|target| target.record.as_ref()),
-    };
+    let keeps_it = if spec.grant.spends() { world.state } else { world.target };
+    let record = keeps_it.and_then(|secret| secret.record.as_ref());
     let view = View { world, spec, now, record };
     let mut plan =
         rules::RULES.iter().find_map(|rule| rule(&view)).unwrap_or_else(|| rules::idle(&view));

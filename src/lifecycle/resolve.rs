@@ -1,6 +1,7 @@
 //! Turns the words of the custom resource and the bytes of the source into types that can't be wrong.
 //! The only place where CRD words become OAuth words.
 
+mod grant;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -11,19 +12,21 @@ use url::Url;
 
 use crate::api::Reason;
 use crate::api::credential::OAuthCredentialSpec;
-use crate::api::grant::Grant;
 use crate::api::provider::{BasicEncoding, ClientAuthenticationMethod};
 use crate::api::renewal::RenewalSpec;
 use crate::api::target::TargetSpec;
 use crate::oauth::address::AddressPolicy;
 use crate::oauth::client_auth::{ClientAuth, fingerprint};
+use crate::oauth::cookie_session;
 use crate::oauth::request::{GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build};
 use crate::oauth::response::ResponseStyle;
-use crate::oauth::secret::{ClientSecret, RefreshToken, is_token};
+use crate::oauth::secret::{ClientSecret, RefreshToken};
 
 use super::problem::Problem;
 use super::rotation::commit::RefreshTerms;
 use super::schedule::{RenewBefore, RenewalPolicy};
+
+pub use self::grant::{Account, ExchangeTerms, GivenFrom};
 
 /// Which grant; its input comes from the source or the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,12 @@ pub enum GrantKind {
     RefreshToken,
     /// Spends nothing and keeps no state.
     ClientCredentials,
+    /// Sends a password; keeps no state.
+    Password,
+    /// Gives another token; keeps no state.
+    TokenExchange,
+    /// Spends a refresh token in a cookie and keeps a state Secret.
+    CookieSession,
 }
 
 /// A spec that can be acted on.
@@ -47,6 +56,8 @@ pub struct Resolved<'a> {
     pub response: ResponseStyle,
     /// Which grant.
     pub grant: GrantKind,
+    /// What is given for a token, where the grant is such.
+    pub exchange: Option<ExchangeTerms<'a>>,
     /// What is asked for.
     pub wanted: Wanted<'a>,
     /// Name and keys of the source.
@@ -87,6 +98,8 @@ pub struct Source<'a> {
     client_secret_named: bool,
     /// Key of the refresh token.
     pub refresh_token: &'a str,
+    username: &'a str,
+    password: &'a str,
     /// Whether rotated refresh tokens are written into that key.
     pub write_back: bool,
 }
@@ -96,8 +109,18 @@ pub struct Source<'a> {
 pub struct SourceContent {
     /// The client.
     pub client: ClientAuth,
-    /// The seed refresh token; present exactly for the grant that spends one.
-    pub seed: Option<RefreshToken>,
+    /// What the grant takes from it.
+    pub input: GrantInput,
+}
+
+impl SourceContent {
+    /// The seed refresh token; present exactly for the grants that spend one.
+    pub fn seed(&self) -> Option<&RefreshToken> {
+        match &self.input {
+            GrantInput::RefreshToken(seed) => Some(seed),
+            _ => None,
+        }
+    }
 }
 
 /// Reads the spec.
@@ -110,22 +133,18 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
     let authentication = provider.client_authentication.as_ref();
     let method = authentication.map(|authentication| authentication.method);
     let basic_encoding = authentication.and_then(|authentication| authentication.basic_encoding);
-    let grant = match spec.grant {
-        None | Some(Grant::RefreshToken(_)) => GrantKind::RefreshToken,
-        Some(Grant::ClientCredentials(_)) => GrantKind::ClientCredentials,
-    };
+    let grant = spec.grant.as_ref();
     let mut request = wire::request_style(provider.request.as_ref())?;
     request.parameters.extend(spec.parameters.clone());
     let mut resolved = Resolved {
-        endpoint: match grant {
-            GrantKind::RefreshToken => endpoints.refresh,
-            GrantKind::ClientCredentials => endpoints.token,
-        },
+        revocation_endpoint: endpoints.revocation.clone(),
+        endpoint: grant::endpoint(grant, endpoints, policy)?,
         method,
         basic_encoding: basic_encoding.unwrap_or_default(),
         request,
-        response: wire::response_style(provider.response.as_ref()),
-        grant,
+        response: grant::reading(grant, wire::response_style(provider.response.as_ref())),
+        grant: GrantKind::of(spec),
+        exchange: grant::exchange(grant),
         wanted: Wanted {
             scopes: &spec.scopes,
             audience: spec.audience.as_deref(),
@@ -143,7 +162,6 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
             lifetime: provider.refresh_token_lifetime.map(Duration::from),
             idle_lifetime: provider.refresh_token_idle_lifetime.map(Duration::from),
         },
-        revocation_endpoint: endpoints.revocation,
         request_digest: String::new(),
     };
     resolved.request_digest = digest(&resolved);
@@ -154,13 +172,15 @@ pub fn spec(spec: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolve
 fn digest(resolved: &Resolved<'_>) -> String {
     let Resolved { method, basic_encoding, request, response, grant, default_lifetime, .. } =
         resolved;
+    let exchange = &resolved.exchange;
     let Wanted { audience, resources, .. } = resolved.wanted;
     let settings = format!(
-        "{method:?} {basic_encoding:?} {request:?} {response:?} {grant:?} {default_lifetime:?} {audience:?} {resources:?}"
+        "{method:?} {basic_encoding:?} {request:?} {response:?} {grant:?} {default_lifetime:?} {audience:?} {resources:?} {exchange:?}"
     );
     let mut digested = vec![resolved.endpoint.as_str(), settings.as_str()];
     let source = &resolved.source;
     digested.extend([source.name, source.client_id, source.client_secret, source.refresh_token]);
+    digested.extend([source.username, source.password]);
     digested.extend(resolved.wanted.scopes.iter().map(String::as_str));
     fingerprint(b"request", &digested)
 }
@@ -177,6 +197,8 @@ fn source(spec: &OAuthCredentialSpec) -> Source<'_> {
         refresh_token: keys
             .and_then(|keys| keys.refresh_token.as_deref())
             .unwrap_or("refresh_token"),
+        username: keys.and_then(|keys| keys.username.as_deref()).unwrap_or("username"),
+        password: keys.and_then(|keys| keys.password.as_deref()).unwrap_or("password"),
         write_back: spec.source.write_back,
     }
 }
@@ -216,6 +238,9 @@ impl Resolved<'_> {
 
     /// Writes the token request.
     pub fn request(&self, client: &ClientAuth, grant: &GrantInput) -> TokenRequest {
+        if let (Some(names), GrantInput::RefreshToken(token)) = (&self.response.cookies, grant) {
+            return cookie_session::request(&self.endpoint, names, token, &self.request.headers);
+        }
         build(&TokenCall {
             endpoint: &self.endpoint,
             client,
@@ -235,20 +260,7 @@ impl Resolved<'_> {
     ) -> Result<SourceContent, Problem> {
         let content = Content { name: self.source.name, data };
         let client = self.client(&content)?;
-        let seed = match self.grant {
-            GrantKind::ClientCredentials => None,
-            GrantKind::RefreshToken => {
-                let text = content.required(self.source.refresh_token)?;
-                if !is_token(text) {
-                    return Err(content.problem(
-                        self.source.refresh_token,
-                        "is no token: it may hold printable ASCII only",
-                    ));
-                }
-                Some(RefreshToken::new(text))
-            }
-        };
-        Ok(SourceContent { client, seed })
+        Ok(SourceContent { client, input: self.input(&content)? })
     }
 
     /// Reads the client alone.
@@ -264,8 +276,10 @@ impl Resolved<'_> {
         let has_secret =
             content.data.contains_key(source.client_secret) || source.client_secret_named;
         let implied = match self.grant {
-            GrantKind::RefreshToken if !has_secret => ClientAuthenticationMethod::None,
-            _ => ClientAuthenticationMethod::ClientSecretPost,
+            GrantKind::CookieSession => return Ok(ClientAuth::None { client_id: None }),
+            GrantKind::ClientCredentials => ClientAuthenticationMethod::ClientSecretPost,
+            _ if has_secret => ClientAuthenticationMethod::ClientSecretPost,
+            _ => ClientAuthenticationMethod::None,
         };
         let method = self.method.unwrap_or(implied);
         if method == ClientAuthenticationMethod::None {

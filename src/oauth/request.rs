@@ -1,5 +1,6 @@
 //! The token request (RFC 6749 §4.4.2 and §6), byte for byte, in the words of the server.
 
+mod members;
 mod style;
 
 use std::borrow::Cow;
@@ -12,7 +13,8 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::client_auth::ClientAuth;
-use super::secret::RefreshToken;
+use super::secret::{Password, RefreshToken};
+use super::token_exchange::TokenExchange;
 
 pub use self::style::{Encoding, Method, RequestStyle};
 
@@ -23,6 +25,15 @@ pub enum GrantInput {
     RefreshToken(RefreshToken),
     /// The client's own standing (RFC 6749 §4.4).
     ClientCredentials,
+    /// What a person knows (RFC 6749 §4.3).
+    Password {
+        /// `username`.
+        username: String,
+        /// `password`.
+        password: Password,
+    },
+    /// Another token (RFC 8693 §2.1).
+    TokenExchange(Box<TokenExchange>),
 }
 
 /// What is asked for beside the grant.
@@ -93,9 +104,7 @@ fn standard_members<'a>(call: &'a TokenCall<'_>) -> Vec<(&'static str, Cow<'a, s
     let mut members = vec![("grant_type", grant_type.into())];
     members
         .extend(call.client.body_members().into_iter().map(|(name, value)| (name, value.into())));
-    if let GrantInput::RefreshToken(token) = call.grant {
-        members.push(("refresh_token", token.expose().into()));
-    }
+    members.extend(call.grant.members().into_iter().map(|(name, value)| (name, value.into())));
     if !call.wanted.scopes.is_empty() {
         members.push(("scope", call.wanted.scopes.join(&call.style.scope_separator).into()));
     }
@@ -137,6 +146,8 @@ fn grant_type(grant: &GrantInput) -> &'static str {
     match grant {
         GrantInput::RefreshToken(_) => "refresh_token",
         GrantInput::ClientCredentials => "client_credentials",
+        GrantInput::Password { .. } => "password",
+        GrantInput::TokenExchange(_) => "urn:ietf:params:oauth:grant-type:token-exchange",
     }
 }
 

@@ -47,6 +47,10 @@ secret_text! {
     RefreshToken;
     /// A client secret (RFC 6749 §2.3.1).
     ClientSecret;
+    /// A person's password (RFC 6749 §4.3).
+    Password;
+    /// A token that is given for another (RFC 8693 §2.1).
+    GivenToken;
 }
 
 /// Whether a text can be a token: 1 to 64 KiB of printable ASCII (RFC 6749 appendix A, `VSCHAR`).

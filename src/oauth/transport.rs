@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::COOKIE;
 use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, redirect, retry, tls};
@@ -13,6 +14,7 @@ use tower::util::AndThenLayer;
 use zeroize::Zeroizing;
 
 use super::address::{AddressPolicy, check_url};
+use super::cookies::set_cookies;
 use super::error::TokenError;
 use super::request::{Method, TokenRequest};
 use super::response::{Ending, MAX_BODY_BYTES, RawResponse};
@@ -115,7 +117,9 @@ impl Transport {
             .send()
             .await
             .map_err(|error| unanswered(&error, limit))?;
-        Ok(read(response).await)
+        let is_session = request.headers.contains_key(COOKIE);
+        let set_cookies = if is_session { set_cookies(response.headers()) } else { Vec::new() };
+        Ok(RawResponse { set_cookies, ..read(response).await })
     }
 }
 
@@ -137,7 +141,14 @@ async fn read(mut response: Response) -> RawResponse {
             Err(_) => break Ending::BrokenOff,
         }
     };
-    RawResponse { status, retry_after, received_at: Timestamp::now(), ending, body }
+    RawResponse {
+        status,
+        retry_after,
+        received_at: Timestamp::now(),
+        ending,
+        body,
+        set_cookies: Vec::new(),
+    }
 }
 
 /// Tells apart what failed before the request went out from what failed after.

@@ -1,4 +1,4 @@
-//! The grant that spends nothing: ask, write the target.
+//! The grants that spend nothing: ask, write the target.
 
 use std::time::Instant;
 
@@ -7,12 +7,12 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::render::Tokens;
 use crate::lifecycle::rotation::commit::lifespan;
-use crate::oauth::request::GrantInput;
 use crate::oauth::response::parse;
 
 use crate::controller::target;
 
 use super::attempt::{End, Exchange};
+use super::mint::mint;
 
 /// One exchange.
 ///
@@ -21,9 +21,9 @@ use super::attempt::{End, Exchange};
 pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let (context, spec) = (exchange.context, exchange.spec);
     let source = exchange.read_source().await?;
-    let (content, source_version) = (source.content, source.version);
+    let (mut content, source_version) = (source.content, source.version);
     let uid = exchange.credential.metadata.uid.as_deref().unwrap_or_default();
-    let client = content.client.fingerprint(uid.as_bytes());
+    let client = content.input.fingerprint(&content.client, uid.as_bytes());
     let known = context.notes.of(exchange.credential).client;
     if exchange.why == Why::SourceChanged && known.as_ref() == Some(&client) {
         target::note_source(context, exchange.credential, &source_version).await;
@@ -32,7 +32,8 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     if !context.may_send() {
         return Ok(End::Stale);
     }
-    let request = spec.request(&content.client, &GrantInput::ClientCredentials);
+    mint(exchange, &mut content.input).await?;
+    let request = spec.request(&content.client, &content.input);
     let (sent_at, begun) = (context.clock.now(), Instant::now());
     exchange.trace.sent_at = Some(sent_at);
     let answer = context.transport.send(&request).await;

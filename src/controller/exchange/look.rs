@@ -52,7 +52,7 @@ pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> 
         return Ok(None);
     };
     let source = exchange.read_source().await?;
-    let Some(seed) = source.content.seed.clone() else { return Ok(None) };
+    let Some(seed) = source.content.seed().cloned() else { return Ok(None) };
     let place = Place::of(exchange.credential);
     let note = context.notes.of(exchange.credential);
     let state = state::read(&context.secrets, &place).await?.with_marks(note.marks.as_deref());

@@ -3,7 +3,6 @@
 use crate::api::Reason;
 use crate::lifecycle::failure::Failure;
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::resolve::GrantKind;
 use crate::lifecycle::rotation::admission::outdated;
 use crate::lifecycle::rotation::claim::{self, judge};
 
@@ -67,7 +66,7 @@ fn state_was_set_back(view: &View<'_>) -> Option<Plan> {
     let state = view.world.state;
     let stored = state.and_then(|state| state.record.as_ref());
     let stored = stored.map_or(0, |record| record.revision);
-    if view.spec.grant != GrantKind::RefreshToken || stored >= newest {
+    if !view.spec.grant.spends() || stored >= newest {
         return None;
     }
     // What was wrong with a state went with it.
@@ -81,7 +80,7 @@ fn state_was_set_back(view: &View<'_>) -> Option<Plan> {
 fn state_was_edited(view: &View<'_>) -> Option<Plan> {
     let state = view.world.state.filter(|state| state.edited)?;
     let known = view.world.known_state == Some(state.version.as_str());
-    let spends = view.spec.grant == GrantKind::RefreshToken;
+    let spends = view.spec.grant.spends();
     (spends && !known && view.waiting().is_none()).then(|| view.look(Why::StateEdited))
 }
 
@@ -95,7 +94,7 @@ fn target_needs_rendering(view: &View<'_>) -> Option<Plan> {
         return None;
     }
     let waiting = view.waiting().is_some_and(|failure| RENDERING_FAILED.contains(&failure.reason));
-    if view.spec.grant != GrantKind::RefreshToken || waiting || view.target_is_in_order(record) {
+    if !view.spec.grant.spends() || waiting || view.target_is_in_order(record) {
         return None;
     }
     Some(Plan { action: Action::Render, ..Plan::wait(view.standing(), None) })
@@ -121,7 +120,7 @@ fn state_was_lost(view: &View<'_>) -> Option<Plan> {
     let rotated = view.world.target?.record.as_ref().filter(|record| record.rotations > 0)?;
     let seed_is_the_spent_one =
         view.world.source.is_some_and(|source| source.version == rotated.source_version);
-    if view.spec.grant != GrantKind::RefreshToken
+    if !view.spec.grant.spends()
         || view.world.state.is_some()
         || !seed_is_the_spent_one
         || view.asked_after(rotated.issued_at)
@@ -156,7 +155,7 @@ fn claim_is_open(view: &View<'_>) -> Option<Plan> {
     let claim = view.world.state?.claim.as_deref()?;
     let standing = view.world.claim_standing?;
     // A new seed need not wait for what becomes of the old token.
-    if view.spec.grant != GrantKind::RefreshToken || view.source_is_new() {
+    if !view.spec.grant.spends() || view.source_is_new() {
         return None;
     }
     Some(match judge(claim, standing, &view.terms(), view.now) {
@@ -200,7 +199,7 @@ fn source_has_changed(view: &View<'_>) -> Option<Plan> {
 }
 
 fn target_was_lost(view: &View<'_>) -> Option<Plan> {
-    let stateless = view.spec.grant == GrantKind::ClientCredentials;
+    let stateless = !view.spec.grant.spends();
     (stateless && !view.target_is_in_order(view.record?)).then(|| view.exchange(Why::TargetLost))
 }
 

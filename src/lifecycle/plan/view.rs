@@ -10,7 +10,7 @@ use crate::lifecycle::ownership;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::render;
-use crate::lifecycle::resolve::{GrantKind, Resolved};
+use crate::lifecycle::resolve::Resolved;
 use crate::lifecycle::rotation::admission::is_outdated;
 use crate::lifecycle::rotation::claim::Claim;
 use crate::lifecycle::rotation::hold::{Terms, Unresolved};
@@ -85,7 +85,7 @@ impl View<'_> {
     /// Whether the state is older than the target.
     pub(super) fn state_is_outdated(&self) -> bool {
         let target = self.world.target.and_then(|target| target.record.as_ref());
-        let stored = self.record.filter(|_| self.spec.grant == GrantKind::RefreshToken);
+        let stored = self.record.filter(|_| self.spec.grant.spends());
         stored.zip(target).is_some_and(|(stored, target)| {
             is_outdated(stored.revision, target, self.world.asked_at)
         })
