@@ -41,9 +41,8 @@ async fn token(
 ) -> Result<GivenToken, Problem> {
     let refused = |why: &str| {
         let message = format!(
-            "no token of the ServiceAccount {} (spec.grant.tokenExchange.{field}.serviceAccount): {}",
+            "no token of the ServiceAccount {} (spec.grant.tokenExchange.{field}.serviceAccount): {why}",
             account.name,
-            brief(why)
         );
         Problem::new(Reason::ServiceAccountTokenRefused, message)
     };
@@ -61,7 +60,11 @@ async fn token(
     let made = accounts.create_token_request(account.name, &params, &request);
     let made = match tokio::time::timeout(API_TIMEOUT, made).await {
         Ok(Ok(made)) => made,
-        Ok(Err(kube::Error::Api(status))) => return Err(refused(&status.message)),
+        Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
+            let right = "; the chart gives that right with rbac.serviceAccountTokens";
+            return Err(refused(&format!("{}{right}", brief(&status.message))));
+        }
+        Ok(Err(kube::Error::Api(status))) => return Err(refused(&brief(&status.message))),
         Ok(Err(_)) => {
             return Err(refused("the API server can't be reached, or its answer can't be read"));
         }
