@@ -2,6 +2,8 @@
 
 pub mod address;
 pub mod client_auth;
+pub mod cookie_session;
+pub mod cookies;
 pub mod discovery;
 pub mod error;
 pub mod jwt;
@@ -12,4 +14,5 @@ pub mod response;
 pub mod revocation;
 pub mod secret;
 pub mod tls;
+pub mod token_exchange;
 pub mod transport;

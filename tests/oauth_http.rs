@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::client_auth::ClientAuth;
+use oauth_keeper::oauth::cookie_session::{self, CookieNames};
 use oauth_keeper::oauth::error::TokenError;
 use oauth_keeper::oauth::jwt::{Algorithm, SigningKey};
 use oauth_keeper::oauth::jwt_bearer::JwtBearer;
@@ -18,7 +19,8 @@ use oauth_keeper::oauth::request::{
     Encoding, GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build,
 };
 use oauth_keeper::oauth::response::Ending;
-use oauth_keeper::oauth::secret::{Assertion, ClientSecret, RefreshToken};
+use oauth_keeper::oauth::secret::{Assertion, ClientSecret, GivenToken, Password, RefreshToken};
+use oauth_keeper::oauth::token_exchange::{ACCESS_TOKEN_TYPE, JWT_TYPE, TokenExchange, TypedToken};
 use oauth_keeper::oauth::transport::{SPEND_TIMEOUT, SendGuard, Transport};
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use url::Url;
@@ -252,6 +254,126 @@ async fn assertions_of_clients_and_grants() {
 
 fn always() -> SendGuard {
     Arc::new(|| true)
+}
+
+/// What a grant puts between client and scope, as a form and as JSON.
+type Between = (GrantInput, &'static str, &'static str, &'static str, &'static str);
+
+fn grants_of_other_kinds() -> [Between; 2] {
+    let typed = |token: &str, token_type: &str| TypedToken {
+        token: Some(GivenToken::new(token)),
+        token_type: token_type.to_owned(),
+    };
+    let exchange = TokenExchange {
+        subject: typed("s.t", ACCESS_TOKEN_TYPE),
+        actor: Some(typed("a.t", JWT_TYPE)),
+        requested_type: Some(JWT_TYPE.to_owned()),
+    };
+    let password = GrantInput::Password { username: "me@x".into(), password: Password::new("p+w") };
+    [
+        (
+            password,
+            "grant_type=password",
+            "&username=me%40x&password=p%2Bw",
+            r#""grant_type":"password""#,
+            r#","username":"me@x","password":"p+w""#,
+        ),
+        (
+            GrantInput::TokenExchange(Box::new(exchange)),
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange",
+            "&subject_token=s.t&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token\
+             &requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt\
+             &actor_token=a.t&actor_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt",
+            r#""grant_type":"urn:ietf:params:oauth:grant-type:token-exchange""#,
+            concat!(
+                r#","subject_token":"s.t","subject_token_type":"urn:ietf:params:oauth:token-type:access_token","#,
+                r#""requested_token_type":"urn:ietf:params:oauth:token-type:jwt","#,
+                r#""actor_token":"a.t","actor_token_type":"urn:ietf:params:oauth:token-type:jwt""#
+            ),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn grants_of_other_kinds_with_every_client_authentication_and_encoding() {
+    let secret = || ClientSecret::new("s:e");
+    let basic =
+        |encoded| ClientAuth::Basic { client_id: "i d".into(), client_secret: secret(), encoded };
+    let clients = [
+        (ClientAuth::None { client_id: None }, "", "", ""),
+        (
+            ClientAuth::None { client_id: Some("i d".into()) },
+            "&client_id=i+d",
+            r#","client_id":"i d""#,
+            "",
+        ),
+        (basic(true), "", "", "authorization: Basic aStkOnMlM0Fl\r\n"),
+        (basic(false), "", "", "authorization: Basic aSBkOnM6ZQ==\r\n"),
+        (
+            ClientAuth::Post { client_id: "i d".into(), client_secret: secret() },
+            "&client_id=i+d&client_secret=s%3Ae",
+            r#","client_id":"i d","client_secret":"s:e""#,
+            "",
+        ),
+    ];
+    let transport = transport(FOR_TESTS);
+    let server = ScriptedServer::start().await;
+    server.always(Answer::json(200, &serde_json::json!({})));
+    for (grant, form_type, form_rest, json_type, json_rest) in grants_of_other_kinds() {
+        for (client, in_form, in_json, authorization) in &clients {
+            let form = format!("{form_type}{in_form}{form_rest}&scope=a+b");
+            let json = format!("{{{json_type}{in_json}{json_rest},\"scope\":\"a b\"}}");
+            let encodings = [
+                (Encoding::Form, "application/x-www-form-urlencoded", form),
+                (Encoding::Json, "application/json", json),
+            ];
+            for (encoding, content_type, body) in encodings {
+                let request = request(&server.url("/token"), client, &grant, encoding);
+                transport.send(&request).await.unwrap();
+                let recorded = server.requests().pop().unwrap();
+                let head = format!(
+                    "POST /token HTTP/1.1\r\naccept: application/json\r\ncontent-type: {content_type}\r\n{authorization}\
+                     user-agent: oauth-keeper/{}\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+                    env!("CARGO_PKG_VERSION"),
+                    server.address(),
+                    body.len()
+                );
+                assert_eq!(String::from_utf8(recorded.head_bytes).unwrap(), head);
+                assert_eq!(String::from_utf8(recorded.body).unwrap(), body);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_session_is_a_call_with_one_cookie_and_its_answer_is_cookies() {
+    let server = ScriptedServer::start().await;
+    let page = Answer::body(404, "text/html", vec![b' '; 300 * 1024]);
+    server
+        .always(page.header("Set-Cookie", "a=at; Max-Age=15").header("Set-Cookie", "r=rt; Secure"));
+    let names = CookieNames { refresh: "r".into(), access: "a".into() };
+    let url = Url::parse(&server.url("/me?x=1")).unwrap();
+    let token = RefreshToken::new("r t");
+    let request = cookie_session::request(&url, &names, &token, &http::HeaderMap::new());
+    let answer = transport(FOR_TESTS).spend(&request, SPEND_TIMEOUT, always()).await.unwrap();
+    let recorded = server.requests().remove(0);
+    let head = format!(
+        "GET /me?x=1 HTTP/1.1\r\naccept: application/json\r\ncookie: r=r t\r\n\
+         user-agent: oauth-keeper/{}\r\nhost: {}\r\n\r\n",
+        env!("CARGO_PKG_VERSION"),
+        server.address(),
+    );
+    assert_eq!(String::from_utf8(recorded.head_bytes).unwrap(), head);
+    assert_eq!(recorded.body, b"");
+    let set = cookie_session::parse(&answer, &names).unwrap();
+    assert_eq!(set.access_token.expose(), "at");
+    assert_eq!(set.refresh_token, Some(RefreshToken::new("rt")));
+
+    // Of who sent no cookie none is kept.
+    let none = ClientAuth::None { client_id: None };
+    let other = self::request(&server.url("/t"), &none, &refresh(), Encoding::Form);
+    let answer = transport(FOR_TESTS).spend(&other, SPEND_TIMEOUT, always()).await.unwrap();
+    assert!(answer.set_cookies.is_empty());
 }
 
 #[tokio::test]

@@ -120,6 +120,7 @@ fn answered(status: u16, body: &str, spec: &Resolved<'_>) -> Result<TokenSet, To
         received_at: Timestamp::UNIX_EPOCH,
         ending: Ending::Whole,
         body: Zeroizing::new(body.as_bytes().to_vec()),
+        set_cookies: Vec::new(),
     };
     parse(&raw, &spec.response, spec.grant.spends())
 }

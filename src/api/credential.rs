@@ -67,6 +67,16 @@ use super::target::TargetSpec;
         .message("source.keys.clientSecret is not used with clientAuthentication.method PrivateKeyJwt; remove one of them"),
     validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || has(self.provider.clientAuthentication) || !has(self.grant) || !has(self.grant.jwtBearer)")
         .message("source.keys.clientSecret is not used by grant jwtBearer without clientAuthentication; remove it"),
+    validation = Rule::new("!has(self.source.keys) || !(has(self.source.keys.username) || has(self.source.keys.password)) || (has(self.grant) && has(self.grant.password))")
+        .message("source.keys.username and source.keys.password are used by grant password alone; remove them"),
+    validation = Rule::new("!has(self.grant) || !(has(self.grant.password) || has(self.grant.tokenExchange)) || !(has(self.state) || (has(self.source.writeBack) && self.source.writeBack) || (has(self.source.keys) && has(self.source.keys.refreshToken)) || has(self.provider.reuseGrace) || has(self.provider.refreshEndpoint) || has(self.provider.revocationEndpoint))")
+        .message("grants password and tokenExchange use no refresh token: remove state, source.writeBack, source.keys.refreshToken, provider.reuseGrace, provider.refreshEndpoint and provider.revocationEndpoint"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.cookieSession) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method == 'None'")
+        .message("grant cookieSession sends no client: provider.clientAuthentication.method can only be None"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.cookieSession) || !(has(self.scopes) || has(self.audience) || has(self.resources) || has(self.parameters) || has(self.provider.response) || has(self.provider.refreshEndpoint) || (has(self.source.keys) && (has(self.source.keys.clientId) || has(self.source.keys.clientSecret))))")
+        .message("grant cookieSession sends a cookie and reads cookies: remove scopes, audience, resources, parameters, provider.response, provider.refreshEndpoint, source.keys.clientId and source.keys.clientSecret"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.cookieSession) || !has(self.provider.request) || !(has(self.provider.request.method) || has(self.provider.request.encoding) || has(self.provider.request.parameters) || has(self.provider.request.parameterNames) || has(self.provider.request.omitParameters) || has(self.provider.request.grantType) || has(self.provider.request.scopeSeparator))")
+        .message("grant cookieSession uses nothing of provider.request but headers; remove the rest"),
     validation = Rule::new("!has(self.provider.revocationEndpoint) || !has(self.state) || !has(self.state.deletionPolicy) || self.state.deletionPolicy != 'Retain'")
         .message("provider.revocationEndpoint is not used with state.deletionPolicy Retain: a retained token must stay alive")
 )]
@@ -77,8 +87,8 @@ pub struct OAuthCredentialSpec {
     // The schema has no default: once stored, it would stay beside another grant that is applied later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
-        validation = Rule::new("[has(self.refreshToken), has(self.clientCredentials), has(self.jwtBearer)].filter(set, set).size() == 1")
-            .message("grant takes exactly one of refreshToken, clientCredentials and jwtBearer")
+        validation = Rule::new("[has(self.refreshToken), has(self.clientCredentials), has(self.jwtBearer), has(self.password), has(self.tokenExchange), has(self.cookieSession)].filter(set, set).size() == 1")
+            .message("grant takes exactly one of refreshToken, clientCredentials, jwtBearer, password, tokenExchange and cookieSession")
     )]
     pub grant: Option<Grant>,
     /// The Secret that holds the client id, the client secret and the refresh token.

@@ -1,11 +1,17 @@
 //! The grants (RFC 6749 §1.3) that a credential can use.
 
+mod cookie_session;
 mod jwt_bearer;
+mod token_exchange;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::cookie_session::CookieSessionGrant;
 pub use self::jwt_bearer::JwtBearerGrant;
+pub use self::token_exchange::{
+    SecretKeyToken, ServiceAccountToken, TokenExchangeGrant, TokenFrom,
+};
 
 /// Exactly one grant.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +23,13 @@ pub enum Grant {
     ClientCredentials(ClientCredentialsGrant),
     /// Ask with a token that the source's private key signs (RFC 7523 §2.1).
     JwtBearer(JwtBearerGrant),
+    /// Ask with a person's user name and password (RFC 6749 §4.3), again for each renewal. Deprecated: RFC 9700 §2.4 says
+    /// that it must not be used. It is for servers that offer nothing else.
+    Password(PasswordGrant),
+    /// Give another token for the access token (RFC 8693 §2.1).
+    TokenExchange(TokenExchangeGrant),
+    /// Call an API with the refresh token in a cookie. The access token is a cookie of the answer.
+    CookieSession(CookieSessionGrant),
 }
 
 impl Default for Grant {
@@ -32,3 +45,7 @@ pub struct RefreshTokenGrant {}
 /// The client credentials grant has no settings of its own.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClientCredentialsGrant {}
+
+/// The password grant has no settings of its own.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PasswordGrant {}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::NAME_PATTERN;
 
 /// Keys of Secrets, as Kubernetes allows them.
-const KEY_PATTERN: &str = r"^[-._a-zA-Z0-9]+$";
+pub(super) const KEY_PATTERN: &str = r"^[-._a-zA-Z0-9]+$";
 
 /// A Secret in the credential's own namespace. The operator only reads it, unless `writeBack` is true.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,4 +52,12 @@ pub struct SourceKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
     pub private_key: Option<String>,
+    /// Key of the user name; `username` by default. For grant `password` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
+    pub username: Option<String>,
+    /// Key of the password; `password` by default. For grant `password` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
+    pub password: Option<String>,
 }

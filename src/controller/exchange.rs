@@ -4,6 +4,7 @@
 mod ask;
 mod attempt;
 mod look;
+mod mint;
 mod queue;
 mod release;
 mod spend;

@@ -4,6 +4,7 @@
 //! One file for each exchange: a line that says what is spent, a line once it is being sent, a line about the answer, and
 //! the answer's bytes as they came.
 
+use std::borrow::Cow;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -21,13 +22,14 @@ use zeroize::Zeroizing;
 use crate::lifecycle::record::Owners;
 use crate::lifecycle::resolve::Reading;
 use crate::lifecycle::rotation::commit::{RefreshTerms, Spent};
+use crate::oauth::cookies::MAX_SET_COOKIE_BYTES;
 use crate::oauth::response::{Ending, MAX_BODY_BYTES, RawResponse, ResponseStyle};
 use crate::oauth::secret::RefreshToken;
 
 use super::state::Place;
 
-/// Room for the line about the answer.
-const ANSWER_LINE: u64 = 1024;
+/// Room for the line about the answer. A character of a cookie takes up to two in it.
+const ANSWER_LINE: u64 = 1024 + 2 * MAX_SET_COOKIE_BYTES as u64;
 const EXTENSION: &str = "journal";
 
 /// The folder.
@@ -94,11 +96,13 @@ struct Sent {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct Answer<'a> {
     status: u16,
     received_at: Timestamp,
     whole: bool,
     bytes: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    set_cookies: Vec<Cow<'a, str>>,
 }
 
 impl Entry {
@@ -248,7 +252,7 @@ fn understand(bytes: &[u8]) -> Option<Left> {
     let Some((sent, rest)) = take_line::<Sent>(rest) else {
         return Some(Left { entry, sent_at: None, answer: None });
     };
-    let answer = take_line::<Answer>(rest).map(|(answer, rest)| {
+    let answer = take_line::<Answer<'_>>(rest).map(|(answer, rest)| {
         let body = rest.get(..answer.bytes).unwrap_or(rest);
         let whole = answer.whole && body.len() == answer.bytes;
         RawResponse {
@@ -257,6 +261,12 @@ fn understand(bytes: &[u8]) -> Option<Left> {
             received_at: answer.received_at,
             ending: if whole { Ending::Whole } else { Ending::BrokenOff },
             body: Zeroizing::new(body.to_vec()),
+            set_cookies: answer
+                .set_cookies
+                .into_iter()
+                .map(Cow::into_owned)
+                .map(Zeroizing::new)
+                .collect(),
         }
     });
     Some(Left { entry, sent_at: Some(sent.sent_at), answer })
@@ -307,6 +317,7 @@ impl Slot {
             received_at: raw.received_at,
             whole: raw.ending == Ending::Whole,
             bytes: raw.body.len(),
+            set_cookies: raw.set_cookies.iter().map(|text| text.as_str().into()).collect(),
         };
         let text = line(&answer).map(|mut line| {
             line.extend_from_slice(&raw.body);
@@ -393,8 +404,13 @@ mod tests {
         let mut bytes = line(&entry()).unwrap().to_vec();
         bytes.extend(line(&Sent { sent_at: Timestamp::UNIX_EPOCH }).unwrap().iter());
         if answer {
-            let answer =
-                Answer { status: 200, received_at: Timestamp::UNIX_EPOCH, whole: true, bytes: 24 };
+            let answer = Answer {
+                status: 200,
+                received_at: Timestamp::UNIX_EPOCH,
+                whole: true,
+                bytes: 24,
+                set_cookies: vec!["a=\"1\"; Path=/".into()],
+            };
             bytes.extend(line(&answer).unwrap().iter());
             bytes.extend(br#"{"refresh_token":"abcd"}"#);
         }
@@ -409,7 +425,12 @@ mod tests {
         let left = understand(&file(false)).unwrap();
         assert!(left.sent_at.is_some() && left.answer.is_none());
         let left = understand(&file(true)).unwrap();
-        assert_eq!(left.answer.unwrap().ending, Ending::Whole);
+        let answer = left.answer.unwrap();
+        assert_eq!(answer.ending, Ending::Whole);
+        assert_eq!(
+            answer.set_cookies.iter().map(|text| text.as_str()).collect::<Vec<_>>(),
+            ["a=\"1\"; Path=/"]
+        );
         assert_eq!(left.entry.spent().token.expose(), "t");
     }
 

@@ -34,6 +34,7 @@ pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
         TokenError::OutcomeUnknown(_) => Reason::ExchangeOutcomeUnknown,
         TokenError::Invalid(_) => Reason::ResponseInvalid,
         TokenError::InvalidGrant(_) if grant.spends() => Reason::RefreshTokenRejected,
+        TokenError::InvalidGrant(_) if grant == GrantKind::Password => Reason::PasswordRejected,
         TokenError::InvalidGrant(_) | TokenError::InvalidRequest(_) => Reason::RequestRejected,
         TokenError::InvalidClient(_) => Reason::ClientRejected,
         TokenError::RateLimited { .. } => Reason::RateLimited,
@@ -262,6 +263,18 @@ mod tests {
         let problem = Problem::new(Reason::ClientRejected, String::new());
         let second = Failure::after(Some(&first), &problem, &other);
         assert_eq!((second.attempts, second.provider_version.as_deref()), (1, Some("p")));
+    }
+
+    #[test]
+    fn a_refused_grant_is_told_by_what_it_was() {
+        let refused = TokenError::InvalidGrant(String::new());
+        let reason = |grant| of_token_error(&refused, grant).reason;
+        assert_eq!(reason(GrantKind::RefreshToken), Reason::RefreshTokenRejected);
+        assert_eq!(reason(GrantKind::CookieSession), Reason::RefreshTokenRejected);
+        assert_eq!(reason(GrantKind::Password), Reason::PasswordRejected);
+        assert_eq!(reason(GrantKind::TokenExchange), Reason::RequestRejected);
+        // A few wrong passwords lock an account.
+        assert_eq!(after(None, Reason::PasswordRejected).next_attempt, None);
     }
 
     #[test]

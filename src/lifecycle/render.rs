@@ -69,11 +69,17 @@ pub fn target(credential: &str, spec: &TargetSpec, tokens: &Tokens, record: &Rec
         access_token.to_owned(),
         tokens.token_type.clone(),
         tokens.expires_at.map(|time| time.to_string()).unwrap_or_default(),
-        format!("{} {access_token}", tokens.token_type),
+        format!("{} {access_token}", scheme(&tokens.token_type)),
     ];
     let mut data = tokens.fields.clone();
     data.extend(KEYS.map(ToOwned::to_owned).into_iter().zip(values));
     Rendered { data, labels: labels(spec), annotations: annotations(credential, spec, record) }
+}
+
+/// The scheme for an `Authorization` header. A token exchange may bring what is meant for no header (RFC 8693 §2.2.1); who
+/// sends it in one all the same uses the common one.
+fn scheme(token_type: &str) -> &str {
+    if token_type == "N_A" { "Bearer" } else { token_type }
 }
 
 /// The fields that a target in order has from us; what `target` writes, without the tokens.

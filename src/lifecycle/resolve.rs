@@ -19,6 +19,7 @@ use crate::api::renewal::RenewalSpec;
 use crate::api::target::TargetSpec;
 use crate::oauth::address::AddressPolicy;
 use crate::oauth::client_auth::{Client, ClientAuth, fingerprint};
+use crate::oauth::cookie_session;
 use crate::oauth::error::TokenError;
 use crate::oauth::jwt::Stamp;
 use crate::oauth::request::{GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build};
@@ -34,6 +35,7 @@ use super::rate::RateLimit;
 use super::rotation::commit::RefreshTerms;
 use super::schedule::{RenewBefore, RenewalPolicy};
 
+pub use self::grant::{Account, ExchangeTerms, GivenFrom};
 use self::jwt::{Bearer, Signing};
 
 /// Which grant; its input comes from the source or the state.
@@ -45,6 +47,12 @@ pub enum GrantKind {
     ClientCredentials,
     /// Sends a token that it signs; keeps no state.
     JwtBearer,
+    /// Sends a password; keeps no state.
+    Password,
+    /// Gives another token; keeps no state.
+    TokenExchange,
+    /// Spends a refresh token in a cookie and keeps a state Secret.
+    CookieSession,
 }
 
 /// A spec that can be acted on.
@@ -62,6 +70,8 @@ pub struct Resolved<'a> {
     /// Which grant.
     pub grant: GrantKind,
     bearer: Option<Bearer<'a>>,
+    /// What is given for a token, where the grant is such.
+    pub exchange: Option<ExchangeTerms<'a>>,
     /// What is asked for.
     pub wanted: Wanted<'a>,
     /// Name and keys of the source.
@@ -112,6 +122,8 @@ pub struct Source<'a> {
     pub refresh_token: &'a str,
     tls: TlsKeys<'a>,
     private_key: &'a str,
+    username: &'a str,
+    password: &'a str,
     /// Whether rotated refresh tokens are written into that key.
     pub write_back: bool,
 }
@@ -161,7 +173,7 @@ pub fn spec<'a>(
     let mut request = wire::request_style(provider.request.as_ref())?;
     request.parameters.extend(spec.parameters.clone());
     let revocation = endpoints.revocation.clone();
-    let endpoint = grant::endpoint(grant, endpoints);
+    let endpoint = grant::endpoint(grant, endpoints, policy)?;
     let tls = connection::tls_keys(spec.source.keys.as_ref(), method, endpoint.scheme())?;
     let mut resolved = Resolved {
         endpoint,
@@ -169,8 +181,9 @@ pub fn spec<'a>(
         basic_encoding: basic_encoding.unwrap_or_default(),
         signing: Signing::of(authentication),
         request,
-        response: wire::response_style(provider.response.as_ref()),
+        response: grant::reading(grant, wire::response_style(provider.response.as_ref())),
         grant: GrantKind::of(spec),
+        exchange: grant::exchange(grant),
         bearer: grant.and_then(Bearer::of),
         wanted: Wanted {
             scopes: &spec.scopes,
@@ -204,10 +217,10 @@ pub fn spec<'a>(
 fn digest(resolved: &Resolved<'_>) -> String {
     let Resolved { method, basic_encoding, request, response, grant, default_lifetime, .. } =
         resolved;
-    let Resolved { signing, bearer, .. } = resolved;
+    let Resolved { signing, bearer, exchange, .. } = resolved;
     let Wanted { audience, resources, .. } = resolved.wanted;
     let settings = format!(
-        "{method:?} {basic_encoding:?} {request:?} {response:?} {grant:?} {default_lifetime:?} {audience:?} {resources:?} {signing:?} {bearer:?}"
+        "{method:?} {basic_encoding:?} {request:?} {response:?} {grant:?} {default_lifetime:?} {audience:?} {resources:?} {signing:?} {bearer:?} {exchange:?}"
     );
     let mut digested = vec![resolved.endpoint.as_str(), settings.as_str()];
     let source = &resolved.source;
@@ -216,6 +229,7 @@ fn digest(resolved: &Resolved<'_>) -> String {
         digested.extend([source.tls.certificate, source.tls.key]);
     }
     digested.push(source.private_key);
+    digested.extend([source.username, source.password]);
     digested.extend(resolved.wanted.scopes.iter().map(String::as_str));
     fingerprint(b"request", &digested)
 }
@@ -234,6 +248,8 @@ fn source<'a>(spec: &'a OAuthCredentialSpec, tls: TlsKeys<'a>) -> Source<'a> {
             .unwrap_or("refresh_token"),
         tls,
         private_key: keys.and_then(|keys| keys.private_key.as_deref()).unwrap_or("private_key"),
+        username: keys.and_then(|keys| keys.username.as_deref()).unwrap_or("username"),
+        password: keys.and_then(|keys| keys.password.as_deref()).unwrap_or("password"),
         write_back: spec.source.write_back,
     }
 }
@@ -281,6 +297,11 @@ impl Resolved<'_> {
         grant: &GrantInput,
         stamp: impl Fn() -> Stamp,
     ) -> Result<TokenRequest, TokenError> {
+        if let (Some(names), GrantInput::RefreshToken(token)) = (&self.response.cookies, grant) {
+            let headers = &self.request.headers;
+            let request = cookie_session::request(&self.endpoint, names, token, headers);
+            return Ok(self.trusting(request));
+        }
         let (grant, wanted) = self.signed(grant, &stamp())?;
         Ok(self.trusting(build(&TokenCall {
             endpoint: &self.endpoint,
@@ -323,9 +344,13 @@ impl Resolved<'_> {
         let has_secret =
             content.data.contains_key(source.client_secret) || source.client_secret_named;
         let implied = match self.grant {
-            GrantKind::RefreshToken if !has_secret => ClientAuthenticationMethod::None,
+            GrantKind::CookieSession => {
+                return Ok(Client::Fixed(ClientAuth::None { client_id: None }));
+            }
+            GrantKind::ClientCredentials => ClientAuthenticationMethod::ClientSecretPost,
             GrantKind::JwtBearer => ClientAuthenticationMethod::None,
-            _ => ClientAuthenticationMethod::ClientSecretPost,
+            _ if has_secret => ClientAuthenticationMethod::ClientSecretPost,
+            _ => ClientAuthenticationMethod::None,
         };
         let method = self.method.unwrap_or(implied);
         match method {

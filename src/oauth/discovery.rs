@@ -127,6 +127,7 @@ mod tests {
             status,
             retry_after: None,
             received_at: Timestamp::UNIX_EPOCH,
+            set_cookies: Vec::new(),
             ending: Ending::Whole,
             body: Zeroizing::new(body.as_bytes().to_vec()),
         }

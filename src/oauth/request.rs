@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use super::client_auth::ClientAuth;
 use super::jwt_bearer::JwtBearer;
-use super::secret::RefreshToken;
+use super::secret::{Password, RefreshToken};
 use super::tls::Tls;
+use super::token_exchange::TokenExchange;
 
 pub use self::style::{Encoding, Method, RequestStyle};
 
@@ -28,6 +29,15 @@ pub enum GrantInput {
     ClientCredentials,
     /// A signed token (RFC 7523 §2.1).
     JwtBearer(Box<JwtBearer>),
+    /// What a person knows (RFC 6749 §4.3).
+    Password {
+        /// `username`.
+        username: String,
+        /// `password`.
+        password: Password,
+    },
+    /// Another token (RFC 8693 §2.1).
+    TokenExchange(Box<TokenExchange>),
 }
 
 /// What is asked for beside the grant.
@@ -148,6 +158,8 @@ fn grant_type(grant: &GrantInput) -> &'static str {
         GrantInput::RefreshToken(_) => "refresh_token",
         GrantInput::ClientCredentials => "client_credentials",
         GrantInput::JwtBearer(_) => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        GrantInput::Password { .. } => "password",
+        GrantInput::TokenExchange(_) => "urn:ietf:params:oauth:grant-type:token-exchange",
     }
 }
 

@@ -13,9 +13,11 @@ use serde_json::Value;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use super::cookie_session;
 use super::error::{TokenError, from_code};
 use super::secret::{AccessToken, RefreshToken, is_token};
 
+pub(super) use self::lifetime::jwt_expiry;
 pub use self::lifetime::{Lifetime, MAX_LIFETIME_SECONDS};
 pub use self::style::{ResponseStyle, Unit};
 
@@ -41,6 +43,8 @@ pub struct RawResponse {
     pub ending: Ending,
     /// The body, wiped when dropped.
     pub body: Zeroizing<Vec<u8>>,
+    /// Its `Set-Cookie` headers, where a cookie was sent; wiped when dropped.
+    pub set_cookies: Vec<Zeroizing<String>>,
 }
 
 /// Whether an answer is whole.
@@ -82,6 +86,9 @@ pub fn parse(
     style: &ResponseStyle,
     spends_token: bool,
 ) -> Result<TokenSet, TokenError> {
+    if let Some(names) = &style.cookies {
+        return cookie_session::parse(raw, names);
+    }
     match raw.ending {
         Ending::Whole => {}
         Ending::BrokenOff => {
@@ -140,6 +147,9 @@ fn form(body: &[u8]) -> Option<Value> {
 /// The refresh token in an answer that is of no other use: broken off behind it, or with nothing else in it that can be
 /// used. A token is taken only when it is there to its last character.
 pub fn salvage_refresh_token(raw: &RawResponse, style: &ResponseStyle) -> Option<RefreshToken> {
+    if let Some(names) = &style.cookies {
+        return cookie_session::salvage(raw, names);
+    }
     if !(200..300).contains(&raw.status) {
         return None;
     }
@@ -270,7 +280,7 @@ fn scheme(token_type: &str) -> String {
 }
 
 /// `Retry-After`: seconds or an HTTP date.
-fn retry_after(raw: &RawResponse) -> Option<Duration> {
+pub(super) fn retry_after(raw: &RawResponse) -> Option<Duration> {
     let text = raw.retry_after.as_deref()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -53,6 +53,10 @@ secret_text! {
     PrivateKey;
     /// A signed assertion (RFC 7521 §4); who has it can use it as long as it lives.
     Assertion;
+    /// A person's password (RFC 6749 §4.3).
+    Password;
+    /// A token that is given for another (RFC 8693 §2.1).
+    GivenToken;
 }
 
 /// Whether a text can be a token: 1 to 64 KiB of printable ASCII (RFC 6749 appendix A, `VSCHAR`).

@@ -8,6 +8,7 @@ use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::header::COOKIE;
 use jiff::Timestamp;
 use reqwest::{Certificate, Client, Identity, Proxy, Response, redirect, retry, tls};
 use tower::BoxError;
@@ -15,6 +16,7 @@ use tower::util::AndThenLayer;
 use zeroize::Zeroizing;
 
 use super::address::{AddressPolicy, check_url};
+use super::cookies::set_cookies;
 use super::error::TokenError;
 use super::proxy::ProxyUrl;
 use super::request::{Method, TokenRequest};
@@ -203,7 +205,9 @@ impl Transport {
             .send()
             .await
             .map_err(|error| unanswered(&error, limit))?;
-        Ok(read(response).await)
+        let is_session = request.headers.contains_key(COOKIE);
+        let set_cookies = if is_session { set_cookies(response.headers()) } else { Vec::new() };
+        Ok(RawResponse { set_cookies, ..read(response).await })
     }
 }
 
@@ -231,7 +235,14 @@ async fn read(mut response: Response) -> RawResponse {
             Err(_) => break Ending::BrokenOff,
         }
     };
-    RawResponse { status, retry_after, received_at: Timestamp::now(), ending, body }
+    RawResponse {
+        status,
+        retry_after,
+        received_at: Timestamp::now(),
+        ending,
+        body,
+        set_cookies: Vec::new(),
+    }
 }
 
 /// Tells apart what failed before the request went out from what failed after.

@@ -46,7 +46,8 @@ impl<'a> Author<'a> {
 
     /// Comes back when the API server goes by it.
     async fn may(&self, verb: &str, group: &str, resource: &str, name: &str) {
-        let role = format!("{}-{verb}-{resource}-{name}", self.name).trim_matches('-').to_owned();
+        let role = format!("{}-{verb}-{resource}-{name}", self.name).replace('/', "-");
+        let role = role.trim_matches('-').to_owned();
         let meta = json!({"name": role, "namespace": self.stage.namespace});
         let names: Vec<_> = [name].into_iter().filter(|name| !name.is_empty()).collect();
         let api = "rbac.authorization.k8s.io";
@@ -185,6 +186,36 @@ pub async fn a_change_of_what_is_asked_for_needs_them_too(env: Arc<Env>) {
     bob.may_on_secrets("create", "").await;
     bob.may_on_secrets("update", "c-target").await;
     bob.apply("c", moved, false).await.expect("now bob may do what it does");
+}
+
+/// Such a token goes to an endpoint of the author's choice, for an audience of their choice.
+pub async fn tokens_of_service_accounts_need_the_right_to_them(env: Arc<Env>) {
+    let stage = Stage::new(env, "admission").await;
+    let dan = Author::new(&stage, "dan").await;
+    dan.may_on_secrets("get", "c-source").await;
+    dan.may_on_secrets("create", "").await;
+    dan.may_on_secrets("update", "c-target").await;
+    let account = |name: &str| json!({"serviceAccount": {"name": name, "audience": "x"}});
+    let given =
+        |exchange: Value| with(spec("c", ENDPOINT), json!({"grant": {"tokenExchange": exchange}}));
+    let subject = given(json!({"subjectToken": account("ci")}));
+    let actor = given(json!({"subjectToken": {"secretKey": {}}, "actorToken": account("ci")}));
+    for wanted in [&subject, &actor] {
+        let answer = dan.apply("c", wanted.clone(), true).await;
+        assert_refused(
+            answer,
+            "dan may not create tokens of the ServiceAccount ci in the namespace admission-",
+        );
+    }
+    let stored = given(json!({"subjectToken": {"secretKey": {}}}));
+    dan.apply("c", stored, true).await.expect("it is the author's own");
+
+    dan.may("create", "", "serviceaccounts/token", "ci").await;
+    for wanted in [subject, actor] {
+        dan.apply("c", wanted, true).await.expect("the author may make such tokens");
+    }
+    let another = given(json!({"subjectToken": account("root")}));
+    assert_refused(dan.apply("c", another, true).await, "of the ServiceAccount root");
 }
 
 /// As tools that deploy from Git, the operator and the garbage collector do.

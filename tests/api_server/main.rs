@@ -24,6 +24,7 @@ mod discovery;
 mod drift;
 mod folder;
 mod gate;
+mod grants;
 mod leader;
 mod limits;
 mod lost_state;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         chart::limited_to_namespaces_it_may_do_nothing_elsewhere,
         admission::an_author_needs_rights_on_the_secrets,
         admission::a_change_of_what_is_asked_for_needs_them_too,
+        admission::tokens_of_service_accounts_need_the_right_to_them,
         admission::what_changes_nothing_of_it_is_let_through,
         admission::a_provider_is_written_by_those_who_read_secrets,
         admission::an_author_without_rights_gets_nothing_sent,
@@ -142,6 +144,10 @@ fn main() -> ExitCode {
         writes::a_renewal_costs_two_writes_or_four,
         lost_state::with_a_rotated_token_a_human_must_sign_in,
         lost_state::with_a_token_that_is_not_rotated_it_is_made_anew,
+        grants::a_workload_identity_needs_no_stored_secret,
+        grants::a_token_of_a_service_account_that_is_refused_is_told,
+        grants::a_journaled_session_is_committed_by_the_next_process,
+        grants::a_refresh_cookie_that_is_replaced_is_sent_next,
         drift::edits_in_a_row_keep_the_least_interval,
         drift::a_spoiled_target_is_rendered_from_the_state,
         drift::without_a_state_a_spoiled_target_costs_one_request,

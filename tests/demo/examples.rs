@@ -17,7 +17,7 @@ pub(crate) struct Example {
     pub(crate) replaced: Vec<String>,
 }
 
-/// All of them, by name of file.
+/// All of them that the server understands, by name of file.
 pub(crate) fn load(
     folder: &Path,
     namespace: &str,
@@ -29,7 +29,20 @@ pub(crate) fn load(
         listed.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
-    files.iter().map(|file| read(file, namespace, server)).collect()
+    let examples: Result<Vec<_>, _> =
+        files.iter().map(|file| read(file, namespace, server)).collect();
+    Ok(examples?.into_iter().filter(Example::is_understood).collect())
+}
+
+/// The grants that the demo's own authorization server understands.
+const UNDERSTOOD: [&str; 2] = ["refreshToken", "clientCredentials"];
+
+impl Example {
+    fn is_understood(&self) -> bool {
+        let mut grants =
+            self.objects.iter().filter_map(|object| object["spec"]["grant"].as_object());
+        grants.all(|grant| grant.keys().all(|name| UNDERSTOOD.contains(&name.as_str())))
+    }
 }
 
 fn read(file: &Path, namespace: &str, server: &AuthorizationServer) -> Result<Example, String> {

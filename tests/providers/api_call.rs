@@ -4,16 +4,24 @@ use std::time::Duration;
 
 use oauth_keeper_test_support::wait;
 use reqwest::StatusCode;
-use reqwest::header::AUTHORIZATION;
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName};
 
 /// Longer than any token lives that a test waits for.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The status of a GET with that `Authorization` header.
 pub(crate) async fn get(url: &str, authorization: &str) -> StatusCode {
+    get_with(url, AUTHORIZATION, authorization).await
+}
+
+/// The status of a GET with that `Cookie` header.
+pub(crate) async fn get_with_cookie(url: &str, cookie: &str) -> StatusCode {
+    get_with(url, COOKIE, cookie).await
+}
+
+async fn get_with(url: &str, name: HeaderName, value: &str) -> StatusCode {
     let client = reqwest::Client::builder().no_proxy().build();
-    let request =
-        client.expect("a client can be made").get(url).header(AUTHORIZATION, authorization);
+    let request = client.expect("a client can be made").get(url).header(name, value);
     request.send().await.expect("the API answers").status()
 }
 

@@ -112,6 +112,80 @@ pub(crate) async fn a_refusal_without_a_code_is_understood(env: Arc<Env>) {
     assert_eq!(server.token_requests().len(), 2);
 }
 
+pub(crate) async fn a_session_is_kept_by_calls_with_the_refresh_cookie(env: Arc<Env>) {
+    let (server, world, operator) = start(&env, "itflex-cookie").await;
+    let seed = server.refresh_token();
+    world.source(&[("refresh_token", &seed)]).await;
+
+    world.credential(session(&server)).await;
+
+    // The life of the token is that of its cookie.
+    let status = world.revision(1).await;
+    assert_eq!(lifetime(&status), 15);
+    world.revision(3).await;
+    let host = server.server().address();
+    let expected = wire::expected_call("/api/v1/devices", host, &format!("refresh-token={seed}"));
+    let requests = server.session_requests();
+    assert!(requests.len() >= 3, "{requests:?}");
+    for request in &requests {
+        assert_eq!(wire::sent(request), expected);
+    }
+    assert_eq!(server.token_requests().len(), 0);
+    assert_eq!(world.state_record().await["refreshToken"], seed);
+    assert_eq!(status["refreshToken"]["rotations"], 0);
+    let (visible, log) = (world.visible().await, operator.log());
+    for secret in server.secrets() {
+        assert!(!visible.contains(&secret) && !log.contains(&secret), "{secret} shows");
+    }
+}
+
+pub(crate) async fn the_target_of_a_session_is_a_cookie_for_the_api(env: Arc<Env>) {
+    let (server, world, _operator) = start(&env, "itflex-cookie-api").await;
+    world.source(&[("refresh_token", &server.refresh_token())]).await;
+
+    world.credential(session(&server)).await;
+
+    world.ready().await;
+    // It is renewed at any time, so that what the server gave last may be newer.
+    let target = world.target().await;
+    let token = &target["access_token"];
+    assert!(server.secrets().contains(token));
+    assert_eq!(target["cookie"], format!("access-token={token}"));
+    assert_eq!(target["authorization"], format!("Bearer {token}"));
+    assert!(!target.values().any(|text| text.contains(&server.refresh_token())));
+    let url = server.protected_url();
+    assert_eq!(api_call::get_with_cookie(&url, &target["cookie"]).await, StatusCode::OK);
+    assert_eq!(api_call::get(&url, &target["authorization"]).await, StatusCode::OK);
+    let refused = api_call::get_with_cookie(&url, "access-token=another").await;
+    assert_eq!(refused, StatusCode::UNAUTHORIZED);
+}
+
+pub(crate) async fn a_session_that_is_over_is_told(env: Arc<Env>) {
+    let (server, world, operator) = start(&env, "itflex-cookie-dead").await;
+    world.source(&[("refresh_token", "dead-refresh-token")]).await;
+
+    world.credential(session(&server)).await;
+
+    let status = world.condition("Reconciling", "True", "RefreshTokenRejected").await;
+    let message = condition(&status, "Ready")["message"].as_str();
+    let message = message.expect("a condition has a message");
+    assert!(message.contains("answered 401 without a usable cookie access-token"), "{message}");
+    assert!(!operator.log().contains("dead-refresh-token"));
+
+    world.source(&[("refresh_token", &server.refresh_token())]).await;
+    let status = world.ready().await;
+    assert_eq!(condition(&status, "Reconciling"), &Value::Null);
+}
+
+/// Renewed two seconds after its issue.
+fn session(server: &Itflex) -> Value {
+    json!({
+        "provider": {"tokenEndpoint": server.token_endpoint()},
+        "grant": {"cookieSession": {"url": server.protected_url()}},
+        "renewal": {"renewBefore": "13s", "jitter": "0s", "minInterval": "1s"},
+    })
+}
+
 async fn start(env: &Env, name: &str) -> (Itflex, World, Operator) {
     let server = Itflex::start().await;
     let world = World::new(env, name).await;

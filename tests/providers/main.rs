@@ -16,6 +16,7 @@ mod keycloak_jwt;
 mod mutual_tls;
 mod openid;
 mod openid_jwt;
+mod password;
 mod rd_station;
 mod thingpark;
 mod wire;
@@ -47,6 +48,11 @@ fn main() -> ExitCode {
         itflex::a_returned_refresh_token_is_stored_and_sent_next,
         itflex::the_target_is_a_header_for_the_api,
         itflex::a_refusal_without_a_code_is_understood,
+        itflex::a_session_is_kept_by_calls_with_the_refresh_cookie,
+        itflex::the_target_of_a_session_is_a_cookie_for_the_api,
+        itflex::a_session_that_is_over_is_told,
+        password::a_token_is_asked_for_by_password_each_time,
+        password::a_wrong_password_is_sent_once_and_a_right_one_heals,
         openid::every_refresh_token_is_used_once_by_a_post_client,
         openid::every_refresh_token_is_used_once_by_a_basic_client,
         mutual_tls::a_client_is_known_by_its_certificate,

@@ -25,3 +25,16 @@ pub(crate) fn expected(path: &str, host: SocketAddr, content_type: &str, body: &
          {body}"
     )
 }
+
+/// All that a call with a cookie has to be.
+pub(crate) fn expected_call(path: &str, host: SocketAddr, cookie: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "GET {path} HTTP/1.1\r\n\
+         accept: application/json\r\n\
+         cookie: {cookie}\r\n\
+         user-agent: oauth-keeper/{version}\r\n\
+         host: {host}\r\n\
+         \r\n"
+    )
+}

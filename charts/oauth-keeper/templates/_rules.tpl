@@ -24,6 +24,12 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- if .Values.rbac.serviceAccountTokens }}
+# For grant tokenExchange with a ServiceAccount. Whoever has such a token is that ServiceAccount.
+- apiGroups: [""]
+  resources: [serviceaccounts/token]
+  verbs: [create]
+{{- end }}
 {{- end }}
 
 {{/* What it may do besides where it serves the whole cluster. */}}

@@ -12,6 +12,7 @@ use crate::oauth::response::parse;
 use crate::controller::target;
 
 use super::attempt::{End, Exchange};
+use super::mint::mint;
 
 /// One exchange.
 ///
@@ -20,7 +21,7 @@ use super::attempt::{End, Exchange};
 pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let (context, spec) = (exchange.context, exchange.spec);
     let source = exchange.read_source().await?;
-    let (content, source_version) = (source.content, source.version);
+    let (mut content, source_version) = (source.content, source.version);
     let uid = exchange.credential.metadata.uid.as_deref().unwrap_or_default();
     let client = content.input.fingerprint(&content.client, uid.as_bytes());
     let known = context.notes.of(exchange.credential).client;
@@ -31,6 +32,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     if !context.may_send() {
         return Ok(End::Stale);
     }
+    mint(exchange, &mut content.input).await?;
     let request = spec.request(&content.client, &content.input, || context.stamp());
     let request = request.map_err(|error| exchange.problem(&error))?;
     let (sent_at, begun) = (context.clock.now(), Instant::now());

@@ -22,9 +22,14 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn spec_of(grant: &str) -> OAuthCredentialSpec {
+    let settings = match grant {
+        "tokenExchange" => json!({"subjectToken": {"secretKey": {}}}),
+        "cookieSession" => json!({"url": "https://as.example/me"}),
+        _ => json!({}),
+    };
     serde_json::from_value(json!({
         "provider": {"tokenEndpoint": "https://as.example/t"},
-        "grant": {grant: {}},
+        "grant": {grant: settings},
         "source": {"name": "s"},
         "target": {"name": "t"},
         "renewal": {"jitter": "0s"},
@@ -97,7 +102,7 @@ impl Scene {
         let record = record(&spec);
         Self {
             source: Some(SecretFacts { version: "7".into(), ..SecretFacts::default() }),
-            state: (grant == "refreshToken").then(|| secret(&spec, Some(record.clone()))),
+            state: SPENDING.contains(&grant).then(|| secret(&spec, Some(record.clone()))),
             target: Some(secret(&spec, Some(record))),
             spec,
             failure: None,
@@ -175,7 +180,9 @@ fn reason(plan: &Plan) -> Reason {
     crate::lifecycle::status::finding(&plan.verdict).reason
 }
 
-const GRANTS: [&str; 2] = ["refreshToken", "clientCredentials"];
+const GRANTS: [&str; 5] =
+    ["refreshToken", "clientCredentials", "password", "tokenExchange", "cookieSession"];
+const SPENDING: [&str; 2] = ["refreshToken", "cookieSession"];
 
 #[test]
 fn does_nothing_until_the_renewal_when_all_is_in_order() {
@@ -212,9 +219,9 @@ fn renders_a_lost_target_from_the_state_without_a_request() {
 
 #[test]
 fn renders_an_edited_target_from_the_state_and_asks_again_without_one() {
-    for (grant, action) in
-        [("refreshToken", Action::Render), ("clientCredentials", Action::Exchange(Why::TargetLost))]
-    {
+    for grant in GRANTS {
+        let asks = Action::Exchange(Why::TargetLost);
+        let action = if SPENDING.contains(&grant) { Action::Render } else { asks };
         let mut scene = Scene::of(grant);
         scene.target.as_mut().unwrap().fields = 0;
         assert_eq!(scene.plan().action, action, "{grant}");
@@ -584,7 +591,7 @@ proptest! {
             issued_at: at(NOW), expires_at: Some(at(NOW + 3600)), source_version, ..record(&scene.spec)
         };
         let after = Scene {
-            state: (scene.spec.grant.clone().unwrap_or_default() == crate::api::grant::Grant::default()).then(|| secret(&scene.spec, Some(record.clone()))),
+            state: scene.resolved().unwrap().grant.spends().then(|| secret(&scene.spec, Some(record.clone()))),
             target: Some(secret(&scene.spec, Some(record))),
             failure: None,
             ..scene

@@ -14,7 +14,10 @@ fn minimal() -> OAuthCredentialSpec {
 }
 
 /// With the provider that stands in it.
-fn spec(spec_: &OAuthCredentialSpec, policy: AddressPolicy) -> Result<Resolved<'_>, Problem> {
+pub(super) fn spec(
+    spec_: &OAuthCredentialSpec,
+    policy: AddressPolicy,
+) -> Result<Resolved<'_>, Problem> {
     super::spec(spec_, &Provider::inline(&spec_.provider.inline), policy)
 }
 

@@ -137,5 +137,6 @@ pub fn response_style(spec: Option<&ResponseSpec>) -> ResponseStyle {
         refresh_token_lifetime: spec.refresh_token_lifetime.clone(),
         error: or(&spec.error, usual.error),
         fields: spec.fields.clone(),
+        cookies: None,
     }
 }

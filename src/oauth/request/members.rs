@@ -13,6 +13,10 @@ impl GrantInput {
             Self::JwtBearer(bearer) => {
                 bearer.assertion.iter().map(|signed| ("assertion", signed.expose())).collect()
             }
+            Self::Password { username, password } => {
+                vec![("username", username), ("password", password.expose())]
+            }
+            Self::TokenExchange(exchange) => exchange.members(),
         }
     }
 
@@ -20,11 +24,14 @@ impl GrantInput {
     /// same request. A refresh token is none of it, for it is followed by others.
     pub fn fingerprint(&self, client: &Client, salt: &[u8]) -> String {
         let client = client.fingerprint(salt);
-        match self {
-            Self::RefreshToken(_) | Self::ClientCredentials => client,
+        let of_the_source = match self {
+            Self::RefreshToken(_) | Self::ClientCredentials => return client,
             Self::JwtBearer(bearer) => {
-                fingerprint(salt, &[&client, &bearer.issuer, &bearer.key.text()])
+                return fingerprint(salt, &[&client, &bearer.issuer, &bearer.key.text()]);
             }
-        }
+            Self::Password { .. } | Self::TokenExchange(_) => self.members(),
+        };
+        let texts = of_the_source.into_iter().flat_map(|(name, value)| [name, value]);
+        fingerprint(salt, &[client.as_str()].into_iter().chain(texts).collect::<Vec<_>>())
     }
 }

@@ -1,6 +1,8 @@
 use super::*;
+use crate::oauth::client_auth::Client;
 use crate::oauth::jwt::{Algorithm, SigningKey};
-use crate::oauth::secret::{Assertion, ClientSecret};
+use crate::oauth::secret::{Assertion, ClientSecret, GivenToken};
+use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, JWT_TYPE, TypedToken};
 
 fn written(
     client: &ClientAuth,
@@ -169,4 +171,102 @@ fn assertions_of_client_and_grant() {
         body(&none, &grant, &[], &json_style()),
         r#"{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","assertion":"H.C.S"}"#
     );
+}
+
+#[test]
+fn a_password_goes_with_its_user_name() {
+    let grant = GrantInput::Password { username: "a b".into(), password: Password::new("p&w") };
+    assert_eq!(
+        body(
+            &ClientAuth::None { client_id: Some("id".into()) },
+            &grant,
+            &["a"],
+            &RequestStyle::default()
+        ),
+        "grant_type=password&client_id=id&username=a+b&password=p%26w&scope=a"
+    );
+    let names = [("username".to_owned(), "login".to_owned())].into();
+    let style = RequestStyle { names, ..json_style() };
+    assert_eq!(
+        body(&ClientAuth::None { client_id: None }, &grant, &[], &style),
+        r#"{"grant_type":"password","login":"a b","password":"p&w"}"#
+    );
+}
+
+fn exchange(subject: Option<&str>, actor: Option<&str>) -> GrantInput {
+    let typed = |token: Option<&str>, token_type: &str| TypedToken {
+        token: token.map(GivenToken::new),
+        token_type: token_type.to_owned(),
+    };
+    GrantInput::TokenExchange(Box::new(TokenExchange {
+        subject: typed(subject, ACCESS_TOKEN_TYPE),
+        actor: actor.map(|actor| typed(Some(actor), JWT_TYPE)),
+        requested_type: Some(JWT_TYPE.to_owned()),
+    }))
+}
+
+/// The request of RFC 8693 §2.3, whose client stands in a header there.
+#[test]
+fn the_example_of_token_exchange() {
+    let endpoint = Url::parse("https://as.example.com/as/token.oauth2").unwrap();
+    let resources = ["https://backend.example.com/api".to_owned()];
+    let mut grant = exchange(Some("accVkjcJyb4BWCxGsndESCJQbdFMogUC5PbRDqceLTC"), None);
+    if let GrantInput::TokenExchange(exchange) = &mut grant {
+        exchange.requested_type = None;
+    }
+    let client = ClientAuth::None { client_id: None };
+    let wanted = Wanted { resources: &resources, ..Wanted::default() };
+    let style = RequestStyle::default();
+    let call =
+        TokenCall { endpoint: &endpoint, client: &client, grant: &grant, wanted, style: &style };
+    assert_eq!(
+        build(&call).body.as_str(),
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange\
+         &subject_token=accVkjcJyb4BWCxGsndESCJQbdFMogUC5PbRDqceLTC\
+         &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token\
+         &resource=https%3A%2F%2Fbackend.example.com%2Fapi"
+    );
+}
+
+#[test]
+fn who_acts_for_whom_is_told() {
+    assert_eq!(
+        body(
+            &ClientAuth::None { client_id: None },
+            &exchange(Some("s"), Some("a")),
+            &["x"],
+            &json_style()
+        ),
+        concat!(
+            r#"{"grant_type":"urn:ietf:params:oauth:grant-type:token-exchange","#,
+            r#""subject_token":"s","subject_token_type":"urn:ietf:params:oauth:token-type:access_token","#,
+            r#""requested_token_type":"urn:ietf:params:oauth:token-type:jwt","#,
+            r#""actor_token":"a","actor_token_type":"urn:ietf:params:oauth:token-type:jwt","scope":"x"}"#,
+        )
+    );
+}
+
+#[test]
+fn a_fingerprint_changes_with_what_the_request_takes_from_the_source() {
+    let of = |grant: &GrantInput| grant.fingerprint(&Client::Fixed(post()), b"salt");
+    let password = |username: &str, password: &str| GrantInput::Password {
+        username: username.into(),
+        password: Password::new(password),
+    };
+    let client = Client::Fixed(post()).fingerprint(b"salt");
+    assert_eq!(of(&GrantInput::ClientCredentials), client);
+    assert_eq!(of(&refresh("r")), client);
+    let all = [
+        client,
+        of(&password("a", "b")),
+        of(&password("a", "c")),
+        of(&password("c", "b")),
+        of(&exchange(Some("s"), None)),
+        of(&exchange(Some("t"), None)),
+        of(&exchange(Some("s"), Some("a"))),
+        of(&exchange(None, Some("a"))),
+    ];
+    let different: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(different.len(), all.len());
+    assert_eq!(of(&password("a", "b")), of(&password("a", "b")));
 }

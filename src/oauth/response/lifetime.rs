@@ -90,7 +90,7 @@ fn time(value: &Value) -> Option<Timestamp> {
 }
 
 /// The `exp` of a token that is a JWT. Its signature is the resource server's concern: a false time costs a renewal.
-fn jwt_expiry(token: &str) -> Option<Timestamp> {
+pub fn jwt_expiry(token: &str) -> Option<Timestamp> {
     let mut parts = token.split('.');
     let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::oauth::cookie_session::CookieNames;
+
 /// How token responses are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -29,6 +31,8 @@ pub struct ResponseStyle {
     pub error: String,
     /// Of texts that workloads need, by the key they get in the target.
     pub fields: BTreeMap<String, String>,
+    /// The cookies that are read in place of all that, in a cookie session.
+    pub cookies: Option<CookieNames>,
 }
 
 /// What a lifetime counts.
@@ -54,6 +58,7 @@ impl Default for ResponseStyle {
             refresh_token_lifetime: None,
             error: "/error".to_owned(),
             fields: BTreeMap::new(),
+            cookies: None,
         }
     }
 }

@@ -15,6 +15,7 @@ fn answer(status: u16, body: &str) -> RawResponse {
         received_at: Timestamp::UNIX_EPOCH,
         ending: Ending::Whole,
         body: Zeroizing::new(body.as_bytes().to_vec()),
+        set_cookies: Vec::new(),
     }
 }
 
@@ -192,4 +193,23 @@ fn an_error_may_stand_in_another_place() {
     let style = ResponseStyle { error: "/data/code".to_owned(), ..ResponseStyle::default() };
     let refused = answer(200, r#"{"data":{"code":"invalid_grant"}}"#);
     assert!(matches!(parse(&refused, &style, true), Err(TokenError::InvalidGrant(_))));
+}
+
+/// The answer of RFC 8693 §2.3, and one with a token that is no access token (§2.2.1).
+#[test]
+fn reads_the_examples_of_token_exchange() {
+    let fields = [("issued_token_type".to_owned(), "/issued_token_type".to_owned())].into();
+    let style = ResponseStyle { fields, ..ResponseStyle::default() };
+    let read = |body| parse(&answer(200, body), &style, false).unwrap();
+    let set = read(
+        r#"{"access_token":"eyJhbGciOiJFUzI1NiIsImtpZCI6IjllciJ9.e30.c2ln",
+        "issued_token_type":"urn:ietf:params:oauth:token-type:access_token",
+        "token_type":"Bearer","expires_in":60}"#,
+    );
+    assert_eq!((set.token_type.as_str(), set.lifetime), ("Bearer", Lifetime::Seconds(60)));
+    let issued = set.fields.get("issued_token_type").map(String::as_str);
+    assert_eq!(issued, Some("urn:ietf:params:oauth:token-type:access_token"));
+    let set = read(r#"{"access_token":"PHNhbWw","token_type":"N_A"}"#);
+    assert_eq!((set.token_type.as_str(), set.lifetime), ("N_A", Lifetime::Missing));
+    assert!(set.fields.is_empty());
 }

@@ -150,13 +150,24 @@ impl Keycloak {
     /// The first refresh token of a new grant for the offline client: a new person signs in, by
     /// password instead of a browser.
     pub async fn seed(&self) -> String {
+        let name = self.person().await;
+        self.sign_in(&name).await
+    }
+
+    /// The name of a new person, who may sign in by [`Keycloak::password`] at the offline client.
+    pub async fn person(&self) -> String {
         let number = self.people.fetch_add(1, Ordering::Relaxed);
         let name = format!("person-{number}");
         let url = format!("{}/admin/realms/{REALM}/users", self.url);
         let request =
             self.http.post(url).bearer_auth(self.admin_token().await).json(&person(&name));
         expect(StatusCode::CREATED, request).await;
-        self.sign_in(&name).await
+        name
+    }
+
+    /// The password of every person.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
     }
 
     /// Whether Keycloak would accept this refresh token now, be it for the second time.

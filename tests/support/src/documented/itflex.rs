@@ -1,7 +1,8 @@
 //! iTFLEX as documented: `POST /api/v1/oauth2/token` takes JSON of exactly `grant_type` and
 //! `refresh_token`, with no client id or secret, and answers with a token set and two cookies. API
 //! calls carry a bearer token or the cookie `access-token`; one that carries only the cookie
-//! `refresh-token` is answered with a fresh `access-token` cookie. Errors have no OAuth code.
+//! `refresh-token` is answered with a fresh `access-token` cookie, and nothing replaces the refresh
+//! token then. Errors have no OAuth code.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -93,6 +94,13 @@ impl Itflex {
         requests
     }
 
+    /// The API calls that carried only the refresh token, as a cookie.
+    pub fn session_requests(&self) -> Vec<RecordedRequest> {
+        let mut requests = self.server.requests();
+        requests.retain(|request| request.path() == PROTECTED_PATH && is_session(request));
+        requests
+    }
+
     /// The server beneath, to queue faulty answers.
     pub fn server(&self) -> &ScriptedServer {
         &self.server
@@ -150,6 +158,14 @@ fn presented_refresh_token(request: &RecordedRequest) -> Option<String> {
         && members.get("grant_type") == Some(&Value::from("refresh_token"));
     let token = members.get("refresh_token")?.as_str()?;
     well_formed.then(|| token.to_owned())
+}
+
+/// Whether all that it says of who calls is the refresh token.
+fn is_session(request: &RecordedRequest) -> bool {
+    let cookie = request.header("cookie").unwrap_or_default();
+    cookie.starts_with("refresh-token=")
+        && !cookie.contains(';')
+        && request.header("authorization").is_none()
 }
 
 fn sent_cookie<'a>(request: &'a RecordedRequest, name: &str) -> Option<&'a str> {
