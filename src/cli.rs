@@ -30,6 +30,7 @@ pub enum Command {
 
 /// Settings of the operator.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct RunArgs {
     /// Namespace to watch; repeat for several, leave out for all.
     #[arg(

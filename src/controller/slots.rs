@@ -68,7 +68,9 @@ impl Slots {
 
     fn with_clock(number: usize, clock: fn() -> Duration) -> Self {
         let of_a_host = (number / SHARE_OF_A_HOST).max(1);
-        let without = |all: usize, left: usize| all.saturating_sub(all / left).max(1);
+        let without = |all: usize, left: usize| {
+            all.saturating_sub(all.checked_div(left).unwrap_or_default()).max(1)
+        };
         let shares = Shares {
             all: number,
             of_a_namespace: without(number, LEFT_BY_A_NAMESPACE),

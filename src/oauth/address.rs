@@ -117,16 +117,16 @@ fn embedded(address: IpAddr) -> [Option<IpAddr>; 2] {
     };
     match v6.segments() {
         [0, 0, 0, 0, 0, 0, 0, _] => [None; 2],
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => [v4(high, low), None],
-        // NAT64 of one's own (RFC 8215), as its prefix is 96 or 48 bits long.
+        // NAT64 of one's own (RFC 8215), with a prefix of 48 bits.
         [0x64, 0xff9b, 1, high, middle, low, 0, 0] => {
             let [[_, c], [d, _]] = [middle, low].map(u16::to_be_bytes);
             [v4(high, u16::from_be_bytes([c, d])), None]
         }
-        [0x64, 0xff9b, 1, _, _, _, high, low] => [v4(high, low), None],
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0x2002, high, low, ..] => [v4(high, low), None],
         [0x2001, 0, server_high, server_low, _, _, high, low] => {
             [v4(server_high, server_low), v4(!high, !low)]
         }
@@ -136,6 +136,7 @@ fn embedded(address: IpAddr) -> [Option<IpAddr>; 2] {
 
 #[cfg(test)]
 mod forms;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -131,9 +131,9 @@ impl<T> Queue<T> {
         self.clean();
         let lane = self.lane(place, now);
         if in_a_hurry {
-            lane.waiting.push_front(waiter)
+            lane.waiting.push_front(waiter);
         } else {
-            lane.waiting.push_back(waiter)
+            lane.waiting.push_back(waiter);
         }
         if lane.stands == Stands::Nowhere {
             self.ready(place);

@@ -197,6 +197,11 @@ fn what_makes_no_sense_of_tls_is_named() {
             "needs an endpoint with https",
         ),
         (
+            json!({"clientAuthentication": tls_auth}),
+            json!({"keys": {"clientSecret": "s"}}),
+            "spec.source.keys.clientSecret is not used",
+        ),
+        (
             json!({}),
             json!({"keys": {"tlsCertificate": "c"}}),
             "spec.source.keys.tlsCertificate is used by",
