@@ -237,7 +237,7 @@ mod tests {
         let (news, wait) = discoveries.note(ISSUER, Err(failed("a")));
         assert!(news == News::Nothing && wait < KEPT_FOR, "{news:?} {wait:?}");
         assert_eq!(*look().unwrap(), first);
-        assert_eq!(discoveries.note(ISSUER, Ok(first.clone())).0, News::Nothing);
+        assert_eq!(discoveries.note(ISSUER, Ok(first)).0, News::Nothing);
         let moved = metadata("https://as.example/u");
         assert_eq!(discoveries.note(ISSUER, Ok(moved.clone())).0, News::Changed);
         assert_eq!(*look().unwrap(), moved);

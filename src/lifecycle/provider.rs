@@ -47,6 +47,7 @@ impl<'a> Provider<'a> {
     }
 
     /// With what the issuer publishes.
+    #[must_use]
     pub fn completed(self, metadata: &Metadata) -> Self {
         let mut spec = self.spec.into_owned();
         let refresh = spec.refresh_endpoint.as_deref().map_or_else(
