@@ -41,7 +41,7 @@ pub struct ProviderSpec {
             .message("tokenEndpoint must not hold a user name or password; put credentials into the source Secret")
     )]
     pub token_endpoint: Option<String>,
-    /// The issuer, in place of `tokenEndpoint`: token and revocation endpoint are looked up in the document that it
+    /// The issuer, in place of `tokenEndpoint`: the token endpoint is looked up in the document that it
     /// publishes (RFC 8414, else OpenID Connect Discovery). Written exactly as the document has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]

@@ -152,8 +152,7 @@ impl Context {
     /// The credentials that satisfy this, as the watches have shown them.
     pub fn credentials_that(&self, holds: impl Fn(&OAuthCredential) -> bool) -> Vec<Name> {
         let objects = self.scopes.iter().flat_map(Scope::credentials);
-        let concerned =
-            objects.filter(|object| object.0.as_ref().is_ok_and(|credential| holds(credential)));
+        let concerned = objects.filter(|object| object.0.as_ref().is_ok_and(&holds));
         concerned.map(|object| named(object.meta())).collect()
     }
 

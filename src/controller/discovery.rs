@@ -277,7 +277,7 @@ mod tests {
         let (news, wait) = discoveries.note(&publisher(), Err(failed("a")));
         assert!(news == News::Nothing && wait < KEPT_FOR, "{news:?} {wait:?}");
         assert_eq!(*look().unwrap(), first);
-        assert_eq!(discoveries.note(&publisher(), Ok(first.clone())).0, News::Nothing);
+        assert_eq!(discoveries.note(&publisher(), Ok(first)).0, News::Nothing);
         let moved = metadata("https://as.example/u");
         assert_eq!(discoveries.note(&publisher(), Ok(moved.clone())).0, News::Changed);
         assert_eq!(*look().unwrap(), moved);

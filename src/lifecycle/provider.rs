@@ -46,6 +46,7 @@ impl<'a> Provider<'a> {
     }
 
     /// With what the issuer publishes. Whether tokens are revoked is not for it to say: that ends a human's grant.
+    #[must_use]
     pub fn completed(self, metadata: &Metadata) -> Self {
         let mut spec = self.spec.into_owned();
         spec.token_endpoint = Some(metadata.token_endpoint.to_string());

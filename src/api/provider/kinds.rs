@@ -1,5 +1,7 @@
 //! `OAuthProvider` and `ClusterOAuthProvider`: an authorization server that several credentials use.
 
+#![expect(clippy::duplicated_attributes, reason = "each column says its type")]
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

@@ -137,8 +137,7 @@ where
     let meta = object.meta();
     let previous: ProviderStatus =
         object.0.as_ref().ok().and_then(K::status).cloned().unwrap_or_default();
-    let known = known.as_ref().map(|()| ());
-    let new = status(known, meta.generation, &previous, context.clock.now());
+    let new = status(known.as_ref().copied(), meta.generation, &previous, context.clock.now());
     if new == previous || meta.deletion_timestamp.is_some() {
         return Ok(());
     }

@@ -117,7 +117,9 @@ fn denied_endpoints_are_a_configuration_problem() {
 #[test]
 fn client_credentials_need_a_provider_that_lets_them_authenticate() {
     let mut spec_ = minimal();
-    spec_.grant = Some(crate::api::grant::Grant::ClientCredentials(Default::default()));
+    spec_.grant = Some(crate::api::grant::Grant::ClientCredentials(
+        crate::api::grant::ClientCredentialsGrant {},
+    ));
     spec_.provider.inline.client_authentication =
         serde_json::from_value(json!({"method": "None"})).unwrap();
     let problem = spec(&spec_, AddressPolicy::default()).unwrap_err();
