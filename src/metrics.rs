@@ -100,21 +100,7 @@ impl Metrics {
             metrics.request_seconds.clone(),
         );
         metrics.register_persisting(&mut registry);
-        registry.register(
-            "credentials",
-            "Credentials by the reason of their Ready condition",
-            metrics.credentials.clone(),
-        );
-        registry.register(
-            "refresh_tokens_ending",
-            "Refresh tokens in the last tenth of their life, or its last week",
-            metrics.ending.clone(),
-        );
-        registry.register(
-            "unreadable_objects",
-            "Objects that could not be read",
-            metrics.unreadable.clone(),
-        );
+        metrics.register_credentials(&mut registry);
         metrics.register_violations(&mut registry);
         registry.register("leading", "1 while this process leads", metrics.leading.clone());
         registry.register(
@@ -123,6 +109,24 @@ impl Metrics {
             metrics.sync_seconds.clone(),
         );
         Self { registry, ..metrics }
+    }
+
+    fn register_credentials(&self, registry: &mut Registry) {
+        registry.register(
+            "credentials",
+            "Credentials by the reason of their Ready condition",
+            self.credentials.clone(),
+        );
+        registry.register(
+            "refresh_tokens_ending",
+            "Refresh tokens in the last tenth of their life, or its last week",
+            self.ending.clone(),
+        );
+        registry.register(
+            "unreadable_objects",
+            "Objects that could not be read",
+            self.unreadable.clone(),
+        );
     }
 
     fn register_violations(&self, registry: &mut Registry) {

@@ -48,16 +48,7 @@ pub enum Error {
 /// When the status can't be written; everything else is a finding.
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Requeue, Error> {
     if object.meta().deletion_timestamp.is_some() {
-        let waits =
-            finalize::is_due(object.meta()) && !finalize::start(&context, Arc::clone(&object));
-        if waits {
-            context.notes.need_not_begin(&named(object.meta()));
-        }
-        return Ok(if waits {
-            Requeue::requeue(SAY_PENDING_AFTER)
-        } else {
-            Requeue::await_change()
-        });
+        return Ok(end(&context, &object));
     }
     let credential = match &object.0 {
         Ok(credential) => credential,
@@ -107,6 +98,15 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
         return Ok(requeue(plan.wake_at, now));
     }
     Ok(Requeue::requeue(SAY_PENDING_AFTER))
+}
+
+/// Begins what is to be done at the end of a credential.
+fn end(context: &Arc<Context>, object: &Arc<Guarded>) -> Requeue {
+    if finalize::is_due(object.meta()) && !finalize::start(context, Arc::clone(object)) {
+        context.notes.need_not_begin(&named(object.meta()));
+        return Requeue::requeue(SAY_PENDING_AFTER);
+    }
+    Requeue::await_change()
 }
 
 /// How to wait for a provider, whose coming asks for a pass, without a word; nothing when it is time to say that it is
