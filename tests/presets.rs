@@ -37,7 +37,7 @@ struct Case {
     parameters: BTreeMap<String, String>,
     request: Request,
     answer: Answer,
-    token: Token,
+    token: Expected,
     refusal: Option<Refusal>,
 }
 
@@ -66,7 +66,7 @@ struct Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Token {
+struct Expected {
     access_token: String,
     refresh_token: Option<String>,
     lifetime_seconds: Option<i64>,

@@ -120,7 +120,7 @@ fn is_excused(model: &Protocol, world: &World) -> bool {
 /// The newest lineage: that of the source, unless an old seed was put back.
 fn newest(world: &World) -> usize {
     let record = world.secret.record.filter(|record| record.outdates(world.source));
-    record.map_or(family(world.source), |record| family(record.token))
+    record.map_or_else(|| family(world.source), |record| family(record.token))
 }
 
 /// Whether the newest lineage has no token any more that is good and will be used.
