@@ -1,6 +1,10 @@
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::oauth::client_auth::ClientAuth;
 use crate::oauth::jwt::tests::{es256, verified};
 use aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED;
+use k8s_openapi::ByteString;
 use serde_json::json;
 
 fn parsed(value: serde_json::Value) -> OAuthCredentialSpec {

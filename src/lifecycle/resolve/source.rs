@@ -1,0 +1,187 @@
+//! What the source holds, read with messages that name the key.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+
+use crate::api::Reason;
+use crate::api::credential::OAuthCredentialSpec;
+use crate::api::provider::{BasicEncoding, ClientAuthenticationMethod};
+use crate::lifecycle::problem::Problem;
+use crate::oauth::client_auth::{Client, ClientAuth};
+use crate::oauth::request::GrantInput;
+use crate::oauth::secret::{ClientSecret, RefreshToken};
+
+use super::connection::{self, TlsKeys};
+use super::{GrantKind, Resolved};
+
+/// Name and keys of the source.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Name of the Secret.
+    pub name: &'a str,
+    pub(super) client_id: &'a str,
+    pub(super) client_secret: &'a str,
+    /// Whether the user named the client secret's key, so that its absence is a mistake.
+    pub(super) client_secret_named: bool,
+    /// Key of the refresh token.
+    pub refresh_token: &'a str,
+    pub(super) tls: TlsKeys<'a>,
+    pub(super) private_key: &'a str,
+    pub(super) username: &'a str,
+    pub(super) password: &'a str,
+    /// Whether rotated refresh tokens are written into that key.
+    pub write_back: bool,
+}
+
+/// What the source holds.
+#[derive(Clone, Debug)]
+pub struct SourceContent {
+    /// The client.
+    pub client: Client,
+    /// What the grant takes from it.
+    pub input: GrantInput,
+}
+
+impl SourceContent {
+    /// The seed refresh token; present exactly for the grants that spend one.
+    pub fn seed(&self) -> Option<&RefreshToken> {
+        match &self.input {
+            GrantInput::RefreshToken(seed) => Some(seed),
+            _ => None,
+        }
+    }
+}
+
+/// Reads its name and keys.
+pub(super) fn source<'a>(spec: &'a OAuthCredentialSpec, tls: TlsKeys<'a>) -> Source<'a> {
+    let keys = spec.source.keys.as_ref();
+    Source {
+        name: &spec.source.name,
+        client_id: keys.and_then(|keys| keys.client_id.as_deref()).unwrap_or("client_id"),
+        client_secret: keys
+            .and_then(|keys| keys.client_secret.as_deref())
+            .unwrap_or("client_secret"),
+        client_secret_named: keys.is_some_and(|keys| keys.client_secret.is_some()),
+        refresh_token: keys
+            .and_then(|keys| keys.refresh_token.as_deref())
+            .unwrap_or("refresh_token"),
+        tls,
+        private_key: keys.and_then(|keys| keys.private_key.as_deref()).unwrap_or("private_key"),
+        username: keys.and_then(|keys| keys.username.as_deref()).unwrap_or("username"),
+        password: keys.and_then(|keys| keys.password.as_deref()).unwrap_or("password"),
+        write_back: spec.source.write_back,
+    }
+}
+
+impl Resolved<'_> {
+    /// Reads the source's bytes.
+    ///
+    /// # Errors
+    /// `SourceInvalid` with the key at fault.
+    pub fn read_source(
+        &self,
+        data: &BTreeMap<String, ByteString>,
+    ) -> Result<SourceContent, Problem> {
+        let content = Content { name: self.source.name, data };
+        let client = self.client(&content)?;
+        Ok(SourceContent { client, input: self.input(&content)? })
+    }
+
+    /// Reads the client alone.
+    ///
+    /// # Errors
+    /// `SourceInvalid` with the key at fault.
+    pub fn client_of(&self, data: &BTreeMap<String, ByteString>) -> Result<Client, Problem> {
+        self.client(&Content { name: self.source.name, data })
+    }
+
+    fn client(&self, content: &Content<'_>) -> Result<Client, Problem> {
+        let source = &self.source;
+        let has_secret =
+            content.data.contains_key(source.client_secret) || source.client_secret_named;
+        let implied = match self.grant {
+            GrantKind::CookieSession => {
+                return Ok(Client::Fixed(ClientAuth::None { client_id: None }));
+            }
+            GrantKind::ClientCredentials => ClientAuthenticationMethod::ClientSecretPost,
+            GrantKind::JwtBearer => ClientAuthenticationMethod::None,
+            _ if has_secret => ClientAuthenticationMethod::ClientSecretPost,
+            _ => ClientAuthenticationMethod::None,
+        };
+        let method = self.method.unwrap_or(implied);
+        match method {
+            ClientAuthenticationMethod::None => {
+                let client_id = content.optional(source.client_id)?.map(ToOwned::to_owned);
+                return Ok(Client::Fixed(ClientAuth::None { client_id }));
+            }
+            ClientAuthenticationMethod::ClientSecretJwt => {
+                return self.signing.secret_client(source, content);
+            }
+            ClientAuthenticationMethod::PrivateKeyJwt => {
+                return self.signing.key_client(source, content);
+            }
+            _ => {}
+        }
+        let client_id = content.required(source.client_id)?.to_owned();
+        if method == ClientAuthenticationMethod::TlsClientAuth {
+            return connection::tls_client(content, &client_id, source.tls).map(Client::Fixed);
+        }
+        let client_secret = ClientSecret::new(content.required(source.client_secret)?);
+        Ok(Client::Fixed(match method {
+            ClientAuthenticationMethod::ClientSecretBasic => {
+                let encoded = self.basic_encoding == BasicEncoding::Form;
+                ClientAuth::Basic { client_id, client_secret, encoded }
+            }
+            _ => ClientAuth::Post { client_id, client_secret },
+        }))
+    }
+}
+
+/// The source's data, read with messages that name the key.
+pub(super) struct Content<'a> {
+    pub(super) name: &'a str,
+    pub(super) data: &'a BTreeMap<String, ByteString>,
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn required(&self, key: &str) -> Result<&'a str, Problem> {
+        self.optional(key)?.ok_or_else(|| self.problem(key, "is missing"))
+    }
+
+    /// A text of several lines.
+    pub(super) fn lines(&self, key: &str) -> Result<&'a str, Problem> {
+        let bytes = self.data.get(key).ok_or_else(|| self.problem(key, "is missing"))?;
+        std::str::from_utf8(&bytes.0).map_err(|_| self.problem(key, "is no text (not UTF-8)"))
+    }
+
+    /// The text without line ends, which editors and `base64` pipelines leave behind.
+    pub(super) fn optional(&self, key: &str) -> Result<Option<&'a str>, Problem> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        if text.chars().any(char::is_control) {
+            return Err(self.problem(key, "holds control characters"));
+        }
+        Ok(Some(text))
+    }
+
+    /// The same, which may have several lines.
+    pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>, Problem> {
+        let Some(bytes) = self.data.get(key) else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(&bytes.0)
+            .map_err(|_| self.problem(key, "is no text (not UTF-8)"))?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(self.problem(key, "is empty"));
+        }
+        Ok(Some(text))
+    }
+
+    pub(super) fn problem(&self, key: &str, what: &str) -> Problem {
+        Problem::new(
+            Reason::SourceInvalid,
+            format!("key {key} of the source Secret {} {what}", self.name),
+        )
+    }
+}
