@@ -12,6 +12,9 @@
 {{- if and (ne (toString .podDisruptionBudget.minAvailable) "") (ne (toString .podDisruptionBudget.maxUnavailable) "") }}
 {{- fail "podDisruptionBudget takes minAvailable or maxUnavailable, not both" }}
 {{- end }}
+{{- if and .rbac.create (not .serviceAccount.create) (not .serviceAccount.name) }}
+{{- fail "serviceAccount.name must be set when serviceAccount.create is false and rbac.create is true: every pod of the namespace would have the rights" }}
+{{- end }}
 {{- if and .serviceMonitor.enabled .podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled can't both be true: every sample would be taken twice" }}
 {{- end }}
