@@ -57,8 +57,8 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn roots(&self) -> Option<Roots> {
-        Some(Roots::parse(&self.0.pem()).unwrap())
+    fn roots(&self) -> Roots {
+        Roots::parse(&self.0.pem()).unwrap()
     }
 
     fn sign(&self, name: &str, usage: ExtendedKeyUsagePurpose, until: i32) -> Pair {
@@ -131,11 +131,11 @@ async fn servers_that_are_not_who_they_say_get_nothing() {
         Pair { certificate: self_signed.cert.pem(), key: self_signed.signing_key.serialize_pem() };
     let transport = transport();
     for (what, pair, roots) in [
-        ("of another host", authority.server("as.example"), authority.roots()),
-        ("expired", expired, authority.roots()),
-        ("of a client", of_a_client, authority.roots()),
-        ("self-signed", self_signed, authority.roots()),
-        ("of another authority", other.server("localhost"), authority.roots()),
+        ("of another host", authority.server("as.example"), Some(authority.roots())),
+        ("expired", expired, Some(authority.roots())),
+        ("of a client", of_a_client, Some(authority.roots())),
+        ("self-signed", self_signed, Some(authority.roots())),
+        ("of another authority", other.server("localhost"), Some(authority.roots())),
         ("of an authority the platform does not know", authority.server("localhost"), None),
     ] {
         let front = TlsFront::start(server.address(), pair.config(None)).await;
@@ -157,8 +157,8 @@ async fn the_authority_given_for_a_provider_is_trusted_there_and_nowhere_else() 
     let url = format!("https://localhost:{}/t", front.port());
     let transport = transport();
     for _ in 0..2 {
-        spend(&transport, &request(&url, &public(), authority.roots())).await.unwrap();
-        transport.send(&request(&url, &public(), authority.roots())).await.unwrap();
+        spend(&transport, &request(&url, &public(), Some(authority.roots()))).await.unwrap();
+        transport.send(&request(&url, &public(), Some(authority.roots()))).await.unwrap();
         assert!(spend(&transport, &request(&url, &public(), None)).await.is_err());
     }
     assert_eq!(front.shown().len(), 3, "a spent token has a connection of its own; others share");
@@ -175,7 +175,7 @@ async fn a_certificate_of_the_client_is_shown_and_another_one_makes_another_conn
     for Pair { certificate, key } in [sign(), sign()] {
         let identity = Identity::parse(&certificate, &key).unwrap();
         let client = ClientAuth::Tls { client_id: "i d".into(), identity };
-        transport.send(&request(&url, &client, authority.roots())).await.unwrap();
+        transport.send(&request(&url, &client, Some(authority.roots()))).await.unwrap();
         let body = server.requests().pop().unwrap().body;
         let expected = "grant_type=refresh_token&client_id=i+d&refresh_token=canary";
         assert_eq!(String::from_utf8(body).unwrap(), expected);
@@ -183,7 +183,7 @@ async fn a_certificate_of_the_client_is_shown_and_another_one_makes_another_conn
         assert_eq!(front.shown().pop().unwrap(), [der.to_vec()]);
     }
     assert_eq!(front.shown().len(), 2);
-    let without = spend(&transport, &request(&url, &public(), authority.roots())).await;
+    let without = spend(&transport, &request(&url, &public(), Some(authority.roots()))).await;
     assert!(without.is_err(), "{:?}", without.map(|raw| raw.status));
 }
 
@@ -218,7 +218,7 @@ async fn a_server_of_tls_1_1_is_refused() {
     hello.extend([0, 0xc0, 0x14, 0]);
     let (address, serving) = raw(vec![hello], Duration::ZERO).await;
     let url = format!("https://localhost:{}/t", address.port());
-    let sent = spend(&transport(), &request(&url, &public(), Authority::new().roots())).await;
+    let sent = spend(&transport(), &request(&url, &public(), Some(Authority::new().roots()))).await;
     assert!(matches!(sent, Err(TokenError::NotSent(_))), "{:?}", sent.err());
     let heard = serving.await.unwrap();
     assert_eq!(&heard[..2], [22, 3], "a ClientHello");
