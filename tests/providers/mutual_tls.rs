@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oauth_keeper_test_support::oidc_provider::{OidcProvider, OidcTls, TLS_CLIENT};
 use oauth_keeper_test_support::suite::Env;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::json;
 
 use crate::world::World;
@@ -22,7 +22,9 @@ impl Authority {
 
     /// A certificate and its key, as PEM.
     fn sign(&self, name: &str) -> (String, String) {
-        let params = CertificateParams::new([name.to_owned()]).expect("the name is one");
+        let mut params = CertificateParams::new([name.to_owned()]).expect("the name is one");
+        // With the authority's own name it would pass for self-signed.
+        params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key can be made");
         let certificate = params.signed_by(&key, &self.0).expect("it signs");
         (certificate.pem(), key.serialize_pem())
