@@ -9,6 +9,7 @@ use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
 
+use crate::providers;
 use crate::stage::{HOUR, SOON, Stage, eager, server, spec, state_of, target_of, with};
 use crate::story::SEED;
 
@@ -106,6 +107,45 @@ pub async fn the_refresh_token_is_revoked_first(env: Arc<Env>) {
 
     stage.gone("c").await;
     assert!(!server.is_live(&newest));
+    assert_eq!((server.counts().revocations, server.counts().reuses), (1, 0));
+    told(&stage, "TokenRevoked").await;
+}
+
+pub async fn a_provider_that_is_gone_does_not_hold_it_up(env: Arc<Env>) {
+    let stage = Stage::new(env, "deletion").await;
+    let server = server(HOUR).await;
+    let _operator = stage.operator().await;
+    let provider = json!({"tokenEndpoint": server.token_endpoint(), "revocationEndpoint": server.revocation_endpoint()});
+    providers::apply(&stage, "OAuthProvider", "p", &provider).await.expect("it is valid");
+    stage.refreshing("c", &server, providers::by_name("c", "OAuthProvider", "p")).await;
+    stage.ready("c").await;
+    let namespace = stage.namespace.as_str();
+    stage.env.control_plane.kubectl(&["delete", "oauthprovider", "p", "-n", namespace]).await;
+    stage.condition("c", "Stalled", "True", "ProviderNotFound").await;
+
+    delete(&stage).await;
+
+    stage.gone("c").await;
+    let note = told(&stage, "RevocationFailed").await;
+    assert!(note.contains("was not revoked") && note.contains("does not exist"), "{note}");
+    assert_eq!(server.counts().revocations, 0);
+}
+
+pub async fn a_discovered_endpoint_revokes_too(env: Arc<Env>) {
+    let stage = Stage::new(env, "deletion").await;
+    let (publisher, server) = (ScriptedServer::start().await, server(HOUR).await);
+    let issuer = publisher.url("");
+    publisher.always(Answer::json(200, &json!({
+        "issuer": issuer, "token_endpoint": server.token_endpoint(), "revocation_endpoint": server.revocation_endpoint(),
+    })));
+    let _operator = stage.operator().await;
+    let provider = json!({"provider": {"tokenEndpoint": null, "issuer": issuer}});
+    stage.refreshing("c", &server, with(eager(spec("c", "")), provider)).await;
+    stage.ready("c").await;
+
+    delete(&stage).await;
+
+    stage.gone("c").await;
     assert_eq!((server.counts().revocations, server.counts().reuses), (1, 0));
     told(&stage, "TokenRevoked").await;
 }
