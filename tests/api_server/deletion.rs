@@ -131,25 +131,6 @@ pub async fn a_provider_that_is_gone_does_not_hold_it_up(env: Arc<Env>) {
     assert_eq!(server.counts().revocations, 0);
 }
 
-pub async fn a_discovered_endpoint_revokes_too(env: Arc<Env>) {
-    let stage = Stage::new(env, "deletion").await;
-    let (publisher, server) = (ScriptedServer::start().await, server(HOUR).await);
-    let issuer = publisher.url("");
-    publisher.always(Answer::json(200, &json!({
-        "issuer": issuer, "token_endpoint": server.token_endpoint(), "revocation_endpoint": server.revocation_endpoint(),
-    })));
-    let _operator = stage.operator().await;
-    let provider = json!({"provider": {"tokenEndpoint": null, "issuer": issuer}});
-    stage.refreshing("c", &server, with(eager(spec("c", "")), provider)).await;
-    stage.ready("c").await;
-
-    delete(&stage).await;
-
-    stage.gone("c").await;
-    assert_eq!((server.counts().revocations, server.counts().reuses), (1, 0));
-    told(&stage, "TokenRevoked").await;
-}
-
 async fn told(stage: &Stage, reason: &str) -> String {
     wait::until("it is told", SOON, || async {
         let events = stage.events("c").await;

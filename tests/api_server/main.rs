@@ -115,7 +115,6 @@ fn main() -> ExitCode {
         deletion::what_shall_stay_stays,
         deletion::the_refresh_token_is_revoked_first,
         deletion::a_provider_that_is_gone_does_not_hold_it_up,
-        deletion::a_discovered_endpoint_revokes_too,
         deletion::a_revocation_that_fails_does_not_hold_it_up_for_ever,
         providers::a_named_provider_is_used_and_its_changes_act,
         providers::a_provider_that_can_t_be_used_is_told_and_mended,
