@@ -61,7 +61,7 @@ use super::target::TargetSpec;
         .message("provider.refreshEndpoint is not used by grant clientCredentials; remove it"),
     validation = Rule::new("!has(self.grant) || !has(self.grant.jwtBearer) || !((has(self.source.keys) && has(self.source.keys.refreshToken)) || (has(self.source.writeBack) && self.source.writeBack) || has(self.state) || has(self.provider.reuseGrace) || has(self.provider.revocationEndpoint) || has(self.provider.refreshEndpoint))")
         .message("grant jwtBearer has no refresh token: remove source.keys.refreshToken, source.writeBack, state, provider.reuseGrace, provider.revocationEndpoint and provider.refreshEndpoint"),
-    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.privateKey) || (has(self.grant) && has(self.grant.jwtBearer)) || (has(self.provider.clientAuthentication) && self.provider.clientAuthentication.method == 'PrivateKeyJwt')")
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.privateKey) || has(self.provider.ref) || (has(self.grant) && has(self.grant.jwtBearer)) || (has(self.provider.clientAuthentication) && self.provider.clientAuthentication.method == 'PrivateKeyJwt')")
         .message("source.keys.privateKey is used by clientAuthentication.method PrivateKeyJwt and grant jwtBearer alone; remove it"),
     validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'PrivateKeyJwt'")
         .message("source.keys.clientSecret is not used with clientAuthentication.method PrivateKeyJwt; remove one of them"),
