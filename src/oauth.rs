@@ -6,6 +6,7 @@ pub mod cookie_session;
 pub mod cookies;
 pub mod discovery;
 pub mod error;
+pub mod fingerprint;
 pub mod jwt;
 pub mod jwt_bearer;
 pub mod proxy;

@@ -16,7 +16,7 @@ use crate::lifecycle::rotation::claim::{Holder, SEND_WITHIN};
 use crate::lifecycle::rotation::invariants::Invariant;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
-use crate::oauth::client_auth::fingerprint;
+use crate::oauth::fingerprint::fingerprint;
 use crate::oauth::jwt::Stamp;
 use crate::oauth::transport::{SendGuard, Transport};
 

@@ -16,7 +16,8 @@ use crate::api::provider::{
 };
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::provider::{Provider, admits, check};
+use crate::lifecycle::provider::{Provider, admits};
+use crate::lifecycle::resolve::check;
 
 use super::context::Context;
 use super::discovery::Publisher;

@@ -2,21 +2,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::Reason;
 use crate::api::condition::READY;
-use crate::api::credential::OAuthCredentialSpec;
 use crate::api::provider::{Namespaces, ProviderSpec, ProviderStatus};
-use crate::oauth::address::AddressPolicy;
-use crate::oauth::client_auth::fingerprint;
 use crate::oauth::discovery::Metadata;
+use crate::oauth::fingerprint::fingerprint;
 
 use super::problem::Problem;
-use super::resolve;
 use super::schedule::to_second;
 
 /// A provider that a credential uses.
@@ -38,11 +34,6 @@ impl<'a> Provider<'a> {
     pub fn of_object(spec: ProviderSpec) -> Provider<'static> {
         let version = Some(version(&spec));
         Provider { spec: Cow::Owned(spec), version }
-    }
-
-    /// The issuer whose document must be known first.
-    pub fn issuer(&self) -> Option<&str> {
-        self.spec.issuer.as_deref().filter(|_| self.spec.token_endpoint.is_none())
     }
 
     /// With what the issuer publishes. Whether tokens are revoked is not for it to say: that ends a human's grant.
@@ -72,26 +63,6 @@ pub fn admits(
         !selector.match_labels.is_empty() && selector.match_labels.iter().all(has)
     });
     labelled || namespaces.names.iter().any(|name| name == namespace)
-}
-
-/// Whatever can't be used of a provider keeps even this from being used with it.
-static SMALLEST: LazyLock<Option<OAuthCredentialSpec>> = LazyLock::new(|| {
-    let spec =
-        serde_json::json!({"provider": {}, "source": {"name": "s"}, "target": {"name": "t"}});
-    serde_json::from_value(spec).ok()
-});
-
-/// Looks for what can't be used in a provider, whichever credential uses it.
-///
-/// # Errors
-/// The reason and the field at fault, in the words of an object of its own.
-pub fn check(provider: &Provider<'_>, policy: AddressPolicy) -> Result<(), Problem> {
-    let Some(credential) = SMALLEST.as_ref() else { return Ok(()) };
-    let checked = resolve::spec(credential, provider, policy);
-    checked.map(|_| ()).map_err(|problem| Problem {
-        message: problem.message.replace("spec.provider.", "spec."),
-        ..problem
-    })
 }
 
 /// The status of a provider of which this is known. `previous` gives the time of transition.
@@ -178,19 +149,6 @@ mod tests {
         let nobody =
             Namespaces { selector: Some(NamespaceSelector::default()), ..Default::default() };
         assert!(!admits(Some(&nobody), "a", Some(&whole)), "an empty selector selects nothing");
-    }
-
-    #[test]
-    fn a_provider_is_judged_in_words_of_its_own_fields() {
-        let checked = |value| {
-            let problem = check(&Provider::of_object(spec(value)), AddressPolicy::default());
-            problem.map_err(|problem| (problem.reason, problem.message))
-        };
-        assert_eq!(checked(json!({"tokenEndpoint": "https://as.example/t"})), Ok(()));
-        let (reason, message) =
-            checked(json!({"tokenEndpoint": "http://as.example/t"})).unwrap_err();
-        assert_eq!(reason, Reason::EndpointDenied);
-        assert!(message.starts_with("spec.tokenEndpoint "), "{message}");
     }
 
     #[test]

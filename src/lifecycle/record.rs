@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::Reason;
-use crate::oauth::client_auth::fingerprint;
+use crate::oauth::fingerprint::fingerprint;
 use crate::oauth::secret::{AccessToken, RefreshToken};
 
 use super::problem::Problem;

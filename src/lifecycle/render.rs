@@ -105,7 +105,7 @@ pub fn template_digest(spec: &TargetSpec) -> String {
     if spec.deletion_policy == DeletionPolicy::Retain {
         texts.push("retain");
     }
-    crate::oauth::client_auth::fingerprint(b"template", &texts)
+    crate::oauth::fingerprint::fingerprint(b"template", &texts)
 }
 
 /// Annotation with the [`template_digest`] a target was written with.

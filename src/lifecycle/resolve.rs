@@ -1,6 +1,7 @@
 //! Turns the words of the custom resource and the bytes of the source into types that can't be wrong.
 //! The only place where CRD words become OAuth words.
 
+mod alone;
 mod connection;
 mod grant;
 mod jwt;
@@ -17,9 +18,10 @@ use crate::api::provider::{BasicEncoding, ClientAuthenticationMethod};
 use crate::api::renewal::RenewalSpec;
 use crate::api::target::TargetSpec;
 use crate::oauth::address::AddressPolicy;
-use crate::oauth::client_auth::{Client, fingerprint};
+use crate::oauth::client_auth::Client;
 use crate::oauth::cookie_session;
 use crate::oauth::error::TokenError;
+use crate::oauth::fingerprint::fingerprint;
 use crate::oauth::jwt::Stamp;
 use crate::oauth::request::{GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build};
 use crate::oauth::response::ResponseStyle;
@@ -35,6 +37,7 @@ use super::schedule::{RenewBefore, RenewalPolicy};
 
 use self::jwt::{Bearer, Signing};
 
+pub use self::alone::check;
 pub use self::grant::{Account, ExchangeTerms, GivenFrom};
 pub use self::source::{Source, SourceContent};
 

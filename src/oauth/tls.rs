@@ -9,7 +9,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
 use zeroize::Zeroizing;
 
-use super::client_auth::fingerprint;
+use super::fingerprint::fingerprint;
 use super::secret::ClientKey;
 
 /// Roots and certificate; none of both as a rule.

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use crate::oauth::error::TokenError;
+use crate::oauth::fingerprint::fingerprint;
 use crate::oauth::jwt::{Claims, SigningKey, Stamp, sign};
 
-use super::{ClientAuth, fingerprint};
+use super::ClientAuth;
 
 /// How long an assertion is good: it goes out right after it is made.
 const LIFETIME_SECONDS: i64 = 60;

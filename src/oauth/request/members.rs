@@ -1,6 +1,7 @@
 //! What a grant adds to the request, and what of the source it depends on.
 
-use crate::oauth::client_auth::{Client, fingerprint};
+use crate::oauth::client_auth::Client;
+use crate::oauth::fingerprint::fingerprint;
 
 use super::GrantInput;
 

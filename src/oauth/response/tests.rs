@@ -213,3 +213,68 @@ fn reads_the_examples_of_token_exchange() {
     assert_eq!((set.token_type.as_str(), set.lifetime), ("N_A", Lifetime::Missing));
     assert!(set.fields.is_empty());
 }
+
+mod whatever_a_server_writes {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// JSON of any shape, with the names that matter among others.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let names = "access_token|refresh_token|expires_in|scope|token_type|error|data|[a-z]{0,3}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(names, inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn styles() -> impl Strategy<Value = ResponseStyle> {
+        let pointer = || "(/(data|access_token|refresh_token|[01]|~0|~1)){1,3}";
+        (pointer(), pointer(), pointer(), pointer()).prop_map(|(access, refresh, expiry, field)| {
+            serde_json::from_value(json!({
+                "accessToken": access, "refreshToken": refresh, "expiry": expiry, "fields": {"f": field},
+            }))
+            .unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(status in 100_u16..600, body in any::<Vec<u8>>(), spends: bool) {
+            let raw = RawResponse { body: Zeroizing::new(body), ..answer(status, "") };
+            let _ = read(&raw, spends);
+            let _ = salvaged_from(&raw);
+        }
+
+        #[test]
+        fn no_json_makes_it_panic_or_brings_what_is_no_token(
+            status in 200_u16..300, body in any_json(), style in styles(), cut in 0_usize..200,
+        ) {
+            let text = body.to_string();
+            if let Ok(set) = parse(&answer(status, &text), &style, true) {
+                prop_assert!(is_token(set.access_token.expose()));
+                let found = body.pointer(&style.access_token).and_then(Value::as_str);
+                prop_assert_eq!(found, Some(set.access_token.expose()));
+            }
+            // A cut answer brings the token that the whole one has, or none.
+            let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(cut);
+            let cut = answer(status, &text[..ends.unwrap_or(text.len())]);
+            let cut = RawResponse { ending: Ending::BrokenOff, ..cut };
+            if let Some(token) = salvage_refresh_token(&cut, &style) {
+                let whole = body.pointer(&style.refresh_token).and_then(Value::as_str);
+                prop_assert_eq!(whole, Some(token.expose()));
+            }
+        }
+    }
+}
