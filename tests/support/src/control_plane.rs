@@ -69,7 +69,15 @@ impl ControlPlane {
             folder,
         };
         control_plane.start_api_server().await;
+        control_plane.is_of(&wanted_version()).await;
         control_plane
+    }
+
+    /// Fails when the API server is of another version than was asked for.
+    async fn is_of(&self, version: &str) {
+        let found = self.client.apiserver_version().await.expect("it tells its version");
+        let found = format!("{}.{}", found.major, found.minor);
+        assert!(version.is_empty() || found == version, "Kubernetes {found} serves, not {version}");
     }
 
     /// The URL of the API server.
@@ -284,9 +292,13 @@ impl std::fmt::Debug for ControlPlane {
     }
 }
 
-/// The newest Kubernetes, or another one that can be installed: `TEST_KUBERNETES=1.33`.
+/// A version that can be installed, such as `TEST_KUBERNETES=1.33`; empty for the newest.
+fn wanted_version() -> String {
+    std::env::var("TEST_KUBERNETES").unwrap_or_default()
+}
+
 fn programs() -> String {
-    let version = std::env::var("TEST_KUBERNETES").unwrap_or_default();
+    let version = wanted_version();
     if version.is_empty() { "control-plane".to_owned() } else { format!("control-plane-{version}") }
 }
 

@@ -89,10 +89,16 @@ macro_rules! tests {
 
 /// Runs the tests the command line selects, as `cargo test` would, and stops what they shared.
 /// `TEST_MODULES=crd,admission` leaves out all other modules.
+///
+/// # Panics
+/// When it names a module without tests.
 #[must_use]
 pub fn run<E: Environment>(mut cases: Vec<Case<E>>) -> ExitCode {
     let modules = std::env::var("TEST_MODULES").unwrap_or_default();
-    cases.retain(|case| modules.is_empty() || modules.split(',').any(|module| case.is_in(module)));
+    let modules: Vec<&str> = modules.split(',').filter(|module| !module.is_empty()).collect();
+    let unknown = modules.iter().find(|module| !cases.iter().any(|case| case.is_in(module)));
+    assert!(unknown.is_none(), "TEST_MODULES: {unknown:?} has no tests");
+    cases.retain(|case| modules.is_empty() || modules.iter().any(|module| case.is_in(module)));
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let runtime = Runtime::new().expect("a runtime can be made");
