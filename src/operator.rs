@@ -31,7 +31,6 @@ use crate::controller::slots::Slots;
 use crate::controller::watches::{self, Synced};
 use crate::leader::Candidate;
 use crate::lifecycle::rotation::claim::Holder;
-use crate::lifecycle::schedule::to_second;
 use crate::metrics::Metrics;
 use crate::oauth::address::AddressPolicy;
 use crate::oauth::transport::{SPEND_TIMEOUT, Transport, TransportError};
@@ -227,7 +226,6 @@ fn context(
     stopping: CancellationToken,
     scopes: Vec<Scope>,
 ) -> Context {
-    let clock = Clock::start();
     Context {
         secrets: Secrets::new(parts.client.clone()),
         transport: parts.transport,
@@ -235,8 +233,7 @@ fn context(
         index: Index::default(),
         notes: Notes::default(),
         homes: Homes::default(),
-        started_at: to_second(clock.now()),
-        clock,
+        clock: Clock::start(),
         events: Events::new(parts.client.clone(), host_name()),
         metrics: parts.metrics,
         journal: parts.journal,

@@ -69,8 +69,6 @@ pub struct Context {
     pub homes: Homes,
     /// What time it is.
     pub clock: Clock,
-    /// When this process began to work.
-    pub started_at: Timestamp,
     /// Events on transitions.
     pub events: Events,
     /// Counters.

@@ -42,6 +42,8 @@ pub struct Note {
     pub client: Option<String>,
     /// The status as last written, with the version it got.
     pub written: Option<Box<(u64, OAuthCredentialStatus)>>,
+    /// Revision of the last token set that this process brought.
+    pub brought: Option<i64>,
     /// The last probe.
     pub probed: Option<Box<Probed>>,
     /// Whether one is under way.

@@ -24,7 +24,6 @@ pub struct Observation {
     /// What the process remembers of it.
     pub note: Note,
     claim_standing: Option<Standing>,
-    started_at: Timestamp,
 }
 
 /// When the user asked for one more try, if the annotation holds a time that has come.
@@ -45,7 +44,7 @@ pub fn observe(context: &Context, credential: &OAuthCredential) -> Observation {
     let note = context.notes.of(credential);
     let claim = sight.state.as_ref().and_then(|state| state.claim.as_deref());
     let claim_standing = claim.and_then(|claim| known_standing(context, meta, &note, claim));
-    Observation { sight, note, claim_standing, started_at: context.started_at }
+    Observation { sight, note, claim_standing }
 }
 
 /// What is known of the holder of a claim without asking anybody; none when the claim means nothing: no request followed
@@ -100,7 +99,7 @@ impl Observation {
             probing: Probing {
                 last: self.note.probed.as_deref(),
                 under_way: self.note.probing,
-                started_at: self.started_at,
+                brought: self.note.brought,
             },
             asked_at: asked_at(meta, now),
             asks_at: asked(meta).filter(|asked_at| *asked_at > now),

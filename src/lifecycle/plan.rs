@@ -110,8 +110,8 @@ pub struct Probing<'a> {
     pub last: Option<&'a Probed>,
     /// One is under way.
     pub under_way: bool,
-    /// When this process started.
-    pub started_at: Timestamp,
+    /// Revision of the last token set that this process brought.
+    pub brought: Option<i64>,
 }
 
 /// Why a token is asked for; a label of logs.

@@ -55,17 +55,17 @@ impl Probe {
         }
     }
 
-    /// When the token is to be looked at, by a process that started then.
+    /// When the token is to be looked at by a process that last brought this token set, if any.
     pub fn due(
         &self,
         record: &Record,
         probed: Option<&Probed>,
-        started_at: Timestamp,
+        brought: Option<i64>,
     ) -> Option<Timestamp> {
-        let was_found = record.issued_at < started_at;
+        let was_found = brought != Some(record.revision);
         let last = probed.map(|probed| probed.at);
         match (self.interval, last) {
-            (_, None) if was_found => Some(started_at),
+            (_, None) if was_found => Some(record.issued_at),
             (None, _) => None,
             (Some(interval), last) => {
                 Some(plus(record.issued_at.max(last.unwrap_or(record.issued_at)), interval))
@@ -152,13 +152,14 @@ mod tests {
     #[test]
     fn a_token_that_was_found_is_looked_at_once_and_others_at_intervals() {
         let looked = Probed::after(None, 1, at(120), Verdict::Accepted);
-        let started = at(100);
-        assert_eq!(probe(None).due(&record(50), None, started), Some(started));
-        assert_eq!(probe(None).due(&record(50), Some(&looked), started), None);
-        assert_eq!(probe(None).due(&record(150), None, started), None);
-        assert_eq!(probe(Some(60)).due(&record(50), None, started), Some(started));
-        assert_eq!(probe(Some(60)).due(&record(50), Some(&looked), started), Some(at(180)));
-        assert_eq!(probe(Some(60)).due(&record(150), Some(&looked), started), Some(at(210)));
+        let (found, brought) = (None, Some(1));
+        assert_eq!(probe(None).due(&record(50), None, found), Some(at(50)));
+        assert_eq!(probe(None).due(&record(50), None, Some(0)), Some(at(50)));
+        assert_eq!(probe(None).due(&record(50), Some(&looked), found), None);
+        assert_eq!(probe(None).due(&record(150), None, brought), None);
+        assert_eq!(probe(Some(60)).due(&record(50), None, found), Some(at(50)));
+        assert_eq!(probe(Some(60)).due(&record(50), Some(&looked), found), Some(at(180)));
+        assert_eq!(probe(Some(60)).due(&record(150), Some(&looked), brought), Some(at(210)));
     }
 
     #[test]

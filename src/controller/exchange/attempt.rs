@@ -134,6 +134,8 @@ impl Exchange<'_> {
         record: &Record,
         before: Option<&Record>,
     ) -> Result<(), Problem> {
+        let uid = self.credential.metadata.uid.as_deref().unwrap_or_default();
+        self.context.notes.update(uid, |note| note.brought = Some(record.revision));
         let mut wait = Duration::from_millis(100);
         for left in (0..TARGET_TRIES).rev() {
             let known = self.target();

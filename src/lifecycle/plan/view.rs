@@ -161,7 +161,7 @@ impl View<'_> {
         if self.world.in_flight || !self.target_is_in_order(record) {
             return None;
         }
-        probe.due(record, probing.last, probing.started_at)
+        probe.due(record, probing.last, probing.brought)
     }
 
     pub(super) fn target_is_in_order(&self, record: &Record) -> bool {
