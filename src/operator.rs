@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use kube::{Client, Config};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -36,6 +36,8 @@ use crate::oauth::address::AddressPolicy;
 use crate::oauth::transport::{SPEND_TIMEOUT, Transport, TransportError};
 use crate::{served_schema, server_version};
 
+/// Probes under way at once.
+const PROBES: usize = 8;
 /// Without the Lease, commits are tried this long after the last answer can have come.
 const LAST_COMMITS: Duration = Duration::from_secs(60);
 
@@ -233,6 +235,7 @@ fn context(
         index: Index::default(),
         notes: Notes::default(),
         homes: Homes::default(),
+        probes: Semaphore::new(PROBES),
         clock: Clock::start(),
         events: Events::new(parts.client.clone(), host_name()),
         metrics: parts.metrics,

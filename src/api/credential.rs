@@ -65,7 +65,7 @@ use super::target::TargetSpec;
         .message("source.keys.privateKey is used by clientAuthentication.method PrivateKeyJwt and grant jwtBearer alone; remove it"),
     validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'PrivateKeyJwt'")
         .message("source.keys.clientSecret is not used with clientAuthentication.method PrivateKeyJwt; remove one of them"),
-    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || has(self.provider.clientAuthentication) || !has(self.grant) || !has(self.grant.jwtBearer)")
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || has(self.provider.ref) || has(self.provider.clientAuthentication) || !has(self.grant) || !has(self.grant.jwtBearer)")
         .message("source.keys.clientSecret is not used by grant jwtBearer without clientAuthentication; remove it"),
     validation = Rule::new("!has(self.source.keys) || !(has(self.source.keys.username) || has(self.source.keys.password)) || (has(self.grant) && has(self.grant.password))")
         .message("source.keys.username and source.keys.password are used by grant password alone; remove them"),

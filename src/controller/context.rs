@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{Client, Resource as _};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -67,6 +67,8 @@ pub struct Context {
     pub notes: Notes,
     /// Where it is.
     pub homes: Homes,
+    /// Probes under way at once: after a start all that were found are due.
+    pub probes: Semaphore,
     /// What time it is.
     pub clock: Clock,
     /// Events on transitions.

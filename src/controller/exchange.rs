@@ -100,6 +100,8 @@ pub fn after(context: &Arc<Context>, unsettled: Vec<Unsettled>) {
 
 /// Notes that an exchange can't begin, since what an earlier process left of the credential is not settled.
 pub fn note_unsettled(context: &Context, credential: &OAuthCredential) {
+    let provider = provider::of(context, credential).ok();
+    let trace = Trace::with(provider.and_then(|provider| provider.version));
     let problem = Problem::new(
         Reason::StateNotWritable,
         format!(
@@ -107,7 +109,7 @@ pub fn note_unsettled(context: &Context, credential: &OAuthCredential) {
             Place::of(credential).name
         ),
     );
-    note(context, credential, Err(problem.clone()), Some(problem), Trace::default());
+    note(context, credential, Err(problem.clone()), Some(problem), trace);
 }
 
 /// Commits what an exchange had in its hands when it panicked, or forgot it.

@@ -11,7 +11,7 @@ use crate::api::OAuthCredential;
 use crate::lifecycle::plan::World;
 use crate::lifecycle::probe::{Probe, Probed, Verdict};
 use crate::oauth::request::{Method, TokenRequest};
-use crate::oauth::tls::Tls;
+use crate::oauth::tls::{Roots, Tls};
 
 use super::context::Context;
 use super::index::named;
@@ -25,10 +25,13 @@ pub fn start(context: &Arc<Context>, credential: &OAuthCredential, world: &World
     };
     context.notes.update(world.uid, |note| note.probing = true);
     let (context, uid) = (Arc::clone(context), world.uid.to_owned());
+    // One that is at the same place as the token endpoint has the same authorities.
+    let spec = world.spec.ok().filter(|spec| spec.endpoint.origin() == probe.url.origin());
+    let roots = spec.and_then(|spec| spec.roots.clone());
     let (name, target) = (named(&credential.metadata), credential.spec.target.name.clone());
     tokio::spawn(async move {
         let ended = tokio::select! {
-            verdict = ask(&context, &name.0, &target, &probe) => Some(verdict),
+            verdict = ask(&context, &name.0, &target, &probe, roots) => Some(verdict),
             () = context.stopping.cancelled() => None,
         };
         let at = context.clock.now();
@@ -57,7 +60,15 @@ fn say(context: &Context, name: &(String, String), uid: &str) {
     }
 }
 
-async fn ask(context: &Context, namespace: &str, target: &str, probe: &Probe) -> Verdict {
+async fn ask(
+    context: &Context,
+    namespace: &str,
+    target: &str,
+    probe: &Probe,
+    roots: Option<Roots>,
+) -> Verdict {
+    // Never closed.
+    let _turn = context.probes.acquire().await;
     let secret = match context.secrets.get(namespace, target).await {
         Ok(secret) => secret,
         Err(error) => return Verdict::Inconclusive(format!("the target can't be read: {error}")),
@@ -71,8 +82,13 @@ async fn ask(context: &Context, namespace: &str, target: &str, probe: &Probe) ->
     authorization.set_sensitive(true);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
     let (endpoint, body) = (probe.url.clone(), Zeroizing::default());
-    let request =
-        TokenRequest { method: Method::Get, endpoint, headers, body, tls: Tls::default() };
+    let request = TokenRequest {
+        method: Method::Get,
+        endpoint,
+        headers,
+        body,
+        tls: Tls { roots, identity: None },
+    };
     match context.transport.send(&request).await {
         Ok(answer) => probe.judge(answer.status),
         Err(error) => Verdict::Inconclusive(error.why()),

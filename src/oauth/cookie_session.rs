@@ -67,7 +67,8 @@ pub fn request(
 /// Whatever brings no access token, by class.
 pub fn parse(raw: &RawResponse, names: &CookieNames) -> Result<TokenSet, TokenError> {
     let found = cookies::find(&raw.set_cookies, &names.access, raw.received_at);
-    let Some((access, life)) = found.filter(|(value, _)| is_token(value)) else {
+    let found = found.filter(|(value, _)| is_token(value) && is_of_the_session(raw.status));
+    let Some((access, life)) = found else {
         return Err(refusal(raw, names));
     };
     let refresh = refresh(raw, names);
@@ -83,8 +84,17 @@ pub fn parse(raw: &RawResponse, names: &CookieNames) -> Result<TokenSet, TokenEr
     })
 }
 
-/// The new refresh token in an answer that brings no access token.
+/// Whether the cookies of an answer are those of the session that was shown. With a 401, or an error page, servers begin
+/// another one for somebody they don't know.
+fn is_of_the_session(status: u16) -> bool {
+    status < 500 && !matches!(status, 401 | 408 | 425 | 429)
+}
+
+/// The new refresh token in an answer that brings no access token, and is no refusal.
 pub fn salvage(raw: &RawResponse, names: &CookieNames) -> Option<RefreshToken> {
+    if raw.status >= 400 {
+        return None;
+    }
     refresh(raw, names).map(|(value, _)| RefreshToken::new(value))
 }
 
@@ -118,7 +128,7 @@ fn refusal(raw: &RawResponse, names: &CookieNames) -> TokenError {
         || format!("the server answered {status} without a usable cookie {}", names.access);
     match status {
         // Its new refresh token must not be lost.
-        _ if refresh(raw, names).is_some() => TokenError::Invalid(without()),
+        ..=399 if refresh(raw, names).is_some() => TokenError::Invalid(without()),
         401 => TokenError::InvalidGrant(without()),
         429 => TokenError::RateLimited { retry_after: retry_after(raw) },
         408 | 425 | 500..=599 => TokenError::Server { status, retry_after: retry_after(raw) },

@@ -136,6 +136,7 @@ fn object(body: &[u8]) -> Option<Value> {
 }
 
 fn form(body: &[u8]) -> Option<Value> {
+    let body = body.trim_ascii();
     let is_plain = body.iter().all(u8::is_ascii_graphic);
     let pairs = form_urlencoded::parse(body).map(|(name, value)| (name, value.into()));
     let members: serde_json::Map<String, Value> =

@@ -271,7 +271,10 @@ pub async fn a_provider_is_written_by_those_who_read_secrets(env: Arc<Env>) {
     apply(ENDPOINT).await.expect("an unchanged object may be applied again");
     assert_refused(apply("https://evil.example/token").await, "dan may not get the Secrets");
     dan.may_on_secrets("get", "").await;
-    apply("https://evil.example/token").await.expect("dan may read all that is sent there");
+    assert_refused(apply("https://evil.example/token").await, "dan may not update the Secrets");
+    dan.may_on_secrets("update", "").await;
+    let taken = apply("https://evil.example/token").await;
+    taken.expect("dan may read all that is sent there, and write what comes of it");
 
     let cluster =
         crate::providers::provider("ClusterOAuthProvider", "", &stage.namespace, &spec(ENDPOINT));

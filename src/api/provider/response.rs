@@ -13,6 +13,14 @@ const POINTER_PATTERN: &str = "^(/([^~/]|~[01])*)+$";
 /// `/data/access_token`.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.accessToken) || has(self.refreshToken) || self.accessToken.matches('^/[^/]+$')")
+        .message("response.refreshToken must say where a new refresh token is when response.accessToken is not at the top: one that is overlooked is lost"),
+    validation = Rule::new("[has(self.scope) ? self.scope : '/scope', has(self.tokenType) ? self.tokenType : '/token_type'].all(place, place != (has(self.accessToken) ? self.accessToken : '/access_token') && place != (has(self.refreshToken) ? self.refreshToken : '/refresh_token'))")
+        .message("response.scope and tokenType must not point to a token: they are shown"),
+    validation = Rule::new("!has(self.fields) || !has(self.refreshToken) || !self.fields.exists(key, self.fields[key] == self.refreshToken)")
+        .message("response.fields must not copy a refresh token into the target")
+)]
 pub struct ResponseSpec {
     /// Where the access token is; `/access_token` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

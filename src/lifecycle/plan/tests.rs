@@ -325,6 +325,20 @@ fn a_suspended_credential_sends_nothing_and_wakes_when_its_token_expires() {
 }
 
 #[test]
+fn nothing_is_renewed_earlier_than_the_server_allows() {
+    let mut scene = Scene::of("refreshToken");
+    let provider = json!({"tokenEndpoint": "https://as.example/t", "earliestRenewal": "30s"});
+    scene.spec.provider = serde_json::from_value(provider).unwrap();
+    scene.spec.scopes = vec!["more".to_owned()];
+    let plan = scene.plan();
+    assert_eq!((plan.action, plan.next_renewal), (Action::Wait, Some(at(NOW + 3000 - 30))));
+    // A human who signs in again is not kept waiting.
+    scene.source = Some(SecretFacts { version: "8".into(), ..SecretFacts::default() });
+    scene.spec.scopes = Vec::new();
+    assert_eq!(scene.plan().action, Action::Exchange(Why::SourceChanged));
+}
+
+#[test]
 fn nothing_else_begins_while_an_exchange_is_under_way() {
     let plan = Scene { in_flight: true, ..Scene::of("refreshToken") }.plan_at(NOW + 2000);
     assert_eq!((plan.action, reason(&plan)), (Action::Wait, Reason::Fresh));

@@ -128,9 +128,18 @@ impl View<'_> {
 
     /// An exchange now, or as soon as `minInterval` allows.
     pub(super) fn exchange(&self, why: Why) -> Plan {
-        let earliest = self.earliest().filter(|earliest| *earliest > self.now);
+        let earliest = self.earliest().max(self.earliest_renewal(why));
+        let earliest = earliest.filter(|earliest| *earliest > self.now);
         let action = if earliest.is_none() { Action::Exchange(why) } else { Action::Wait };
         Plan { action, next_renewal: earliest, ..Plan::wait(self.standing(), earliest) }
+    }
+
+    /// Before this the server refuses to renew the token that is there. A new refresh token is another matter.
+    fn earliest_renewal(&self, why: Why) -> Option<Timestamp> {
+        let ahead = self.spec.renewal.earliest.filter(|_| self.spec.grant.spends())?;
+        let record =
+            self.record.filter(|record| why != Why::SourceChanged && record.is_good(self.now))?;
+        Some(minus(record.expires_at?, ahead))
     }
 
     /// A look at once, or as soon as the last one allows; what it leads to is decided by what it finds.

@@ -176,7 +176,7 @@ fn an_answer_written_as_a_form_is_read_as_well() {
     let set = read(
         &answer(
             200,
-            "access_token=ghu_1&expires_in=28800&refresh_token=ghr_1&scope=&token_type=bearer",
+            "access_token=ghu_1&expires_in=28800&refresh_token=ghr_1&scope=&token_type=bearer\n",
         ),
         true,
     )
