@@ -124,7 +124,7 @@ async fn revoke(
                     }
                     Err(error) => Err(error),
                 };
-                sent.map_err(|error| format!("{error:?}")).and_then(|raw| match raw.status {
+                sent.map_err(|error| error.why()).and_then(|raw| match raw.status {
                     200..=299 => Ok(()),
                     status => Err(format!("the revocation endpoint answered {status}")),
                 })
