@@ -108,7 +108,13 @@ function newProvider(issuer) {
       response_types: [],
     },
     cookies: { keys: [randomBytes(32).toString('hex')] },
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'tls_client_auth'],
+    clientAuthMethods: [
+      'client_secret_basic',
+      'client_secret_post',
+      'client_secret_jwt',
+      'private_key_jwt',
+      'tls_client_auth',
+    ],
     features: {
       devInteractions: { enabled: false },
       mTLS: MUTUAL_TLS,
