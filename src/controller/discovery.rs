@@ -38,8 +38,13 @@ pub struct Publisher {
 impl Publisher {
     /// That of a provider.
     pub fn of(spec: &ProviderSpec) -> Option<Self> {
-        let ca_bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle.clone());
-        Some(Self { issuer: spec.issuer.clone()?, ca_bundle })
+        let issuer = spec.issuer.clone()?;
+        Some(Self { issuer, ca_bundle: ca_bundle(spec).map(ToOwned::to_owned) })
+    }
+
+    /// Whether it is that of a provider.
+    fn is_of(&self, spec: &ProviderSpec) -> bool {
+        spec.issuer.as_ref() == Some(&self.issuer) && ca_bundle(spec) == self.ca_bundle.as_deref()
     }
 
     /// The issuer.
@@ -54,6 +59,10 @@ impl Publisher {
         })?;
         Ok(Tls { roots, identity: None })
     }
+}
+
+fn ca_bundle(spec: &ProviderSpec) -> Option<&str> {
+    spec.tls.as_ref()?.ca_bundle.as_deref()
 }
 
 /// Documents by issuer.
@@ -182,27 +191,23 @@ async fn keep(context: &Arc<Context>, publisher: &Publisher, slots: &Semaphore) 
             News::Changed => context.wake_spread(users(context, publisher)),
         }
         if news != News::Nothing {
-            for subject in providers_that(context, |spec| uses(spec, publisher)) {
+            for subject in providers_that(context, |spec| publisher.is_of(spec)) {
                 context.reports.ask(subject);
             }
         }
         tokio::time::sleep(wait).await;
-        let used_by_providers = !providers_that(context, |spec| uses(spec, publisher)).is_empty();
+        let used_by_providers = !providers_that(context, |spec| publisher.is_of(spec)).is_empty();
         if !used_by_providers && users(context, publisher).is_empty() {
             return context.discoveries.forget(publisher);
         }
     }
 }
 
-fn uses(spec: &ProviderSpec, publisher: &Publisher) -> bool {
-    Publisher::of(spec).as_ref() == Some(publisher)
-}
-
 /// The credentials that go by an issuer's document, inline or by their provider.
 fn users(context: &Context, publisher: &Publisher) -> Vec<Name> {
-    let providers = providers_that(context, |spec| uses(spec, publisher));
+    let providers = providers_that(context, |spec| publisher.is_of(spec));
     context.credentials_that(|credential| {
-        uses(&credential.spec.provider.inline, publisher)
+        publisher.is_of(&credential.spec.provider.inline)
             || providers.iter().any(|provider| {
                 super::provider::watches::uses(credential, provider.kind, &provider.name)
             })

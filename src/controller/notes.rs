@@ -148,6 +148,12 @@ impl Notes {
         note.clone()
     }
 
+    /// Whether an exchange is under way that was begun for another generation of a credential.
+    pub fn waits_for_another(&self, uid: &str, generation: Option<i64>) -> bool {
+        let notes = self.lock();
+        notes.get(uid).is_some_and(|note| note.in_flight && note.begun_for != generation)
+    }
+
     /// Whether just this was said of an object that can't be read.
     pub fn said_unreadable(&self, uid: &str, message: &str) -> bool {
         let notes = self.lock();

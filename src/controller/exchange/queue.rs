@@ -47,8 +47,9 @@ pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
 /// Has an exchange that still waits give up its turn when the credential was edited: it may not be wanted any more, or not
 /// there.
 pub fn give_up_outdated(context: &Context, credential: &OAuthCredential) {
-    let note = context.notes.of(credential);
-    if note.in_flight && note.begun_for != credential.metadata.generation {
+    let meta = &credential.metadata;
+    let uid = meta.uid.as_deref().unwrap_or_default();
+    if context.notes.waits_for_another(uid, meta.generation) {
         context.notes.need_not_begin(&named(&credential.metadata));
     }
 }
