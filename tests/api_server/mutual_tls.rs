@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use oauth_keeper_test_support::certificates::{Authority, Identity};
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::tls_front::TlsFront;
@@ -9,50 +10,30 @@ use oauth_keeper_test_support::tls_front::rustls::pki_types::pem::PemObject;
 use oauth_keeper_test_support::tls_front::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use oauth_keeper_test_support::tls_front::rustls::server::WebPkiClientVerifier;
 use oauth_keeper_test_support::tls_front::rustls::{RootCertStore, ServerConfig};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, eager, source_of, spec, with};
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key can be made");
-        Self(CertifiedIssuer::self_signed(params, key).expect("it signs itself"))
-    }
-
-    /// A certificate and its key, as PEM.
-    fn sign(&self, name: &str) -> (String, String) {
-        let params = CertificateParams::new([name.to_owned()]).expect("the name is one");
-        let key = KeyPair::generate().expect("a key can be made");
-        let certificate = params.signed_by(&key, &self.0).expect("it signs");
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    /// Of a server that lets in those alone who show one of its certificates.
-    fn server(&self) -> ServerConfig {
-        let (certificate, key) = self.sign("localhost");
-        let chain = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("it is PEM");
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("it is PEM");
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).expect("it is a root");
-        let provider = Arc::new(
-            oauth_keeper_test_support::tls_front::rustls::crypto::aws_lc_rs::default_provider(),
-        );
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .build()
-                .expect("there is a root");
-        ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the versions are known")
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![chain], key)
-            .expect("they belong together")
-    }
+/// A server of that authority that lets in those alone who show one of its certificates.
+fn server_config(authority: &Authority) -> ServerConfig {
+    let own = authority.host("localhost");
+    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("it is PEM");
+    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).expect("it is PEM");
+    let mut roots = RootCertStore::empty();
+    roots.add(der(&authority.certificate())).expect("it is a root");
+    let provider = Arc::new(
+        oauth_keeper_test_support::tls_front::rustls::crypto::aws_lc_rs::default_provider(),
+    );
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .expect("there is a root");
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the versions are known")
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![der(&own.certificate)], key)
+        .expect("they belong together")
 }
 
 fn bound(name: &str, front: &TlsFront, bundle: &str) -> Value {
@@ -69,11 +50,11 @@ pub async fn a_client_is_known_by_its_certificate(env: Arc<Env>) {
     let server = ScriptedServer::start().await;
     let answer = json!({"access_token": "a", "refresh_token": "r2", "expires_in": 3600});
     server.always(Answer::json(200, &answer));
-    let front = TlsFront::start(server.address(), authority.server()).await;
+    let front = TlsFront::start(server.address(), server_config(&authority)).await;
     let _operator = stage.operator().await;
-    let (certificate, key) = authority.sign("client");
-    let (_, other_key) = authority.sign("client");
-    let bundle = authority.0.pem();
+    let Identity { certificate, key } = authority.host("client");
+    let other_key = authority.host("client").key;
+    let bundle = authority.certificate();
     let offer = async |name: &str, certificate: &str, key: &str, bundle: &str| {
         let keys = [
             ("client_id", "i"),
@@ -98,7 +79,7 @@ pub async fn a_client_is_known_by_its_certificate(env: Arc<Env>) {
     offer("no-pem", "text", &key, &bundle).await;
     let message = stage.condition("no-pem", "Stalled", "True", "SourceInvalid").await;
     assert!(message.contains("key tls.crt of the source Secret no-pem-source"), "{message}");
-    offer("untrusted", &certificate, &key, &other.0.pem()).await;
+    offer("untrusted", &certificate, &key, &other.certificate()).await;
     let message = stage.condition("untrusted", "Ready", "False", "EndpointUnreachable").await;
     assert!(message.contains("certificate"), "{message}");
     let broken = bundle.replacen("MII", "AII", 1).replacen("MIB", "AIB", 1);

@@ -1,4 +1,4 @@
-//! The certificates and keys of a control plane.
+//! Certificate authorities of tests, and what they sign.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -10,18 +10,27 @@ pub(crate) const SERVICE_ADDRESS: &str = "10.96.0.1";
 
 /// A certificate and its key, both PEM.
 #[derive(Debug, Clone)]
-pub(crate) struct Identity {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+pub struct Identity {
+    /// The certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
 }
 
-/// A certificate authority of one control plane.
-pub(crate) struct Authority {
+/// A certificate authority.
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Authority {
-    pub(crate) fn new() -> Self {
+    /// A new one.
+    pub fn new() -> Self {
         let mut params = named("oauth-keeper test CA", None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -30,27 +39,36 @@ impl Authority {
     }
 
     /// The certificate of the authority, PEM.
-    pub(crate) fn certificate(&self) -> String {
+    pub fn certificate(&self) -> String {
         self.issuer.pem()
     }
 
-    /// For a server on loopback.
+    /// For a server or a client of that host name.
+    pub fn host(&self, name: &str) -> Identity {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("the name is valid");
+        // With the authority's own name it would pass for self-signed.
+        params.distinguished_name.push(DnType::CommonName, name);
+        let both = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(params, &both)
+    }
+
+    /// For an API server on loopback.
     pub(crate) fn server(&self) -> Identity {
         let names = ["127.0.0.1", "localhost", "kubernetes.default.svc", SERVICE_ADDRESS];
         let names = names.map(str::to_owned);
         let mut params = CertificateParams::new(names).expect("the names are valid");
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
-        self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
+        self.sign(params, &[ExtendedKeyUsagePurpose::ServerAuth])
     }
 
     /// For a client whom Kubernetes knows as this user in this group.
     pub(crate) fn client(&self, user: &str, group: &str) -> Identity {
-        self.sign(named(user, Some(group)), ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign(named(user, Some(group)), &[ExtendedKeyUsagePurpose::ClientAuth])
     }
 
-    fn sign(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Identity {
+    fn sign(&self, mut params: CertificateParams, usages: &[ExtendedKeyUsagePurpose]) -> Identity {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![usage];
+        params.extended_key_usages = usages.to_vec();
         let key = key();
         let certificate = params.signed_by(&key, &self.issuer).expect("the CA can sign");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }

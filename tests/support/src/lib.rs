@@ -27,7 +27,7 @@ pub mod tls_front;
 pub mod tools;
 pub mod wait;
 
-mod certificates;
+pub mod certificates;
 mod framing;
 mod http_client;
 mod kubeconfig;
