@@ -20,6 +20,8 @@ pub mod secrets;
 pub mod shelf;
 pub mod slots;
 pub mod state;
+pub mod status_patch;
 pub mod target;
 pub mod under_way;
+pub mod watch_error;
 pub mod watches;

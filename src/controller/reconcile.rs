@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action as Requeue;
 use kube::{Api, Resource, ResourceExt};
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::api::condition::{READY, STALLED};
 use crate::api::credential::OAuthCredentialStatus;
-use crate::api::{FIELD_MANAGER, OAuthCredential, Reason};
+use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::{Attempt, Failure};
 use crate::lifecycle::plan::{self, Action, Plan, World};
 use crate::lifecycle::problem::Problem;
@@ -25,9 +24,9 @@ use super::context::Context;
 use super::index::named;
 use super::observe::observe;
 use super::scope::Guarded;
-use super::secrets::{API_TIMEOUT, WriteError, brief};
+use super::secrets::{WriteError, brief};
 use super::state::Place;
-use super::{exchange, finalize, probe, provider, state, target};
+use super::{exchange, finalize, probe, provider, state, status_patch, target};
 
 /// How often the target may be written in one pass before the pass is left to the next one.
 const RENDERS: u32 = 2;
@@ -93,7 +92,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
         if plan.action == Action::Probe {
             probe::start(&context, credential, &world);
         }
-        tell_of_end(&context, credential, &world, now);
+        tell_of_end(&context, credential, &world, observation.note.told_of_end, now);
         report(&context, credential, &world, &plan, now).await?;
         return Ok(requeue(plan.wake_at, now));
     }
@@ -244,11 +243,16 @@ async fn report(
 }
 
 /// Says once when the end of the refresh token is near, and counts those of which that is so.
-fn tell_of_end(context: &Context, credential: &OAuthCredential, world: &World<'_>, now: Timestamp) {
+fn tell_of_end(
+    context: &Context,
+    credential: &OAuthCredential,
+    world: &World<'_>,
+    told: Option<Timestamp>,
+    now: Timestamp,
+) {
     let record = world.state.and_then(|state| state.record.as_ref());
     let life = record.and_then(|record| record.refresh_life);
     let near = life.filter(|life| life.is_near_from() <= now).map(|life| life.until);
-    let told = context.notes.of(credential).told_of_end;
     if told == near {
         return;
     }
@@ -312,16 +316,6 @@ async fn patch_status(
     name: &str,
     status: Value,
 ) -> Result<Option<String>, Error> {
-    // Read back as metadata only: the object may be one that can't be read whole.
-    let api: Api<kube::core::PartialObjectMeta<OAuthCredential>> =
-        Api::namespaced(context.client.clone(), namespace.unwrap_or_default());
-    let params =
-        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Merge(json!({"status": status}));
-    match tokio::time::timeout(API_TIMEOUT, api.patch_status(name, &params, &patch)).await {
-        Ok(Ok(patched)) => Ok(patched.metadata.resource_version),
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(None),
-        Ok(Err(error)) => Err(Error::Status(brief(&error.to_string()))),
-        Err(_) => Err(Error::Status("no answer from the API server".to_owned())),
-    }
+    let api = Api::namespaced(context.client.clone(), namespace.unwrap_or_default());
+    status_patch::send::<OAuthCredential>(&api, name, &status).await.map_err(Error::Status)
 }

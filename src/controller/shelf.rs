@@ -10,6 +10,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 
 use super::index::{Name, named};
+use super::watch_error::refusal;
 
 /// What is known of the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,13 +164,7 @@ fn changed<M: PartialEq>(before: &HashMap<Name, M>, now: &HashMap<Name, M>) -> V
 
 /// Why a kind can't be listed, where waiting does not mend it.
 fn hint(error: &watcher::Error) -> Option<&'static str> {
-    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
-    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-    | watcher::Error::WatchError(status)) = error
-    else {
-        return None;
-    };
-    match status.code {
+    match refusal(error)? {
         403 => Some("the operator may not list them; the chart's roles have this right"),
         404 => Some(
             "their CustomResourceDefinition is not installed; install it with the chart or from `oauth-keeper crd`",

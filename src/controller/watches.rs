@@ -21,6 +21,7 @@ use super::context::Context;
 use super::index::{Name, References, named};
 use super::scope::Feed;
 use super::scope::Guarded;
+use super::watch_error::refusal;
 use super::{provider, reconcile, state};
 
 /// Passes in flight at once; they wait for the API server only, exchanges have slots of their own.
@@ -186,13 +187,7 @@ async fn follow<K>(
 
 /// What somebody who runs the operator can do about it.
 fn hint(error: &watcher::Error) -> Option<&'static str> {
-    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
-    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-    | watcher::Error::WatchError(status)) = error
-    else {
-        return None;
-    };
-    match status.code {
+    match refusal(error)? {
         403 => Some("the operator lacks this right; the chart's roles have it"),
         404 => Some(
             "the CustomResourceDefinition of OAuthCredential is not installed; install it with the chart or from `oauth-keeper crd`",

@@ -5,18 +5,16 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _};
 use serde_json::json;
 
-use crate::api::FIELD_MANAGER;
 use crate::api::provider::{ClusterOAuthProvider, OAuthProvider, ProviderKind, ProviderStatus};
 use crate::controller::context::Context;
 use crate::controller::index::{Name, named};
-use crate::controller::secrets::{API_TIMEOUT, brief};
 use crate::controller::shelf::Sighting;
+use crate::controller::status_patch;
 use crate::lifecycle::provider::status;
 
 use super::{AnyProvider, GuardedProvider, is_awaited, usable};
@@ -141,14 +139,6 @@ where
     if new == previous || meta.deletion_timestamp.is_some() {
         return Ok(());
     }
-    let params =
-        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Merge(json!({"status": new}));
     let name = meta.name.as_deref().unwrap_or_default();
-    match tokio::time::timeout(API_TIMEOUT, api.patch_status(name, &params, &patch)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(()),
-        Ok(Err(error)) => Err(brief(&error.to_string())),
-        Err(_) => Err("no answer from the API server".to_owned()),
-    }
+    status_patch::send(&api, name, &json!(new)).await.map(drop)
 }
