@@ -1,5 +1,6 @@
 # The image of oauth-keeper: the program on a base without shell or package manager.
-# tests/image/build builds this very file with base images made from the machine it runs on.
+# tests/image/build builds this very file with base images made from the machine it runs on; a release builds it with what
+# the tags stand for on that day, by digest, and tells the digests (image.txt).
 FROM docker.io/library/rust:1.95.0-slim-bookworm AS build
 WORKDIR /src
 # What goes in is listed in .dockerignore.
