@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         permissions::on_credentials_are_named_when_missing,
         permissions::on_the_rest_are_named_when_missing,
         permissions::on_pods_are_named_when_missing,
+        permissions::cluster::are_named_when_missing,
         other_crds::a_missing_one_is_named_and_waited_for,
         other_crds::without_those_of_providers_the_rest_works,
         other_crds::fields_that_an_older_one_lacks_are_named,

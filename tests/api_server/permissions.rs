@@ -1,10 +1,12 @@
 //! Each permission of the operator taken away in turn: it says which one is missing, goes on with the rest, and with all
 //! once it has it back.
 
+pub mod cluster;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::rbac::v1::Role;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use oauth_keeper_test_support::chart::{self, OperatorRights};
@@ -37,15 +39,19 @@ const NEEDED_BY_ALL: [&str; 8] = [
 
 /// A row of the list for one verb: the verb, the resource with its group, and the resource by itself.
 #[derive(Clone, Debug)]
-struct Permission {
-    verb: String,
+pub struct Permission {
+    pub verb: String,
     qualified: String,
-    group: String,
-    resource: String,
+    pub group: String,
+    pub resource: String,
 }
 
 fn permissions() -> Vec<Permission> {
-    PERMISSIONS.lines().filter(|row| !row.starts_with('#')).flat_map(of_row).collect()
+    of_list(PERMISSIONS)
+}
+
+pub fn of_list(list: &str) -> Vec<Permission> {
+    list.lines().filter(|row| !row.starts_with('#')).flat_map(of_row).collect()
 }
 
 /// `WHERE RESOURCE.GROUP/SUBRESOURCE [NAMES] [VERBS]`
@@ -79,6 +85,46 @@ impl Permission {
     fn is_needed_by_all(&self) -> bool {
         NEEDED_BY_ALL.contains(&format!("{} {}", self.verb, self.qualified).as_str())
     }
+
+    /// Leaves it out of the rules of a role.
+    pub fn take_from(&self, rules: &mut Vec<PolicyRule>) {
+        for rule in rules.iter_mut() {
+            let mut resources = rule.resources.iter().flatten();
+            if resources.any(|resource| *resource == self.resource) {
+                rule.verbs.retain(|verb| *verb != self.verb);
+            }
+        }
+        // A rule needs a verb.
+        rules.retain(|rule| !rule.verbs.is_empty());
+    }
+
+    /// Waits until the log or a condition says that it is missing.
+    pub async fn is_named<E>(&self, stage: &Stage<E>, operator: &Operator) {
+        let words = self.refusal();
+        wait::until_ok("it says what is missing", PATIENCE, || async {
+            let objects = stage.credentials().list(&ListParams::default()).await;
+            let objects = objects.map_err(|error| error.to_string())?;
+            let told = objects.items.iter().any(|object| {
+                object.data["status"].to_string().replace("\\\"", "\"").contains(&words)
+            });
+            let logged = operator.log().replace("\\\"", "\"").contains(&words);
+            if told || logged { Ok(()) } else { Err(words.clone()) }
+        })
+        .await;
+    }
+}
+
+/// Waits until the target of the credential `n` holds another token twice.
+pub async fn is_renewed_twice<E>(stage: &Stage<E>) {
+    for _ in 0..2 {
+        let before = stage.target("n").await;
+        wait::until_ok("the other credential is renewed", PATIENCE, || async {
+            let now = stage.target("n").await;
+            let turned = now.contains_key("access_token") && now != before;
+            if turned { Ok(()) } else { Err(format!("{:?}", now.keys())) }
+        })
+        .await;
+    }
 }
 
 /// A release of the chart, limited to its own namespace, that lacks one permission.
@@ -99,31 +145,25 @@ impl Release {
         let roles: Api<Role> = Api::namespaced(stage.client.clone(), &stage.namespace);
         let whole = roles.list(&ListParams::default()).await.expect("roles can be listed").items;
         let release = Self { stage, rights, permission, whole };
-        release.write(|role| release.take_from(role), false).await;
+        let take = |role: &mut Role| {
+            if let Some(rules) = role.rules.as_mut() {
+                release.permission.take_from(rules);
+            }
+        };
+        release.write(take, false).await;
         release
     }
 
-    fn take_from(&self, mut role: Role) -> Role {
-        for rule in role.rules.iter_mut().flatten() {
-            let mut resources = rule.resources.iter().flatten();
-            if resources.any(|resource| *resource == self.permission.resource) {
-                rule.verbs.retain(|verb| *verb != self.permission.verb);
-            }
-        }
-        // A rule needs a verb.
-        role.rules.iter_mut().for_each(|rules| rules.retain(|rule| !rule.verbs.is_empty()));
-        role
-    }
-
     async fn give_back(&self) {
-        self.write(|role| role, true).await;
+        self.write(|_| (), true).await;
     }
 
-    async fn write(&self, change: impl Fn(Role) -> Role, allowed: bool) {
+    async fn write(&self, change: impl Fn(&mut Role), allowed: bool) {
         let roles: Api<Role> = Api::namespaced(self.stage.client.clone(), &self.stage.namespace);
         for role in &self.whole {
             let name = role.metadata.name.clone().unwrap_or_default();
-            let mut role = change(role.clone());
+            let mut role = role.clone();
+            change(&mut role);
             role.metadata.resource_version = None;
             let written = roles.replace(&name, &PostParams::default(), &role).await;
             written.unwrap_or_else(|error| panic!("{name} can't be written: {error}"));
@@ -153,34 +193,6 @@ impl Release {
     async fn operator(&self) -> Watched {
         Watched::new(Operator::start(self.options()).await)
     }
-
-    /// Waits until the log or a condition says what is missing.
-    async fn is_named(&self, operator: &Operator) {
-        let words = self.permission.refusal();
-        wait::until_ok("it says what is missing", PATIENCE, || async {
-            let objects = self.stage.credentials().list(&ListParams::default()).await;
-            let objects = objects.map_err(|error| error.to_string())?;
-            let told = objects.items.iter().any(|object| {
-                object.data["status"].to_string().replace("\\\"", "\"").contains(&words)
-            });
-            let logged = operator.log().replace("\\\"", "\"").contains(&words);
-            if told || logged { Ok(()) } else { Err(words.clone()) }
-        })
-        .await;
-    }
-
-    /// Waits until the target of the credential `n` holds another token twice.
-    async fn is_renewed_twice(&self) {
-        for _ in 0..2 {
-            let before = self.stage.target("n").await;
-            wait::until_ok("the other credential is renewed", PATIENCE, || async {
-                let now = self.stage.target("n").await;
-                let turned = now.contains_key("access_token") && now != before;
-                if turned { Ok(()) } else { Err(format!("{:?}", now.keys())) }
-            })
-            .await;
-        }
-    }
 }
 
 async fn check(env: Arc<Env>, permission: Permission) {
@@ -200,9 +212,9 @@ async fn check(env: Arc<Env>, permission: Permission) {
         let deleted = stage.credentials().delete("c", &DeleteParams::default()).await;
         deleted.expect("it can be deleted");
     }
-    release.is_named(&operator).await;
+    permission.is_named(stage, &operator).await;
     if !permission.is_needed_by_all() {
-        release.is_renewed_twice().await;
+        is_renewed_twice(stage).await;
     }
 
     release.give_back().await;
@@ -216,7 +228,7 @@ async fn check(env: Arc<Env>, permission: Permission) {
     } else {
         stage.ready("c").await;
     }
-    release.is_renewed_twice().await;
+    is_renewed_twice(stage).await;
     assert_eq!(server.counts().refusals, 0, "{permission:?}");
 }
 
@@ -260,7 +272,7 @@ pub async fn on_pods_are_named_when_missing(env: Arc<Env>) {
     gate.answer(Answer::close());
 
     let second = started(pod("second")).await;
-    release.is_named(&second).await;
+    release.permission.is_named(stage, &second).await;
     assert_eq!(gate.more_arrivals(), 0, "the first pod may be at it");
     release.give_back().await;
     tokio::time::timeout(PATIENCE, gate.arrival()).await.expect("there is no such pod");
