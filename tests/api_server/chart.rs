@@ -24,6 +24,20 @@ pub async fn its_renderings_are_taken(env: Arc<Env>) {
     assert!(status.success(), "{status}\n{}", render.log());
 }
 
+/// Neither is seen in what the policies let through, nor in a cluster whose pods are well.
+pub async fn what_guards_does_so_in_doubt(_: Arc<Env>) {
+    let policies = chart::rendered("ValidatingAdmissionPolicy").await;
+    assert!(!policies.is_empty());
+    for policy in policies {
+        // A credential that the API server can't judge is refused.
+        assert_eq!(policy["spec"]["failurePolicy"], "Fail", "{}", policy["metadata"]["name"]);
+    }
+    let budgets = chart::rendered("PodDisruptionBudget").await;
+    assert_eq!(budgets.len(), 1);
+    // A pod that does not come up must not keep its node from being drained.
+    assert_eq!(budgets[0]["spec"]["unhealthyPodEvictionPolicy"], "AlwaysAllow");
+}
+
 /// What everybody may do: ask who they are and what they may.
 const EVERYBODY: [&str; 4] = [
     "selfsubjectaccessreviews.authorization.k8s.io [] [create]",

@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         leader::one_of_two_works_and_hands_over_at_its_end,
         leader::an_operator_without_the_lease_is_refused_nothing_else,
         chart::its_renderings_are_taken,
+        chart::what_guards_does_so_in_doubt,
         chart::the_operator_may_do_this_and_no_more,
         chart::limited_to_namespaces_it_may_do_nothing_elsewhere,
         admission::an_author_needs_rights_on_the_secrets,

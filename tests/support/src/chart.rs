@@ -44,11 +44,17 @@ pub async fn install_operator_rights_with(
     install(control_plane, &folder(), namespace, values).await
 }
 
+/// The objects of a kind that the chart makes with its defaults.
+pub async fn rendered(kind: &str) -> Vec<Value> {
+    let mut documents = documents(&render(&folder(), "any", &[]).await);
+    documents.retain(|document| document["kind"] == kind);
+    documents
+}
+
 /// The image the chart names unless told otherwise.
 pub async fn image() -> String {
-    let documents = documents(&render(&folder(), "any", &[]).await);
-    let deployment = documents.iter().find(|document| document["kind"] == "Deployment");
-    let deployment = deployment.expect("the chart makes a Deployment");
+    let deployments = rendered("Deployment").await;
+    let deployment = deployments.first().expect("the chart makes a Deployment");
     let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
     image.as_str().expect("a container has an image").to_owned()
 }
