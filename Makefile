@@ -33,6 +33,7 @@ unit: ## Tests that need no server
 api-server: ## Tests on a real kube-apiserver and etcd (KUBERNETES=1.33: of that version)
 	tests/tools/install control-plane$(addprefix -,$(KUBERNETES)) >/dev/null
 	tests/tools/install helm >/dev/null
+	tests/tools/install helm-3 >/dev/null
 	TEST_KUBERNETES=$(KUBERNETES) $(CARGO) test --locked --test api_server
 
 # What the API server itself has a part in, and the main job.

@@ -41,6 +41,7 @@ mod rotation;
 mod stage;
 mod story;
 mod undecodable;
+mod upgrades;
 mod write_back;
 mod writes;
 
@@ -57,6 +58,10 @@ fn main() -> ExitCode {
         permissions::on_the_rest_are_named_when_missing,
         permissions::on_pods_are_named_when_missing,
         permissions::cluster::are_named_when_missing,
+        upgrades::with_helm_4_lose_nothing,
+        upgrades::with_helm_3_lose_nothing,
+        upgrades::from_helm_3_to_helm_4_lose_nothing,
+        upgrades::strategy::is_switched_to_recreate_and_back,
         other_crds::a_missing_one_is_named_and_waited_for,
         other_crds::without_those_of_providers_the_rest_works,
         other_crds::fields_that_an_older_one_lacks_are_named,
