@@ -21,6 +21,7 @@ mod oracle;
 mod stage;
 
 mod env;
+mod https;
 mod inventory;
 mod mounts;
 mod namespaced;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             alone:
             release::with_defaults_it_runs_where_pod_security_is_restricted,
             mounts::a_pod_sees_each_renewal,
+            https::servers_are_known_by_the_bundle_or_by_the_roots_of_the_image,
             resilience::the_leader_is_deleted,
             resilience::the_leader_is_killed,
             resilience::the_leader_is_killed_before_a_strict_server,

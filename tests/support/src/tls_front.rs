@@ -1,6 +1,6 @@
 //! TLS in front of a server that speaks plain HTTP.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::{TcpListener, TcpStream};
@@ -22,9 +22,16 @@ pub struct TlsFront {
 impl TlsFront {
     /// Starts it on a free loopback port.
     pub async fn start(backend: SocketAddr, config: rustls::ServerConfig) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a loopback port can be bound");
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), backend, config).await
+    }
+
+    /// Starts it on a free port of this address.
+    pub async fn start_at(
+        address: IpAddr,
+        backend: SocketAddr,
+        config: rustls::ServerConfig,
+    ) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port can be bound");
         let address = listener.local_addr().expect("a bound socket has an address");
         let shown = Shown::default();
         let acceptor = TlsAcceptor::from(Arc::new(config));
