@@ -23,6 +23,7 @@ mod stage;
 mod env;
 mod https;
 mod inventory;
+mod metrics;
 mod mounts;
 mod namespaced;
 mod pods;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             resilience::the_leader_is_deleted,
             resilience::the_leader_is_killed,
             resilience::the_leader_is_killed_before_a_strict_server,
+            resilience::the_leader_is_killed_before_it_can_store_answers,
             resilience::the_kubelet_is_restarted,
             resilience::the_api_server_is_restarted,
             resilience::the_release_is_upgraded_and_rolled_back,

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use oauth_keeper_test_support::wait;
 
 use crate::env::{Env, NEXT_TAG};
+use crate::metrics;
 use crate::pods::{container_id, name, restarts};
 use crate::release::Release;
 use crate::stage::SOON;
@@ -44,14 +46,49 @@ pub async fn the_leader_is_killed_before_a_strict_server(env: Arc<Env>) {
     storm.ends_well_but_for(&release, begun..=SystemTime::now()).await;
 }
 
-/// And waits until the kubelet has started its container again.
+/// What it has received and could not store yet outlives its container, in the journal.
+pub async fn the_leader_is_killed_before_it_can_store_answers(env: Arc<Env>) {
+    /// At the server at the same time; most of them, as it takes its time.
+    const SOME: u64 = 3;
+    let release = Release::plain(&env).await;
+    let leader = release.leader().await.expect("one leads");
+    let journaled =
+        async || metrics::of(&leader, "oauth_keeper_answer_journaled_seconds_count").await;
+    let before = journaled().await;
+    let storm = Storm::begin(&env, "journal", None).await;
+    storm.server().set_delay(Duration::from_secs(1));
+    wait::until("some are at the server", SOON, || async {
+        (storm.at_the_server() >= SOME).then_some(())
+    })
+    .await;
+
+    // From here on nothing can be stored, and nothing new begins.
+    env.cluster.control_plane.pause_api_server().await;
+    wait::until("every answer is in the journal", SOON, || async {
+        let answered = storm.server().counts().rotations;
+        (storm.at_the_server() == 0 && journaled().await == before + answered).then_some(())
+    })
+    .await;
+    assert!(metrics::of(&leader, "oauth_keeper_uncommitted_answers").await > 0);
+    env.cluster.kill_container(&container_id(&leader).expect("it runs")).await;
+    env.cluster.control_plane.resume_api_server().await;
+    storm.server().set_delay(Duration::ZERO);
+    is_started_again(&release, &leader).await;
+    storm.goes_on().await;
+    storm.ends_well(&release).await;
+}
+
 async fn kill_leader(env: &Env, release: &Release) {
     let leader = release.leader().await.expect("one leads");
     let container = container_id(&leader).expect("it runs");
     env.cluster.kill_container(&container).await;
+    is_started_again(release, &leader).await;
+}
+
+async fn is_started_again(release: &Release, leader: &Pod) {
     wait::until("the kubelet has started it again", SOON, || async {
-        let pod = release.pod_api().get(name(&leader)).await.ok()?;
-        (restarts(&pod) > restarts(&leader)).then_some(())
+        let pod = release.pod_api().get(name(leader)).await.ok()?;
+        (restarts(&pod) > restarts(leader)).then_some(())
     })
     .await;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kube::api::{Patch, PatchParams};
-use oauth_keeper_test_support::authorization_server::LineageState;
+use oauth_keeper_test_support::authorization_server::{AuthorizationServer, LineageState};
 use oauth_keeper_test_support::credentials::condition;
 use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ const SIZE: usize = 50;
 const LIFETIME: Duration = Duration::from_secs(120);
 /// So that it is renewed each six seconds.
 const RENEW_BEFORE: &str = "114s";
+/// So many requests are under way at once at one host: a quarter of the chart's `concurrency`.
+const UNDER_WAY: usize = 8;
 /// For the whole fleet to go on after something went wrong.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -48,6 +50,17 @@ impl Storm {
         let storm = Self { fleet };
         storm.goes_on().await;
         storm
+    }
+
+    /// It serves this fleet alone.
+    pub fn server(&self) -> &AuthorizationServer {
+        &self.fleet.server
+    }
+
+    /// How many requests it has not answered yet.
+    pub fn at_the_server(&self) -> u64 {
+        let counts = self.server().counts();
+        counts.requests - counts.rotations - counts.refusals
     }
 
     /// Waits until every credential was renewed twice more, and the workload has used the outcome.
@@ -122,12 +135,15 @@ impl Storm {
             }
         }
         eprintln!("{}: {lost} tokens that were under way were lost", self.fleet.stage.namespace);
+        assert!(lost <= UNDER_WAY, "more are lost than were under way");
         self.ends().await;
     }
 
     fn had_no_gap(&self, name: &str) {
-        let refused = self.fleet.server.uses().get(name).map(|used| used.refused);
-        assert_eq!(refused, Some(0), "{name}: a token that was no good any more was mounted");
+        let uses = self.fleet.server.uses();
+        let used = uses.get(name).unwrap_or_else(|| panic!("{name}: nobody used its tokens"));
+        assert_eq!(used.refused, 0, "{name}: a token that was no good any more was mounted");
+        assert!(used.oldest < LIFETIME, "{name}: {:?} is more than its life", used.oldest);
     }
 
     /// Has nothing renewed any more.
