@@ -55,7 +55,9 @@ fn main() -> ExitCode {
             resilience::the_api_server_is_restarted,
             resilience::the_release_is_upgraded_and_rolled_back,
             uninstall::what_users_made_stays_and_nothing_else,
+            uninstall::amid_renewals_it_loses_nothing,
             namespaced::with_roles_alone_it_works_and_reads_nothing_elsewhere,
+            uninstall::all_of_it_can_be_removed,
         ])
     })
 }

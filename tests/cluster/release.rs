@@ -74,9 +74,22 @@ impl Release {
         self.is_whole().await;
     }
 
+    /// Has its pods end, with what they have under way, and waits until they are gone.
+    pub async fn stops(&self) {
+        let control_plane = &self.env.cluster.control_plane;
+        let deployment = format!("deployment/{NAME}");
+        let scale = ["scale", "--namespace", NAME, &deployment, "--replicas=0"];
+        control_plane.kubectl(&scale).await;
+        self.has_no_pods().await;
+    }
+
     /// Takes it away, and waits until its pods are gone.
     pub async fn uninstall(self) {
         self.helm(&["uninstall", NAME]).await;
+        self.has_no_pods().await;
+    }
+
+    async fn has_no_pods(&self) {
         wait::until("its pods are gone", SOON * 2, || async {
             self.pods().await.is_empty().then_some(())
         })

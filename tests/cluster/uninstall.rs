@@ -1,4 +1,4 @@
-//! What is left when the release is gone.
+//! What is left when the release is gone, and what is not.
 
 use std::sync::Arc;
 
@@ -7,13 +7,15 @@ use oauth_keeper_test_support::wait;
 use crate::env::Env;
 use crate::inventory;
 use crate::oracle;
-use crate::release::Release;
+use crate::release::{NAME, Release};
 use crate::stage::{HOUR, SOON, eager, spec};
+use crate::storm::Storm;
 
 pub async fn what_users_made_stays_and_nothing_else(env: Arc<Env>) {
     let control_plane = &env.cluster.control_plane;
     // The CRDs are there already, if another test came before.
     Release::plain(&env).await.uninstall().await;
+    delete_lease(&env).await;
     let stage = env.stage("uninstalled").await;
     wait::until("the namespace has all that it comes with", SOON, || async {
         let there = inventory::of(control_plane).await;
@@ -31,6 +33,7 @@ pub async fn what_users_made_stays_and_nothing_else(env: Arc<Env>) {
     release.uninstall().await;
 
     let left = [
+        "Lease oauth-keeper/oauth-keeper",
         "OAuthCredential uninstalled/left",
         "Secret uninstalled/left-source",
         "Secret uninstalled/left-target",
@@ -56,4 +59,51 @@ pub async fn what_users_made_stays_and_nothing_else(env: Arc<Env>) {
     stage.credential(name, spec).await;
     stage.revision(name, 2).await;
     assert_eq!((server.counts().reuses, server.counts().refusals), (0, 0));
+}
+
+async fn delete_lease(env: &Env) {
+    env.cluster.control_plane.kubectl(&["delete", "lease", NAME, "--namespace", NAME]).await;
+}
+
+/// As the document says: the operator ends before its rights do.
+pub async fn amid_renewals_it_loses_nothing(env: Arc<Env>) {
+    let release = Release::plain(&env).await;
+    let storm = Storm::begin(&env, "reinstalled", None).await;
+    release.stops().await;
+    release.uninstall().await;
+    let release = Release::plain(&env).await;
+    storm.goes_on().await;
+    storm.ends_well(&release).await;
+}
+
+/// In the order of the document.
+pub async fn all_of_it_can_be_removed(env: Arc<Env>) {
+    let control_plane = &env.cluster.control_plane;
+    let release = Release::plain(&env).await;
+    let stage = env.stage("removed").await;
+    let server = env.server(HOUR).await;
+    stage.refreshing("c", &server, eager(spec("c", &server.token_endpoint()))).await;
+    stage.ready("c").await;
+
+    let everywhere = ["--all", "--all-namespaces", "--wait", "--timeout=120s"];
+    control_plane.kubectl(&[&["delete", "oauthcredentials"], &everywhere[..]].concat()).await;
+    release.uninstall().await;
+    let crds = ["oauthcredentials", "oauthproviders", "clusteroauthproviders"];
+    let crds = crds.map(|plural| format!("{plural}.oauth-keeper.dev"));
+    let crds = crds.each_ref().map(String::as_str);
+    control_plane.kubectl(&[&["delete", "crd"], &crds[..]].concat()).await;
+    delete_lease(&env).await;
+
+    // These come with every namespace.
+    let namespace = [
+        "ConfigMap oauth-keeper/kube-root-ca.crt",
+        "Namespace oauth-keeper",
+        "ServiceAccount oauth-keeper/default",
+    ];
+    wait::until_ok("nothing is left but the namespace", SOON, || async {
+        let mut left = inventory::of(control_plane).await;
+        left.retain(|object| object.contains("oauth"));
+        if left.iter().eq(&namespace) { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
 }
