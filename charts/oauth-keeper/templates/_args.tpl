@@ -11,7 +11,7 @@
 - --leader-election={{ .Values.leaderElection.enabled }}
 {{- if .Values.leaderElection.enabled }}
 - --lease-name={{ include "oauth-keeper.leaseName" . }}
-- --lease-namespace={{ .Release.Namespace }}
+- --lease-namespace={{ include "oauth-keeper.namespace" . }}
 {{- end }}
 - --admin-address={{ .Values.admin.host }}:{{ .Values.admin.port }}
 - --log-format={{ .Values.log.format }}

@@ -3,11 +3,22 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Kept under 50 characters, so that suffixes and pod names fit. */}}
+{{/*
+Kept under 50 characters, so that suffixes and pod names fit. A release may have dots in its name, and begin with a
+digit; a Service may not.
+*/}}
 {{- define "oauth-keeper.fullname" -}}
 {{- $name := include "oauth-keeper.name" . }}
-{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- $release := .Release.Name | replace "." "-" }}
+{{- $full := ternary $release (printf "%s-%s" $release $name) (contains $name $release) }}
+{{- if regexMatch "^[0-9]" $full }}
+{{- $full = printf "%s-%s" $name $release }}
+{{- end }}
 {{- .Values.fullnameOverride | default $full | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "oauth-keeper.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace }}
 {{- end }}
 
 {{- define "oauth-keeper.serviceAccountName" -}}
@@ -28,8 +39,8 @@
 
 {{/* Labels */}}
 {{- define "oauth-keeper.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "oauth-keeper.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "oauth-keeper.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "oauth-keeper.ownLabels" -}}
@@ -39,20 +50,25 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Those of every object. The user's never replace the chart's. */}}
-{{- define "oauth-keeper.labels" -}}
-{{- merge (include "oauth-keeper.ownLabels" . | fromYaml) .Values.commonLabels | toYaml }}
-{{- end }}
-
-{{/* Those of an object that has a value for more: (list $ .Values.….labels). */}}
+{{/* Those of an object, with more of its own: (list $ LABELS). The user's never replace the chart's. */}}
 {{- define "oauth-keeper.labelsAnd" -}}
-{{- merge (include "oauth-keeper.ownLabels" (first .) | fromYaml) (last .) (first .).Values.commonLabels | toYaml }}
+{{- $own := include "oauth-keeper.ownLabels" (first .) | fromYaml }}
+{{- merge $own (last . | default dict) ((first .).Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{/*
-Whether this release brings what belongs to the kind and not to one operator: the aggregated roles and the admission
-policy. Those limited to some namespaces, without the CRDs, must do with Roles.
+What every object has: (dict "root" $), with what it has besides: "name", else the common one and a "suffix";
+"namespace"; "labels"; "annotations".
 */}}
-{{- define "oauth-keeper.bringsKind" -}}
-{{- if or .Values.crds.enabled (not .Values.watchNamespaces) }}true{{ end }}
+{{- define "oauth-keeper.metadata" -}}
+name: {{ .name | default (printf "%s%s" (include "oauth-keeper.fullname" .root) (.suffix | default "")) | quote }}
+{{- with .namespace }}
+namespace: {{ . | quote }}
+{{- end }}
+labels:
+  {{- include "oauth-keeper.labelsAnd" (list .root .labels) | nindent 2 }}
+{{- with merge dict (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

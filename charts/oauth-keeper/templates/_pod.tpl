@@ -1,6 +1,6 @@
 {{/* The pod of the Deployment. */}}
 {{- define "oauth-keeper.pod" -}}
-serviceAccountName: {{ include "oauth-keeper.serviceAccountName" . }}
+serviceAccountName: {{ include "oauth-keeper.serviceAccountName" . | quote }}
 automountServiceAccountToken: {{ .Values.automountServiceAccountToken }}
 # Service links would add variables that begin with OAUTH_KEEPER_, as the operator's own do.
 enableServiceLinks: false
@@ -24,10 +24,12 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
+{{- with .Values.podSecurityContext }}
 securityContext:
-  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 containers:
   - {{ include "oauth-keeper.container" . | nindent 4 | trim }}
 {{- with include "oauth-keeper.volumes" . }}
@@ -76,20 +78,29 @@ ports:
   - name: admin
     containerPort: {{ .Values.admin.port }}
     protocol: TCP
+{{- with .Values.startupProbe }}
+startupProbe:
+  httpGet: {path: /livez, port: admin}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.livenessProbe }}
 livenessProbe:
-  httpGet:
-    path: /livez
-    port: admin
-  {{- toYaml .Values.livenessProbe | nindent 2 }}
+  httpGet: {path: /livez, port: admin}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.readinessProbe }}
 readinessProbe:
-  httpGet:
-    path: /readyz
-    port: admin
-  {{- toYaml .Values.readinessProbe | nindent 2 }}
+  httpGet: {path: /readyz, port: admin}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.resources }}
 resources:
-  {{- toYaml .Values.resources | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.securityContext }}
 securityContext:
-  {{- toYaml .Values.securityContext | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- if or .Values.journal.enabled .Values.extraVolumeMounts }}
 volumeMounts:
   {{- if .Values.journal.enabled }}

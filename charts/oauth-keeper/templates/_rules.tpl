@@ -45,6 +45,6 @@
 {{/* The subject of every binding. */}}
 {{- define "oauth-keeper.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "oauth-keeper.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "oauth-keeper.serviceAccountName" . | quote }}
+  namespace: {{ include "oauth-keeper.namespace" . | quote }}
 {{- end }}

@@ -1,20 +1,88 @@
 {{/* Combinations of values that a schema can't put into words a user understands. */}}
 {{- define "oauth-keeper.validate" -}}
+{{- include "oauth-keeper.validateRights" . }}
+{{- if .Values.operator.enabled }}
+{{- include "oauth-keeper.validateReplicas" . }}
+{{- include "oauth-keeper.validateDisruptions" . }}
+{{- include "oauth-keeper.validateJournal" . }}
+{{- include "oauth-keeper.validateNetwork" . }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateRights" -}}
 {{- with .Values }}
-{{- if not .leaderElection.enabled }}
-{{- if gt (int .replicas) 1 }}
-{{- fail "replicas must be 1 (or 0) when leaderElection.enabled is false: two working pods would spend the same refresh tokens" }}
-{{- end }}
-{{- if ne (.strategy.type | default "Recreate") "Recreate" }}
-{{- fail "strategy.type must be Recreate when leaderElection.enabled is false: an old and a new pod would work at the same time" }}
-{{- end }}
-{{- end }}
-{{- if and (ne (toString .podDisruptionBudget.minAvailable) "") (ne (toString .podDisruptionBudget.maxUnavailable) "") }}
-{{- fail "podDisruptionBudget takes minAvailable or maxUnavailable, not both" }}
+{{- if and (not .operator.enabled) (include "oauth-keeper.isGuest" $) (not (include "oauth-keeper.bringsPolicy" $)) }}
+{{- fail "nothing is left to install: operator.enabled is false, and with watchNamespaces and without crds.enabled a release brings nothing else" }}
 {{- end }}
 {{- if and .rbac.create (not .serviceAccount.create) (not .serviceAccount.name) }}
 {{- fail "serviceAccount.name must be set when serviceAccount.create is false and rbac.create is true: every pod of the namespace would have the rights" }}
 {{- end }}
+{{- if and .rbac.serviceAccountTokens (eq (toString .admissionPolicy.enabled) "auto") (include "oauth-keeper.isGuest" $) }}
+{{- fail "admissionPolicy.enabled must be true or false when rbac.serviceAccountTokens is true in a release with watchNamespaces and without the CRDs: without a policy whoever may write credentials can have the token of any ServiceAccount sent to an endpoint of their own. Set true for a policy of these namespaces (it takes rights on the cluster), or false if another release has brought one for the cluster" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateReplicas" -}}
+{{- with .Values }}
+{{- $strategy := .strategy | default dict }}
+{{- if not .leaderElection.enabled }}
+{{- if gt (int .replicas) 1 }}
+{{- fail "replicas must be 1 (or 0) when leaderElection.enabled is false: two working pods would spend the same refresh tokens" }}
+{{- end }}
+{{- if ne ($strategy.type | default "Recreate") "Recreate" }}
+{{- fail "strategy.type must be Recreate when leaderElection.enabled is false: an old and a new pod would work at the same time" }}
+{{- end }}
+{{- end }}
+{{- with $strategy.rollingUpdate }}
+{{- if eq ($strategy.type | default "") "Recreate" }}
+{{- fail "strategy.rollingUpdate is not used when strategy.type is Recreate; remove it" }}
+{{- end }}
+{{- if and (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) }}
+{{- fail "strategy.rollingUpdate.maxSurge and maxUnavailable can't both be 0: no pod could be replaced" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateDisruptions" -}}
+{{- $replicas := int .Values.replicas }}
+{{- with .Values.podDisruptionBudget }}
+{{- $least := ternary "" (toString .minAvailable) (eq .minAvailable nil) }}
+{{- $most := ternary "" (toString .maxUnavailable) (eq .maxUnavailable nil) }}
+{{- if and $least $most }}
+{{- fail "podDisruptionBudget takes minAvailable or maxUnavailable, not both" }}
+{{- end }}
+{{- if and .enabled (gt $replicas 1) }}
+{{- if and $least (ge (include "oauth-keeper.pods" (list $least $replicas) | int) $replicas) }}
+{{- fail (printf "podDisruptionBudget.minAvailable (%s) must leave one of the %d replicas to be evicted: no node could be drained" $least $replicas) }}
+{{- end }}
+{{- if has $most (list "0" "0%") }}
+{{- fail "podDisruptionBudget.maxUnavailable must be 1 or more: no node could be drained" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateJournal" -}}
+{{- with .Values }}
+{{- if .journal.enabled }}
+{{- $size := include "oauth-keeper.bytes" .journal.sizeLimit | int64 }}
+{{- $needed := mul 400 (int .concurrency) }}
+{{- if lt $size (mul $needed 1024) }}
+{{- fail (printf "journal.sizeLimit (%v) must be %dKi or more for a concurrency of %v: 400 KiB for each request under way" .journal.sizeLimit $needed .concurrency) }}
+{{- end }}
+{{- with (dig "limits" dict (.resources | default dict) | default dict).memory }}
+{{- if le (include "oauth-keeper.bytes" . | int64) $size }}
+{{- fail (printf "resources.limits.memory (%v) must be larger than journal.sizeLimit, which counts towards it" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateNetwork" -}}
+{{- with .Values }}
 {{- if and .serviceMonitor.enabled .podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled can't both be true: every sample would be taken twice" }}
 {{- end }}
@@ -23,6 +91,9 @@
 {{- end }}
 {{- if and .networkPolicy.enabled .hostNetwork }}
 {{- fail "networkPolicy.enabled has no effect with hostNetwork: a NetworkPolicy does not apply to the node's network" }}
+{{- end }}
+{{- if and (eq (.dnsPolicy | default "") "None") (not (.dnsConfig | default dict).nameservers) }}
+{{- fail "dnsConfig.nameservers must be set when dnsPolicy is None: no name could be looked up" }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,0 +1,22 @@
+{{/* A quantity of Kubernetes, in bytes. */}}
+{{- define "oauth-keeper.bytes" -}}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" (toString .) }}
+{{- $unit := trimPrefix $number (toString .) }}
+{{- $factor := 1.0 }}
+{{- range $power, $prefix := list "k" "M" "G" "T" "P" "E" }}
+{{- if or (eq $unit $prefix) (eq $unit (printf "%si" (upper $prefix))) }}
+{{- range until (int (add $power 1)) }}
+{{- $factor = mulf $factor (ternary 1024.0 1000.0 (hasSuffix "i" $unit)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- mulf (float64 $number) $factor | int64 }}
+{{- end }}
+
+{{/* How many of that many pods a number or a percentage is. Kubernetes rounds up. */}}
+{{- define "oauth-keeper.pods" -}}
+{{- $pods := last . }}
+{{- with toString (first .) }}
+{{- if hasSuffix "%" . }}{{ divf (mulf (trimSuffix "%" . | float64) $pods) 100.0 | ceil | int }}{{ else }}{{ int . }}{{ end }}
+{{- end }}
+{{- end }}
