@@ -59,8 +59,9 @@ providers: ## Tests against authorization servers: the documented ones, Keycloak
 	$(CARGO) test --locked --workspace --test live
 	$(CARGO) test --locked --test providers
 
-chart: ## Render and check the chart
+chart: ## Render and check the charts
 	tests/chart/render
+	tests/chart/render-presets
 
 image: $(IMAGE) ## Build the image from the Dockerfile, without a container engine
 
@@ -88,7 +89,7 @@ lint: ## Format, clippy, shell scripts, workflows
 	$(CARGO) clippy --locked --features fail-points --test faults -- -D warnings
 	$$(tests/tools/install actionlint) -shellcheck "$$(tests/tools/install shellcheck)"
 	$$(tests/tools/install shellcheck) .ci/run tests/tools/install tests/image/build tests/chart/render \
-		tests/chart/readme tests/support/src/cluster/namespaces.sh
+		tests/chart/readme tests/chart/render-presets tests/chart/generate-presets tests/support/src/cluster/namespaces.sh
 
 deny: ## Licences, bans, sources; advisories where their database can be had
 	.ci/deny
@@ -102,3 +103,4 @@ generate: ## Write the files that the program generates
 	mv docs/.new docs/conditions.md
 	tests/chart/readme > charts/oauth-keeper/.new
 	mv charts/oauth-keeper/.new charts/oauth-keeper/README.md
+	tests/chart/generate-presets
