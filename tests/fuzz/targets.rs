@@ -11,7 +11,7 @@ use oauth_keeper::oauth::error::TokenError;
 use oauth_keeper::oauth::response::{
     Ending, Lifetime, MAX_LIFETIME_SECONDS, RawResponse, TokenSet,
 };
-use oauth_keeper::oauth::secret::is_token;
+use oauth_keeper::oauth::secret::{RefreshToken, is_token};
 use zeroize::Zeroizing;
 
 use crate::corpus::CANARY;
@@ -43,7 +43,7 @@ fn lines<const N: usize>(input: &[u8]) -> ([&str; N], &[u8]) {
 /// A token set holds no more than it may, and shows no secret.
 fn is_bounded(set: &TokenSet, fields: usize, longest: usize) {
     assert!(is_token(set.access_token.expose()));
-    let refresh_token = set.refresh_token.as_ref().map(|token| token.expose());
+    let refresh_token = set.refresh_token.as_ref().map(RefreshToken::expose);
     assert!(
         refresh_token.is_none_or(|token| !token.is_empty() && !token.chars().any(char::is_control))
     );

@@ -35,26 +35,25 @@ fn judge(url: &Url, policy: AddressPolicy) {
     match url.host().unwrap() {
         Host::Ipv4(v4) => assert!(is_ordinary(v4), "{url}"),
         Host::Ipv6(v6) => {
-            assert!(!v6.is_loopback() && !v6.is_multicast() && !v6.is_unspecified(), "{url}")
+            assert!(!v6.is_loopback() && !v6.is_multicast() && !v6.is_unspecified(), "{url}");
         }
         // A resolver takes for an address what ends in a number.
         Host::Domain(name) => assert!(!ends_in_a_number(name), "{url}"),
     }
 }
 
+/// Of a metadata service, or of the API server.
+const SPECIAL: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(10, 96, 0, 1),
+];
+
 /// By other means than those of the policy.
 fn is_ordinary(v4: Ipv4Addr) -> bool {
-    !(v4.is_loopback()
-        || v4.is_link_local()
-        || v4.is_multicast()
-        || v4.is_broadcast()
-        || v4.is_unspecified())
-        && ![
-            Ipv4Addr::new(100, 100, 100, 200),
-            Ipv4Addr::new(168, 63, 129, 16),
-            Ipv4Addr::new(10, 96, 0, 1),
-        ]
-        .contains(&v4)
+    let is_local = v4.is_loopback() || v4.is_link_local() || v4.is_unspecified();
+    let is_for_many = v4.is_multicast() || v4.is_broadcast();
+    !is_local && !is_for_many && !SPECIAL.contains(&v4)
 }
 
 fn ends_in_a_number(name: &str) -> bool {
