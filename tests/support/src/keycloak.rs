@@ -14,7 +14,7 @@
 //!   token with it: from then on 400 `invalid_grant`, "Session doesn't have required client". Access
 //!   tokens live on until they expire.
 //! - An offline token has no end of its own: `refresh_expires_in` is 0.
-//! - Introspection of a refresh token of an ended grant is 400 `invalid_request`, not `active: false`.
+//! - Introspection counts the uses of a refresh token only where `token_type_hint` says that it is one.
 //! - Revoking a refresh token ends all offline grants of that person to that client, and their access
 //!   tokens, wherefore every seed is of another person; later requests get 400 `invalid_grant`,
 //!   "Offline user session not found". Revoking it again is 200, with `"error":"invalid_token"` in the
@@ -218,7 +218,8 @@ impl Keycloak {
 
     /// Whether Keycloak would accept this refresh token now, be it for the second time.
     pub async fn is_live(&self, refresh_token: &str) -> bool {
-        let request = self.introspection(OFFLINE_CLIENT_ID, OFFLINE_CLIENT_SECRET, refresh_token);
+        let token = [("token", refresh_token), ("token_type_hint", "refresh_token")];
+        let request = self.introspection(OFFLINE_CLIENT_ID, OFFLINE_CLIENT_SECRET, &token);
         let answer = request.send().await.expect("Keycloak answers");
         let status = answer.status();
         let text = answer.text().await.expect("Keycloak answers in full");
@@ -240,7 +241,7 @@ impl Keycloak {
 
     /// Whether Keycloak itself takes this access token for a living one.
     pub async fn accepts(&self, access_token: &str) -> bool {
-        let request = self.introspection(CLIENT_ID, CLIENT_SECRET, access_token);
+        let request = self.introspection(CLIENT_ID, CLIENT_SECRET, &[("token", access_token)]);
         parse(&expect(StatusCode::OK, request).await)["active"] == true
     }
 
@@ -264,11 +265,16 @@ impl Keycloak {
         parse(&expect(StatusCode::OK, self.http.post(self.token_endpoint()).form(&form)).await)
     }
 
-    fn introspection(&self, client_id: &str, secret: &str, token: &str) -> RequestBuilder {
+    fn introspection(
+        &self,
+        client_id: &str,
+        secret: &str,
+        form: &[(&str, &str)],
+    ) -> RequestBuilder {
         self.http
             .post(self.realm_url("token/introspect"))
             .basic_auth(client_id, Some(secret))
-            .form(&[("token", token)])
+            .form(form)
     }
 
     async fn serves(&self) -> Result<(), String> {
