@@ -6,7 +6,7 @@ CARGO ?= cargo
 NODE := control-plane node containerd runc cni-plugins iproute2 pod-image helm
 IMAGE := target/image.tar
 
-.PHONY: help demo cluster cluster-down test unit api-server oldest faults soak providers chart image cluster-tests node \
+.PHONY: help demo cluster cluster-down test unit api-server oldest faults soak fuzz providers chart image cluster-tests node \
 	bench bench-cluster lint deny generate
 
 help: ## List the targets
@@ -28,7 +28,7 @@ test: unit api-server oldest faults soak providers chart image cluster-tests ## 
 
 unit: ## Tests that need no server
 	$(CARGO) test --locked --workspace --lib --bins --test generated --test architecture --test rotation_model \
-		--test oauth_http --test transport --test presets --test process --test documented
+		--test oauth_http --test transport --test presets --test fuzz --test process --test documented
 
 api-server: ## Tests on a real kube-apiserver and etcd (KUBERNETES=1.33: of that version)
 	tests/tools/install control-plane$(addprefix -,$(KUBERNETES)) >/dev/null
@@ -52,6 +52,9 @@ soak: ## Random faults for a while (MINUTES=n, SEED=n)
 	tests/tools/install helm >/dev/null
 	$(CARGO) test --locked --test soak -- --minutes $(or $(MINUTES),3) --seed $(or $(SEED),1)
 
+fuzz: ## Read what is changed at random, for longer than `make unit` does (MINUTES=n for each of five targets)
+	FUZZ_MINUTES=$(or $(MINUTES),5) $(CARGO) test --locked --test fuzz -- --nocapture
+
 providers: ## Tests against authorization servers: the documented ones, Keycloak, a certified OpenID provider
 	tests/tools/install control-plane >/dev/null
 	tests/tools/install helm >/dev/null
@@ -60,8 +63,9 @@ providers: ## Tests against authorization servers: the documented ones, Keycloak
 	$(CARGO) test --locked --workspace --test live
 	$(CARGO) test --locked --test providers
 
-chart: ## Render and check the chart
+chart: ## Render and check the charts
 	tests/chart/render
+	tests/chart/render-presets
 
 image: $(IMAGE) ## Build the image from the Dockerfile, without a container engine
 
@@ -103,3 +107,4 @@ generate: ## Write the files that the program generates
 	mv docs/.new docs/conditions.md
 	tests/chart/readme > charts/oauth-keeper/.new
 	mv charts/oauth-keeper/.new charts/oauth-keeper/README.md
+	tests/chart/generate-presets

@@ -3,6 +3,7 @@
 mod depth;
 mod lifetime;
 mod salvage;
+mod shown;
 mod style;
 
 use std::collections::BTreeMap;
@@ -59,7 +60,7 @@ pub enum Ending {
 }
 
 /// A token response that can be used.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenSet {
     /// `access_token`.
     pub access_token: AccessToken,

@@ -33,6 +33,7 @@ mod mutual_tls;
 mod other_crds;
 mod permissions;
 mod policy;
+mod presets;
 mod probe;
 mod program;
 mod providers;
@@ -65,6 +66,9 @@ fn main() -> ExitCode {
         other_crds::a_missing_one_is_named_and_waited_for,
         other_crds::without_those_of_providers_the_rest_works,
         other_crds::fields_that_an_older_one_lacks_are_named,
+        presets::each_preset_brings_the_documented_token,
+        presets::without_the_kinds_it_is_said_what_to_install,
+        presets::all_presets_are_valid_as_they_are,
         bad_answers::a_server_that_never_answers_is_given_up_after_two_minutes,
         bad_answers::a_host_that_hangs_does_not_hold_up_others,
         bad_answers::each_bad_answer_has_its_reason_and_its_patience,
@@ -177,6 +181,7 @@ fn main() -> ExitCode {
         leader::a_leader_that_cannot_renew_ends_when_all_is_committed,
         program::without_a_namespace_all_are_watched,
         providers::one_of_the_cluster_is_for_the_namespaces_it_names,
+        presets::one_of_the_cluster_is_renewed_by_and_upgraded,
         undecodable::an_unreadable_object_says_so_and_harms_no_other,
     ])
 }

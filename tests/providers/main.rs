@@ -12,7 +12,9 @@
 mod api_call;
 mod itflex;
 mod jwt_bearer;
+mod keycloak_exchange;
 mod keycloak_jwt;
+mod keycloak_tls;
 mod mutual_tls;
 mod openid;
 mod openid_jwt;
@@ -37,6 +39,9 @@ fn main() -> ExitCode {
         keycloak_jwt::a_client_signs_with_its_key,
         keycloak_jwt::a_client_signs_with_its_secret,
         keycloak_jwt::another_key_is_told_and_the_right_one_heals,
+        keycloak_tls::a_client_is_known_by_its_certificate,
+        keycloak_exchange::a_token_is_given_for_one_of_a_service,
+        keycloak_exchange::a_token_that_is_not_taken_is_told_and_a_good_one_heals,
         thingpark::a_wrong_secret_is_told_and_a_right_one_heals,
         rd_station::the_form_request_is_exact,
         rd_station::the_json_request_is_exact,

@@ -4,6 +4,9 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 /// The text at a pointer (RFC 6901), if it is there to its last character; whatever follows it may be missing or wrong.
 pub fn text_at(body: &[u8], pointer: &str) -> Option<String> {
+    if !pointer.is_empty() && !pointer.starts_with('/') {
+        return None;
+    }
     let path: Vec<String> = pointer
         .split('/')
         .skip(1)
@@ -14,6 +17,12 @@ pub fn text_at(body: &[u8], pointer: &str) -> Option<String> {
     // An error may well come behind what is looked for.
     let _ = Seek { path: &path, found: &mut found }.deserialize(&mut json);
     found
+}
+
+/// A place in a list, which has one spelling (RFC 6901 §4).
+fn index(segment: &str) -> Option<usize> {
+    let index: usize = segment.parse().ok()?;
+    (index.to_string() == segment).then_some(index)
 }
 
 struct Seek<'p, 'f> {
@@ -56,10 +65,7 @@ impl<'de> Visitor<'de> for Seek<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let wanted = self
-            .path
-            .split_first()
-            .and_then(|(first, rest)| first.parse::<usize>().ok().map(|index| (index, rest)));
+        let wanted = self.path.split_first().and_then(|(first, rest)| Some((index(first)?, rest)));
         for at in 0_usize.. {
             let more = match wanted {
                 Some((index, rest)) if index == at => {
@@ -109,5 +115,9 @@ mod tests {
         assert_eq!(text_at(&whole, "/list/1/t").as_deref(), Some("in a list"));
         assert_eq!(text_at(br#"{"a/b":"x"}"#, "/a~1b").as_deref(), Some("x"));
         assert_eq!(text_at(br#"{"refresh_token":7}"#, "/refresh_token"), None);
+        for no_pointer in ["refresh_token", "authed_user/refresh_token", "/list/01/t", "/list/+1/t"]
+        {
+            assert_eq!(text_at(&whole, no_pointer), None, "{no_pointer}");
+        }
     }
 }

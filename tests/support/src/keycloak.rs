@@ -6,7 +6,7 @@
 //! the path here is `/realms/users-auth/protocol/openid-connect/token`; all else is the same.
 //!
 //! The window of a realm that revokes refresh tokens and lets them be reused once is a count, not a
-//! time. What Keycloak 26.0 does, found by asking it (`tests/live.rs` asserts most of it):
+//! time. What Keycloak does, found by asking it (`tests/live.rs` asserts most of it):
 //! - A refresh token is redeemed twice, and each answer has a new one. Of the two only the newer
 //!   works on: the other is stale. That is told by whole seconds, so within one second both work.
 //! - The third time it answers 400 `invalid_grant`, "Maximum allowed refresh token reuse exceeded",
@@ -14,12 +14,15 @@
 //!   token with it: from then on 400 `invalid_grant`, "Session doesn't have required client". Access
 //!   tokens live on until they expire.
 //! - An offline token has no end of its own: `refresh_expires_in` is 0.
-//! - Introspection of a refresh token of an ended grant is 400 `invalid_request`, not `active: false`.
+//! - Introspection counts the uses of a refresh token only where `token_type_hint` says that it is one.
 //! - Revoking a refresh token ends all offline grants of that person to that client, and their access
 //!   tokens, wherefore every seed is of another person; later requests get 400 `invalid_grant`,
 //!   "Offline user session not found". Revoking it again is 200, with `"error":"invalid_token"` in the
 //!   body; so is revoking nonsense.
 //! - A wrong client secret is 401 `unauthorized_client`, and spends nothing.
+
+mod realm;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -31,24 +34,19 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::realm::{
+    CLIENT_ID, CLIENT_SECRET, EXCHANGE_CLIENT_ID, EXCHANGE_CLIENT_SECRET, KEY_CLIENT_ID,
+    OFFLINE_CLIENT_ID, OFFLINE_CLIENT_SECRET, PASSWORD, PORTAL_CLIENT_ID, PORTAL_CLIENT_SECRET,
+    REALM, SIGNING_CLIENT_ID, SIGNING_CLIENT_SECRET, TLS_CLIENT_ID,
+};
+use self::tls::Tls;
+use crate::certificates::Identity;
 use crate::process::Process;
 use crate::signing_key::SigningKey;
 use crate::{http_client, ports, scratch, tools, wait};
 
 /// Half a minute on an idle machine.
 const START_LIMIT: Duration = Duration::from_secs(300);
-const REALM: &str = "users-auth";
-const CLIENT_ID: &str = "thingpark-client";
-const CLIENT_SECRET: &str = "thingpark-client-secret";
-const OFFLINE_CLIENT_ID: &str = "offline-client";
-const OFFLINE_CLIENT_SECRET: &str = "offline-client-secret";
-/// Signs with its key.
-const KEY_CLIENT_ID: &str = "key-client";
-/// Signs with its secret.
-const SIGNING_CLIENT_ID: &str = "signing-client";
-const SIGNING_CLIENT_SECRET: &str = "signing-client-secret-of-at-least-32-bytes";
-const PASSWORD: &str = "password-of-a-person";
-const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 const ADMIN: &str = "admin";
 const ADMIN_PASSWORD: &str = "keycloak-admin-password";
 
@@ -60,24 +58,27 @@ pub struct Keycloak {
     /// How many have been made.
     people: AtomicUsize,
     signing_key: SigningKey,
+    tls: Tls,
     process: Process,
     // Last, so that it is removed when nothing writes into it.
     _folder: TempDir,
 }
 
 impl Keycloak {
-    /// Starts it and creates a realm with two confidential clients, whose access tokens live five
-    /// minutes.
+    /// Starts it and creates a realm with its clients, whose access tokens live five minutes.
     pub async fn start() -> Self {
         let folder = scratch::folder("keycloak");
-        let [port] = ports::free();
-        let command = command(&tools::installed("keycloak").await, port);
+        let [port, tls_port] = ports::free();
+        let tls = Tls::new(tls_port, folder.path());
+        let mut command = command(&tools::installed("keycloak").await, port);
+        command.args(tls.arguments(folder.path()));
         let process = Process::start("keycloak", &command, &folder.path().join("keycloak.log"));
         let keycloak = Self {
             url: format!("http://127.0.0.1:{port}"),
             http: http_client::new(),
             people: AtomicUsize::new(0),
             signing_key: SigningKey::generate(),
+            tls,
             process,
             _folder: folder,
         };
@@ -137,6 +138,49 @@ impl Keycloak {
         SIGNING_CLIENT_SECRET
     }
 
+    /// The client that may use `client_credentials` with "X509 Certificate", over TLS.
+    pub fn tls_client_id(&self) -> &'static str {
+        TLS_CLIENT_ID
+    }
+
+    /// The certificate of that client.
+    pub fn tls_client(&self) -> &Identity {
+        &self.tls.client
+    }
+
+    /// A certificate that Keycloak trusts, of somebody else.
+    pub fn tls_stranger(&self) -> &Identity {
+        &self.tls.stranger
+    }
+
+    /// The authority of its own certificate, PEM.
+    pub fn authority(&self) -> &str {
+        &self.tls.authority
+    }
+
+    /// The realm's token endpoint over TLS.
+    pub fn tls_token_endpoint(&self) -> String {
+        self.token_endpoint().replace(&self.url, &format!("https://localhost:{}", self.tls.port))
+    }
+
+    /// The client that may exchange tokens of the portal (RFC 8693).
+    pub fn exchange_client_id(&self) -> &'static str {
+        EXCHANGE_CLIENT_ID
+    }
+
+    /// The secret of that client.
+    pub fn exchange_client_secret(&self) -> &'static str {
+        EXCHANGE_CLIENT_SECRET
+    }
+
+    /// An access token of a new person who signed in at the portal; it is for the client that exchanges.
+    pub async fn portal_token(&self) -> String {
+        let name = self.person().await;
+        let client = [("client_id", PORTAL_CLIENT_ID), ("client_secret", PORTAL_CLIENT_SECRET)];
+        let answer = self.sign_in(&name, &client, "openid").await;
+        answer["access_token"].as_str().expect("a token response has one").to_owned()
+    }
+
     /// The client of the refresh tokens, which authenticates like the other.
     pub fn offline_client_id(&self) -> &'static str {
         OFFLINE_CLIENT_ID
@@ -151,7 +195,9 @@ impl Keycloak {
     /// password instead of a browser.
     pub async fn seed(&self) -> String {
         let name = self.person().await;
-        self.sign_in(&name).await
+        let client = [("client_id", OFFLINE_CLIENT_ID), ("client_secret", OFFLINE_CLIENT_SECRET)];
+        let answer = self.sign_in(&name, &client, "offline_access").await;
+        answer["refresh_token"].as_str().expect("offline access brings one").to_owned()
     }
 
     /// The name of a new person, who may sign in by [`Keycloak::password`] at the offline client.
@@ -160,7 +206,7 @@ impl Keycloak {
         let name = format!("person-{number}");
         let url = format!("{}/admin/realms/{REALM}/users", self.url);
         let request =
-            self.http.post(url).bearer_auth(self.admin_token().await).json(&person(&name));
+            self.http.post(url).bearer_auth(self.admin_token().await).json(&realm::person(&name));
         expect(StatusCode::CREATED, request).await;
         name
     }
@@ -172,7 +218,8 @@ impl Keycloak {
 
     /// Whether Keycloak would accept this refresh token now, be it for the second time.
     pub async fn is_live(&self, refresh_token: &str) -> bool {
-        let request = self.introspection(OFFLINE_CLIENT_ID, OFFLINE_CLIENT_SECRET, refresh_token);
+        let token = [("token", refresh_token), ("token_type_hint", "refresh_token")];
+        let request = self.introspection(OFFLINE_CLIENT_ID, OFFLINE_CLIENT_SECRET, &token);
         let answer = request.send().await.expect("Keycloak answers");
         let status = answer.status();
         let text = answer.text().await.expect("Keycloak answers in full");
@@ -194,7 +241,7 @@ impl Keycloak {
 
     /// Whether Keycloak itself takes this access token for a living one.
     pub async fn accepts(&self, access_token: &str) -> bool {
-        let request = self.introspection(CLIENT_ID, CLIENT_SECRET, access_token);
+        let request = self.introspection(CLIENT_ID, CLIENT_SECRET, &[("token", access_token)]);
         parse(&expect(StatusCode::OK, request).await)["active"] == true
     }
 
@@ -212,24 +259,22 @@ impl Keycloak {
         format!("{}/realms/{REALM}/protocol/openid-connect/{endpoint}", self.url)
     }
 
-    async fn sign_in(&self, name: &str) -> String {
-        let request = self.http.post(self.token_endpoint()).form(&[
-            ("grant_type", "password"),
-            ("client_id", OFFLINE_CLIENT_ID),
-            ("client_secret", OFFLINE_CLIENT_SECRET),
-            ("username", name),
-            ("password", PASSWORD),
-            ("scope", "offline_access"),
-        ]);
-        let answer = parse(&expect(StatusCode::OK, request).await);
-        answer["refresh_token"].as_str().expect("offline access brings one").to_owned()
+    async fn sign_in(&self, name: &str, client: &[(&str, &str)], scope: &str) -> Value {
+        let person = [("grant_type", "password"), ("username", name), ("password", PASSWORD)];
+        let form = [client, &person, &[("scope", scope)]].concat();
+        parse(&expect(StatusCode::OK, self.http.post(self.token_endpoint()).form(&form)).await)
     }
 
-    fn introspection(&self, client_id: &str, secret: &str, token: &str) -> RequestBuilder {
+    fn introspection(
+        &self,
+        client_id: &str,
+        secret: &str,
+        form: &[(&str, &str)],
+    ) -> RequestBuilder {
         self.http
             .post(self.realm_url("token/introspect"))
             .basic_auth(client_id, Some(secret))
-            .form(&[("token", token)])
+            .form(form)
     }
 
     async fn serves(&self) -> Result<(), String> {
@@ -247,7 +292,7 @@ impl Keycloak {
             .http
             .post(url)
             .bearer_auth(self.admin_token().await)
-            .json(&realm(&self.signing_key));
+            .json(&realm::realm(&self.signing_key));
         expect(StatusCode::CREATED, request).await;
     }
 
@@ -263,66 +308,6 @@ impl Keycloak {
         let answer = parse(&expect(StatusCode::OK, request).await);
         answer["access_token"].as_str().expect("a token response has one").to_owned()
     }
-}
-
-fn realm(key: &SigningKey) -> Value {
-    json!({
-        "realm": REALM,
-        "enabled": true,
-        "accessTokenLifespan": ACCESS_TOKEN_LIFETIME.as_secs(),
-        "revokeRefreshToken": true,
-        "refreshTokenMaxReuse": 1,
-        "clients": [
-            {
-                "clientId": CLIENT_ID,
-                "secret": CLIENT_SECRET,
-                "publicClient": false,
-                "serviceAccountsEnabled": true,
-                "standardFlowEnabled": false,
-            },
-            {
-                "clientId": OFFLINE_CLIENT_ID,
-                "secret": OFFLINE_CLIENT_SECRET,
-                "publicClient": false,
-                "directAccessGrantsEnabled": true,
-                "standardFlowEnabled": false,
-            },
-            {
-                "clientId": KEY_CLIENT_ID,
-                "clientAuthenticatorType": "client-jwt",
-                "publicClient": false,
-                "serviceAccountsEnabled": true,
-                "standardFlowEnabled": false,
-                "attributes": {
-                    "token.endpoint.auth.signing.alg": "ES256",
-                    "use.jwks.string": "true",
-                    "jwks.string": key.key_set().to_string(),
-                },
-            },
-            {
-                "clientId": SIGNING_CLIENT_ID,
-                "clientAuthenticatorType": "client-secret-jwt",
-                "secret": SIGNING_CLIENT_SECRET,
-                "publicClient": false,
-                "serviceAccountsEnabled": true,
-                "standardFlowEnabled": false,
-                "attributes": {"token.endpoint.auth.signing.alg": "HS512"},
-            },
-        ],
-    })
-}
-
-/// With all that a profile must have, else the person is asked for it at sign-in.
-fn person(name: &str) -> Value {
-    json!({
-        "username": name,
-        "enabled": true,
-        "email": format!("{name}@example.org"),
-        "emailVerified": true,
-        "firstName": "A",
-        "lastName": "Person",
-        "credentials": [{"type": "password", "value": PASSWORD, "temporary": false}],
-    })
 }
 
 /// The home is shared and already built, so nothing but `start --optimized` may run in it; the
