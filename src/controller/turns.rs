@@ -57,13 +57,19 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
+    use tokio::task::unconstrained;
 
     use super::*;
+
+    /// A turn that is there at once.
+    fn take(turns: &Turns, namespace: &str) -> Option<Turn> {
+        unconstrained(turns.wait(namespace)).now_or_never().flatten()
+    }
 
     #[tokio::test]
     async fn a_namespace_takes_half_and_leaves_the_rest_to_others() {
         let turns = Turns::new(4);
-        let take = |namespace: &'static str| turns.wait(namespace).now_or_never().flatten();
+        let take = |namespace| take(&turns, namespace);
         let noisy = [take("noisy").unwrap(), take("noisy").unwrap()];
         assert!(take("noisy").is_none());
         let others = [take("a").unwrap(), take("b").unwrap()];
@@ -80,10 +86,10 @@ mod tests {
         let first = turns.wait("noisy").await.unwrap();
         let mut flood: Vec<_> = (0..1000).map(|_| Box::pin(turns.wait("noisy"))).collect();
         assert!(flood.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
-        assert!(turns.wait("quiet").now_or_never().flatten().is_some());
+        assert!(take(&turns, "quiet").is_some());
         drop((flood, first));
         for number in 0..1000 {
-            assert!(turns.wait(&number.to_string()).now_or_never().flatten().is_some());
+            assert!(take(&turns, &number.to_string()).is_some());
         }
         assert!(turns.namespaces.lock().unwrap().len() <= MAX_IDLE, "none is kept that is idle");
     }
