@@ -22,6 +22,7 @@ pub mod slots;
 pub mod state;
 pub mod status_patch;
 pub mod target;
+pub mod turns;
 pub mod under_way;
 pub mod watch_error;
 pub mod watches;

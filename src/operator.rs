@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use kube::{Client, Config};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -16,18 +16,21 @@ use crate::api_server;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::controller::context::{Context, Term};
-use crate::controller::discovery::{self, Discoveries};
+use crate::controller::discovery::{Discoveries, keeper};
 use crate::controller::events::Events;
 use crate::controller::exchange;
 use crate::controller::home::Homes;
 use crate::controller::index::Index;
 use crate::controller::journal::Journal;
 use crate::controller::notes::Notes;
-use crate::controller::provider::report::{self, Reports};
+use crate::controller::provider::checked::Checked;
+use crate::controller::provider::report;
+use crate::controller::provider::subjects::Reports;
 use crate::controller::replay::{self, Unsettled};
 use crate::controller::scope::{Feed, Scope};
 use crate::controller::secrets::Secrets;
 use crate::controller::slots::Slots;
+use crate::controller::turns::Turns;
 use crate::controller::watches::{self, Synced};
 use crate::leader::Candidate;
 use crate::lifecycle::rotation::claim::Holder;
@@ -235,7 +238,7 @@ fn context(
         index: Index::default(),
         notes: Notes::default(),
         homes: Homes::default(),
-        probes: Semaphore::new(PROBES),
+        probes: Turns::new(PROBES),
         clock: Clock::start(),
         events: Events::new(parts.client.clone(), host_name()),
         metrics: parts.metrics,
@@ -247,6 +250,7 @@ fn context(
         stopping,
         scopes,
         discoveries: Discoveries::default(),
+        checked: Checked::default(),
         reports: Reports::default(),
         client: parts.client,
     }
@@ -283,7 +287,7 @@ async fn work_until_stopped(
         tokio::join!(
             watches::clock(context),
             context.slots.keep_time(),
-            discovery::run(Arc::clone(context)),
+            keeper::run(Arc::clone(context)),
             report::run(Arc::clone(context))
         )
     };

@@ -426,10 +426,10 @@ async fn what_was_not_sent_is_told_from_what_may_have_been() {
         let server = ScriptedServer::start().await;
         server.url("/t")
     };
-    assert!(matches!(send(closed).await, Err(TokenError::NotSent(_))));
+    assert!(matches!(send(closed).await, Err(TokenError::Unreachable(_))));
     assert!(matches!(
         send("http://no-such-host.invalid/t".into()).await,
-        Err(TokenError::NotSent(_))
+        Err(TokenError::Unreachable(_))
     ));
     let server = ScriptedServer::start().await;
     server.queue(Answer::close());

@@ -142,7 +142,7 @@ async fn servers_that_are_not_who_they_say_get_nothing() {
         let url = format!("https://localhost:{}/t", front.port());
         let request = request(&url, &public(), roots);
         for sent in [spend(&transport, &request).await, transport.send(&request).await] {
-            let Err(TokenError::NotSent(why)) = sent else { panic!("{what}: it was sent") };
+            let Err(TokenError::Unreachable(why)) = sent else { panic!("{what}: it was sent") };
             assert!(why.contains("certificate"), "{what}: {why}");
         }
         assert!(front.shown().is_empty());
@@ -219,7 +219,7 @@ async fn a_server_of_tls_1_1_is_refused() {
     let (address, serving) = raw(vec![hello], Duration::ZERO).await;
     let url = format!("https://localhost:{}/t", address.port());
     let sent = spend(&transport(), &request(&url, &public(), Some(Authority::new().roots()))).await;
-    assert!(matches!(sent, Err(TokenError::NotSent(_))), "{:?}", sent.err());
+    assert!(matches!(sent, Err(TokenError::Unreachable(_))), "{:?}", sent.err());
     let heard = serving.await.unwrap();
     assert_eq!(&heard[..2], [22, 3], "a ClientHello");
     assert!(!heard.windows(6).any(|window| window == b"canary"));

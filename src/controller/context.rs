@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{Client, Resource as _};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -26,11 +26,13 @@ use super::home::Homes;
 use super::index::{Index, Name, named};
 use super::journal::Journal;
 use super::notes::Notes;
-use super::provider::report::Reports;
+use super::provider::checked::Checked;
+use super::provider::subjects::Reports;
 use super::scope::{Guarded, Scope};
 use super::secrets::Secrets;
 use super::slots::Slots;
 use super::state::Place;
+use super::turns::Turns;
 
 /// This many credentials are looked at at once when their provider changes, and as many after each such time.
 const SPREAD_AT_ONCE: usize = 20;
@@ -68,7 +70,7 @@ pub struct Context {
     /// Where it is.
     pub homes: Homes,
     /// Probes under way at once: after a start all that were found are due.
-    pub probes: Semaphore,
+    pub probes: Turns,
     /// What time it is.
     pub clock: Clock,
     /// Events on transitions.
@@ -91,6 +93,8 @@ pub struct Context {
     pub scopes: Vec<Scope>,
     /// What issuers publish.
     pub discoveries: Discoveries,
+    /// The providers that are objects of their own, as they were checked.
+    pub checked: Checked,
     /// The providers whose status is to be looked at.
     pub reports: Reports,
 }

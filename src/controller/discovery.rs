@@ -1,31 +1,27 @@
 //! What issuers publish of themselves, asked for in the background: no pass waits for it. Each document is kept for an
 //! hour and then read again as long as anybody uses it; the last good one stays when that fails.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+pub mod keeper;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::sync::Semaphore;
+use kube::api::ObjectMeta;
+use tokio::sync::Notify;
 
 use crate::api::Reason;
 use crate::api::provider::ProviderSpec;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::schedule::back_off;
-use crate::oauth::discovery::{Metadata, issuer as parsed, places, read, request};
-use crate::oauth::error::TokenError;
+use crate::oauth::discovery::Metadata;
 use crate::oauth::tls::{Roots, Tls};
 
-use super::context::Context;
-use super::index::Name;
-use super::provider::report::providers_that;
+use super::index::{Name, named};
 
 /// A document is read again after this.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// Issuers asked at once.
-const AT_ONCE: usize = 8;
 
 /// An issuer, and the authorities that vouch for its host where it has its own: who names others must not decide what
 /// somebody else takes for its document.
@@ -43,7 +39,7 @@ impl Publisher {
     }
 
     /// Whether it is that of a provider.
-    fn is_of(&self, spec: &ProviderSpec) -> bool {
+    pub fn is_of(&self, spec: &ProviderSpec) -> bool {
         spec.issuer.as_ref() == Some(&self.issuer) && ca_bundle(spec) == self.ca_bundle.as_deref()
     }
 
@@ -81,6 +77,26 @@ struct Known {
     problem: Option<Problem>,
     /// How often in a row.
     failures: i64,
+    /// Who looked, by namespace and UID.
+    users: BTreeMap<String, HashMap<String, Name>>,
+    /// Told when somebody of another namespace does.
+    more: Arc<Notify>,
+}
+
+impl Known {
+    fn note_user(&mut self, user: &ObjectMeta) {
+        let (namespace, uid) = (user.namespace.as_deref(), user.uid.as_deref());
+        let (namespace, uid) = (namespace.unwrap_or_default(), uid.unwrap_or_default());
+        if let Some(of_its_namespace) = self.users.get_mut(namespace) {
+            if !of_its_namespace.contains_key(uid) {
+                of_its_namespace.insert(uid.to_owned(), named(user));
+            }
+            return;
+        }
+        let first = HashMap::from([(uid.to_owned(), named(user))]);
+        self.users.insert(namespace.to_owned(), first);
+        self.more.notify_one();
+    }
 }
 
 /// Who needs to know of it.
@@ -102,21 +118,48 @@ impl Default for Discoveries {
 }
 
 impl Discoveries {
-    /// What an issuer publishes, or what is wrong with that; nothing when it is being asked for the first time.
-    pub fn look(&self, publisher: &Publisher) -> Option<Result<Arc<Metadata>, Problem>> {
-        match self.lock().entry(publisher.clone()) {
-            Entry::Occupied(entry) => {
-                let Known { metadata, problem, .. } = entry.get();
-                let good = metadata.clone().map(Ok);
-                good.or_else(|| problem.clone().map(Err))
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(Known::default());
-                // Refused only when the reader has stopped, at the end of all work.
-                let _ = self.asks.unbounded_send(publisher.clone());
-                None
-            }
+    /// What an issuer publishes, or what is wrong with that; nothing when it is being asked for the first time. Who looks
+    /// is told of what comes.
+    pub fn look(
+        &self,
+        publisher: &Publisher,
+        user: &ObjectMeta,
+    ) -> Option<Result<Arc<Metadata>, Problem>> {
+        let mut all = self.lock();
+        if let Some(known) = all.get_mut(publisher) {
+            known.note_user(user);
+            let good = known.metadata.clone().map(Ok);
+            return good.or_else(|| known.problem.clone().map(Err));
         }
+        let mut known = Known::default();
+        known.note_user(user);
+        all.insert(publisher.clone(), known);
+        // Refused only when the reader has stopped, at the end of all work.
+        let _ = self.asks.unbounded_send(publisher.clone());
+        None
+    }
+
+    /// The issuers that are asked for, to the first who wants them.
+    fn asked(&self) -> Option<UnboundedReceiver<Publisher>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The namespaces of those who looked, and what tells that there are more.
+    fn namespaces(&self, publisher: &Publisher) -> (Vec<String>, Arc<Notify>) {
+        let mut known = self.lock();
+        let known = known.entry(publisher.clone()).or_default();
+        (known.users.keys().cloned().collect(), Arc::clone(&known.more))
+    }
+
+    /// Those who looked and still `go_by` it; the others are forgotten.
+    fn users(&self, publisher: &Publisher, go_by: impl Fn(&str, &Name) -> bool) -> Vec<Name> {
+        let mut known = self.lock();
+        let Some(known) = known.get_mut(publisher) else { return Vec::new() };
+        for users in known.users.values_mut() {
+            users.retain(|uid, name| go_by(uid, name));
+        }
+        known.users.retain(|_, users| !users.is_empty());
+        known.users.values().flat_map(HashMap::values).cloned().collect()
     }
 
     /// Takes in what came of asking; says when to ask again.
@@ -130,7 +173,10 @@ impl Discoveries {
                     Some(before) if *before == metadata => News::Nothing,
                     Some(_) => News::Changed,
                 };
-                *known = Known { metadata: Some(Arc::new(metadata)), ..Known::default() };
+                if news != News::Nothing {
+                    known.metadata = Some(Arc::new(metadata));
+                }
+                (known.problem, known.failures) = (None, 0);
                 (news, KEPT_FOR)
             }
             Err(problem) => {
@@ -162,87 +208,6 @@ impl Discoveries {
     }
 }
 
-/// Reads the documents that are asked for, until the end of all work.
-pub async fn run(context: Arc<Context>) {
-    let asked = context.discoveries.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(mut asked) = asked else { return };
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
-    while let Some(publisher) = asked.next().await {
-        let (context, slots) = (Arc::clone(&context), Arc::clone(&slots));
-        tokio::spawn(async move {
-            let stopping = context.stopping.clone();
-            stopping.run_until_cancelled(keep(&context, &publisher, &slots)).await;
-        });
-    }
-}
-
-/// Keeps one document as long as anybody uses it.
-async fn keep(context: &Arc<Context>, publisher: &Publisher, slots: &Semaphore) {
-    loop {
-        let found = {
-            // Never closed.
-            let _slot = slots.acquire().await;
-            fetch(context, publisher).await
-        };
-        let (news, wait) = context.discoveries.note(publisher, found);
-        match news {
-            News::Nothing => {}
-            News::First => context.wake_all(users(context, publisher)),
-            News::Changed => context.wake_spread(users(context, publisher)),
-        }
-        if news != News::Nothing {
-            for subject in providers_that(context, |spec| publisher.is_of(spec)) {
-                context.reports.ask(subject);
-            }
-        }
-        tokio::time::sleep(wait).await;
-        let used_by_providers = !providers_that(context, |spec| publisher.is_of(spec)).is_empty();
-        if !used_by_providers && users(context, publisher).is_empty() {
-            return context.discoveries.forget(publisher);
-        }
-    }
-}
-
-/// The credentials that go by an issuer's document, inline or by their provider.
-fn users(context: &Context, publisher: &Publisher) -> Vec<Name> {
-    let providers = providers_that(context, |spec| publisher.is_of(spec));
-    context.credentials_that(|credential| {
-        publisher.is_of(&credential.spec.provider.inline)
-            || providers.iter().any(|provider| {
-                super::provider::watches::uses(credential, provider.kind, &provider.name)
-            })
-    })
-}
-
-async fn fetch(context: &Context, publisher: &Publisher) -> Result<Metadata, Problem> {
-    let (issuer, tls) = (publisher.issuer(), publisher.tls()?);
-    let url = parsed(issuer)
-        .map_err(|why| Problem::new(Reason::SpecInvalid, format!("spec.provider.issuer {why}")))?;
-    let mut faults = Vec::new();
-    for place in places(&url) {
-        match context.transport.send(&request(place.clone(), tls.clone())).await {
-            Ok(answer) => match read(&answer, issuer, context.policy) {
-                Ok(metadata) => return Ok(metadata),
-                Err(why) => faults.push(format!("{place} {why}")),
-            },
-            // The other place is at the same host.
-            Err(error) => return Err(unanswered(issuer, &error)),
-        }
-    }
-    Err(Problem::new(Reason::DiscoveryFailed, faults.join("; ")))
-}
-
-fn unanswered(issuer: &str, error: &TokenError) -> Problem {
-    let reason = match error {
-        TokenError::Denied(_) => Reason::EndpointDenied,
-        TokenError::NotSent(_) => Reason::EndpointUnreachable,
-        _ => Reason::DiscoveryFailed,
-    };
-    // The transport speaks of what it mostly goes to.
-    let why = error.why().replace("the token endpoint", "it");
-    Problem::new(reason, format!("the issuer {issuer} was not read: {why}"))
-}
-
 #[cfg(test)]
 mod tests {
     use url::Url;
@@ -255,6 +220,15 @@ mod tests {
 
     const ISSUER: &str = "https://as.example";
 
+    fn user(namespace: &str, uid: &str) -> ObjectMeta {
+        ObjectMeta {
+            namespace: Some(namespace.to_owned()),
+            name: Some(format!("c{uid}")),
+            uid: Some(uid.to_owned()),
+            ..ObjectMeta::default()
+        }
+    }
+
     fn metadata(token: &str) -> Metadata {
         Metadata { token_endpoint: Url::parse(token).unwrap() }
     }
@@ -266,18 +240,34 @@ mod tests {
     #[test]
     fn an_issuer_is_asked_once_however_many_look() {
         let discoveries = Discoveries::default();
-        assert!(discoveries.look(&publisher()).is_none());
-        assert!(discoveries.look(&publisher()).is_none());
+        assert!(discoveries.look(&publisher(), &user("n", "1")).is_none());
+        assert!(discoveries.look(&publisher(), &user("n", "1")).is_none());
         let mut asked = discoveries.asked.lock().unwrap().take().unwrap();
         assert_eq!(asked.try_recv().ok(), Some(publisher()));
         assert!(asked.try_recv().is_err());
     }
 
     #[test]
+    fn who_looked_is_told_as_long_as_it_goes_by_the_document() {
+        let discoveries = Discoveries::default();
+        for (namespace, uid) in [("n", "1"), ("n", "1"), ("n", "2"), ("m", "3")] {
+            discoveries.look(&publisher(), &user(namespace, uid));
+        }
+        assert_eq!(discoveries.namespaces(&publisher()).0, ["m", "n"]);
+        let name = |namespace: &str, uid: &str| named(&user(namespace, uid));
+        let mut users = discoveries.users(&publisher(), |_, _| true);
+        users.sort();
+        assert_eq!(users, [name("m", "3"), name("n", "1"), name("n", "2")]);
+        assert_eq!(discoveries.users(&publisher(), |uid, _| uid == "2"), [name("n", "2")]);
+        assert_eq!(discoveries.users(&publisher(), |_, _| true), [name("n", "2")]);
+        assert_eq!(discoveries.namespaces(&publisher()).0, ["n"]);
+    }
+
+    #[test]
     fn the_last_good_document_is_kept_when_reading_it_again_fails() {
         let discoveries = Discoveries::default();
         let first = metadata("https://as.example/t");
-        let look = || discoveries.look(&publisher()).unwrap();
+        let look = || discoveries.look(&publisher(), &user("n", "1")).unwrap();
         assert_eq!(discoveries.note(&publisher(), Ok(first.clone())), (News::First, KEPT_FOR));
         let (news, wait) = discoveries.note(&publisher(), Err(failed("a")));
         assert!(news == News::Nothing && wait < KEPT_FOR, "{news:?} {wait:?}");
@@ -291,14 +281,17 @@ mod tests {
     #[test]
     fn without_a_document_each_new_fault_is_told_and_the_waits_grow() {
         let discoveries = Discoveries::default();
-        assert_eq!(discoveries.look(&publisher()).map(|look| look.is_ok()), None);
+        assert_eq!(discoveries.look(&publisher(), &user("n", "1")).map(|look| look.is_ok()), None);
         let mut last = Duration::ZERO;
         for (why, news) in
             [("a", News::First), ("a", News::Nothing), ("b", News::First), ("b", News::Nothing)]
         {
             let (told, wait) = discoveries.note(&publisher(), Err(failed(why)));
             assert!(told == news && wait > last, "{why}: {told:?} {wait:?}");
-            assert_eq!(discoveries.look(&publisher()).unwrap().unwrap_err().message, why);
+            assert_eq!(
+                discoveries.look(&publisher(), &user("n", "1")).unwrap().unwrap_err().message,
+                why
+            );
             last = wait;
         }
         let good = metadata("https://as.example/t");

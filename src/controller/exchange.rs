@@ -46,17 +46,19 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Starts an exchange in the background. The credential is looked at again when it ends, however it ends. False when
 /// one of a credential of the same name is still under way.
 pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
+    let Ok(credential) = &object.0 else { return false };
     let Some(guard) = UnderWay::begin(context, object) else { return false };
-    let generation = object.meta().generation;
+    let begun_for = queue::basis(context, credential);
     let uid = object.meta().uid.as_deref().unwrap_or_default();
-    context.notes.update(uid, |note| note.begun_for = generation);
+    context.notes.update(uid, |note| note.begun_for = begun_for.clone());
     context.exchanges.spawn(async move {
         let context = Arc::clone(&guard.context);
         let Some(mut slot) = queue::turn(&guard, why).await else { return };
         // Not kept while it waited: the watch may have shown a later version, of which one is enough to hold.
         let Some(object) = guard.credential() else { return };
         let Ok(credential) = &object.0 else { return };
-        if credential.metadata.generation != generation {
+        // The look that follows decides anew, and has it wait for the right host.
+        if queue::basis(&context, credential) != begun_for {
             return;
         }
         let unsaved = Unsaved::default();

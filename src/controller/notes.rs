@@ -19,6 +19,15 @@ use crate::lifecycle::rotation::claim::Claim;
 use super::index::Name;
 use super::state::{Marks, State};
 
+/// What an exchange is begun for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// Of the credential.
+    pub generation: Option<i64>,
+    /// [`crate::lifecycle::provider::Provider::version`].
+    pub provider_version: Option<String>,
+}
+
 /// Notes of one credential.
 #[derive(Clone, Debug, Default)]
 pub struct Note {
@@ -26,8 +35,8 @@ pub struct Note {
     pub failure: Option<Failure>,
     /// Whether an exchange is under way.
     pub in_flight: bool,
-    /// The generation that the last exchange was begun for.
-    pub begun_for: Option<i64>,
+    /// What the last exchange was begun for.
+    pub begun_for: Basis,
     /// When the last token request was made.
     pub last_attempt: Option<Timestamp>,
     /// No exchange begins before this: another process is at it, or the last look was out of date.
@@ -148,10 +157,10 @@ impl Notes {
         note.clone()
     }
 
-    /// Whether an exchange is under way that was begun for another generation of a credential.
-    pub fn waits_for_another(&self, uid: &str, generation: Option<i64>) -> bool {
+    /// Whether an exchange is under way that was begun for something else than what is wanted now.
+    pub fn waits_for_another(&self, uid: &str, now: impl FnOnce() -> Basis) -> bool {
         let notes = self.lock();
-        notes.get(uid).is_some_and(|note| note.in_flight && note.begun_for != generation)
+        notes.get(uid).is_some_and(|note| note.in_flight && note.begun_for != now())
     }
 
     /// Whether just this was said of an object that can't be read.
@@ -206,6 +215,20 @@ impl Notes {
         self.spending.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, by| by != name);
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         self.update(uid, |note| note.in_flight = false);
+    }
+
+    /// The status as last written, where the watch has not shown it yet: then it shows an older version. What it has
+    /// shown is kept no longer.
+    pub fn written_after(&self, uid: &str, version: u64) -> Option<OAuthCredentialStatus> {
+        let mut notes = self.lock();
+        let note = notes.get_mut(uid)?;
+        note.written.take_if(|written| written.0 <= version);
+        note.written.as_ref().map(|written| written.1.clone())
+    }
+
+    /// Remembers the reason that is reported now; gives the one before.
+    pub fn reported(&self, uid: &str, reason: Reason) -> Option<Reason> {
+        self.lock().get_mut(uid)?.reason.replace(reason)
     }
 
     /// Changes a note.

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::api::OAuthCredential;
 use crate::lifecycle::plan::World;
-use crate::lifecycle::probe::{Probe, Probed, Verdict};
+use crate::lifecycle::probe::{Probe, Probed, Unclear, Verdict};
+use crate::oauth::error::TokenError;
 use crate::oauth::request::{Method, TokenRequest};
 use crate::oauth::tls::{Roots, Tls};
 
@@ -67,17 +68,20 @@ async fn ask(
     probe: &Probe,
     roots: Option<Roots>,
 ) -> Verdict {
-    // Never closed.
-    let _turn = context.probes.acquire().await;
+    let _turn = context.probes.wait(namespace).await;
     let secret = match context.secrets.get(namespace, target).await {
         Ok(secret) => secret,
-        Err(error) => return Verdict::Inconclusive(format!("the target can't be read: {error}")),
+        Err(error) => {
+            let why = format!("the target can't be read: {error}");
+            return Verdict::Inconclusive(Unclear::NotAsked, why);
+        }
     };
     let data = secret.and_then(|secret| secret.data).unwrap_or_default();
     let authorization =
         data.get("authorization").and_then(|bytes| HeaderValue::from_bytes(&bytes.0).ok());
     let Some(mut authorization) = authorization else {
-        return Verdict::Inconclusive("the target holds no token".to_owned());
+        let why = "the target holds no token".to_owned();
+        return Verdict::Inconclusive(Unclear::NotAsked, why);
     };
     authorization.set_sensitive(true);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
@@ -91,6 +95,16 @@ async fn ask(
     };
     match context.transport.send(&request).await {
         Ok(answer) => probe.judge(answer.status),
-        Err(error) => Verdict::Inconclusive(error.why()),
+        Err(error) => unanswered(&error),
     }
+}
+
+fn unanswered(error: &TokenError) -> Verdict {
+    let kind = match error {
+        TokenError::Denied(_) | TokenError::NotSent(_) => Unclear::NotAsked,
+        TokenError::Unreachable(_) => Unclear::NotReached,
+        _ => Unclear::NotAnswered,
+    };
+    // The transport speaks of what it mostly goes to.
+    Verdict::Inconclusive(kind, error.why().replace("the token endpoint", "it"))
 }

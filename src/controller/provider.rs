@@ -1,23 +1,25 @@
 //! The provider of a credential, from what the watches have shown and what its issuer publishes.
 
+pub mod checked;
+pub mod cluster;
+pub mod kinds;
 pub mod report;
+pub mod subjects;
 pub mod watches;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube::core::DeserializeGuard;
+use kube::ResourceExt as _;
+use kube::api::ObjectMeta;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Resource, ResourceExt as _};
 
-use crate::api::provider::{
-    ClusterOAuthProvider, Namespaces, OAuthProvider, ProviderKind, ProviderRef, ProviderSpec,
-    ProviderStatus,
-};
+use crate::api::provider::{ClusterOAuthProvider, ProviderKind, ProviderRef, ProviderSpec};
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::provider::{Provider, admits};
 use crate::lifecycle::resolve::check;
+use crate::oauth::discovery::Metadata;
 
 use super::context::Context;
 use super::discovery::Publisher;
@@ -25,44 +27,18 @@ use super::scope::Scope;
 use super::secrets::brief;
 use super::shelf::{Shelf, Sighting};
 
-/// A provider, or what is left of one that can't be read.
-pub type GuardedProvider<K> = DeserializeGuard<K>;
+use self::kinds::{AnyProvider, GuardedProvider};
 
-/// What the kinds of providers have in common.
-pub trait AnyProvider: Resource<DynamicType = ()> + Clone {
-    /// Which kind.
-    const KIND: ProviderKind;
-    /// How to speak to the authorization server.
-    fn provider(&self) -> &ProviderSpec;
-    /// Who may.
-    fn namespaces(&self) -> Option<&Namespaces>;
-    /// What was said of it last.
-    fn status(&self) -> Option<&ProviderStatus>;
+/// A provider that is an object of its own.
+struct Object<'o> {
+    kind: ProviderKind,
+    meta: &'o ObjectMeta,
+    spec: &'o ProviderSpec,
 }
 
-impl AnyProvider for OAuthProvider {
-    const KIND: ProviderKind = ProviderKind::OAuthProvider;
-    fn provider(&self) -> &ProviderSpec {
-        &self.spec.provider
-    }
-    fn namespaces(&self) -> Option<&Namespaces> {
-        None
-    }
-    fn status(&self) -> Option<&ProviderStatus> {
-        self.status.as_ref()
-    }
-}
-
-impl AnyProvider for ClusterOAuthProvider {
-    const KIND: ProviderKind = ProviderKind::ClusterOAuthProvider;
-    fn provider(&self) -> &ProviderSpec {
-        &self.spec.provider
-    }
-    fn namespaces(&self) -> Option<&Namespaces> {
-        self.spec.namespaces.as_ref()
-    }
-    fn status(&self) -> Option<&ProviderStatus> {
-        self.status.as_ref()
+impl<'o> Object<'o> {
+    fn of<K: AnyProvider>(object: &'o K) -> Self {
+        Self { kind: K::KIND, meta: object.meta(), spec: object.provider() }
     }
 }
 
@@ -82,31 +58,73 @@ pub fn is_awaited(problem: &Problem) -> bool {
 /// What keeps it from being known or used; `Pending` while a list or a document has not come yet.
 pub fn of<'a>(context: &Context, credential: &'a OAuthCredential) -> Result<Provider<'a>, Problem> {
     let chosen = &credential.spec.provider;
+    let meta = &credential.metadata;
     let Some(reference) = &chosen.reference else {
-        return complete(context, Provider::inline(&chosen.inline));
+        let provider = Provider::inline(&chosen.inline);
+        return Ok(match document(context, &provider.spec, meta)? {
+            Some(document) => provider.completed(&document),
+            None => provider,
+        });
     };
     if chosen.inline != ProviderSpec::default() {
         let message = "spec.provider.ref takes no other field of spec.provider beside it";
         return Err(Problem::new(Reason::SpecInvalid, message.to_owned()));
     }
-    let namespace = credential.metadata.namespace.as_deref().unwrap_or_default();
-    let spec = named(context, namespace, reference)?;
-    let provider = complete(context, Provider::of_object(spec))?;
-    check(&provider, context.policy).map_err(|problem| invalid(reference, &problem.message))?;
-    Ok(provider)
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    named(context, namespace, reference, |object| {
+        let document = document(context, object.spec, meta)?;
+        let checked = checked(context, object, document);
+        checked.map_err(|problem| invalid(reference, &problem.message))
+    })
 }
 
-/// With what its issuer publishes, where it has one.
-fn complete<'a>(context: &Context, provider: Provider<'a>) -> Result<Provider<'a>, Problem> {
-    let Some(publisher) = Publisher::of(&provider.spec) else { return Ok(provider) };
-    match context.discoveries.look(&publisher) {
+/// Whether a credential goes by the document of an issuer.
+pub fn goes_by(context: &Context, credential: &OAuthCredential, publisher: &Publisher) -> bool {
+    let chosen = &credential.spec.provider;
+    let namespace = credential.metadata.namespace.as_deref().unwrap_or_default();
+    match &chosen.reference {
+        None => publisher.is_of(&chosen.inline),
+        Some(reference) => {
+            let named =
+                named(context, namespace, reference, |object| Ok(publisher.is_of(object.spec)));
+            named.unwrap_or_default()
+        }
+    }
+}
+
+/// What the issuer of a provider publishes, where it has one. Who asks is told of it when it comes.
+fn document(
+    context: &Context,
+    spec: &ProviderSpec,
+    asker: &ObjectMeta,
+) -> Result<Option<Arc<Metadata>>, Problem> {
+    let Some(publisher) = Publisher::of(spec) else { return Ok(None) };
+    match context.discoveries.look(&publisher, asker) {
         None => {
             let issuer = publisher.issuer();
             Err(awaited(&format!("the document of the issuer {issuer}")))
         }
         Some(Err(problem)) => Err(problem),
-        Some(Ok(metadata)) => Ok(provider.completed(&metadata)),
+        Some(Ok(metadata)) => Ok(Some(metadata)),
     }
+}
+
+/// With what its issuer publishes, as it was checked last.
+fn checked(
+    context: &Context,
+    object: &Object<'_>,
+    document: Option<Arc<Metadata>>,
+) -> Result<Provider<'static>, Problem> {
+    let Object { kind, meta, spec } = *object;
+    context.checked.look(kind, meta, document, |document| {
+        let provider = Provider::of_object(spec.clone());
+        let provider = match document {
+            Some(document) => provider.completed(document),
+            None => provider,
+        };
+        check(&provider, context.policy)?;
+        Ok(provider)
+    })
 }
 
 /// Whether credentials can use a provider.
@@ -118,8 +136,8 @@ fn usable<K: AnyProvider>(context: &Context, object: &GuardedProvider<K>) -> Res
         let message = format!("the object can't be read: {}", brief(&invalid.error));
         Problem::new(Reason::SpecInvalid, message)
     })?;
-    let provider = complete(context, Provider::of_object(object.provider().clone()))?;
-    check(&provider, context.policy)
+    let document = document(context, object.provider(), object.meta())?;
+    checked(context, &Object::of(object), document).map(drop)
 }
 
 fn invalid(reference: &ProviderRef, why: &str) -> Problem {
@@ -127,19 +145,20 @@ fn invalid(reference: &ProviderRef, why: &str) -> Problem {
     Problem::new(Reason::ProviderInvalid, format!("the {kind} {name} can't be used: {why}"))
 }
 
-/// The spec of the provider that a credential in this namespace names.
-fn named(
+/// What is to be known of the provider that a credential in this namespace names.
+fn named<T>(
     context: &Context,
     namespace: &str,
     reference: &ProviderRef,
-) -> Result<ProviderSpec, Problem> {
+    look: impl FnOnce(&Object<'_>) -> Result<T, Problem>,
+) -> Result<T, Problem> {
     let scope = context.scopes.iter().find(|scope| scope.covers(namespace));
     let scope = scope.ok_or_else(|| awaited("the namespace"))?;
     match reference.kind {
         ProviderKind::OAuthProvider => {
             let key = ObjectRef::new(&reference.name).within(namespace);
             let object = found(&scope.providers, &key, reference)?;
-            Ok(readable(&object, reference)?.provider().clone())
+            look(&Object::of(readable(&object, reference)?))
         }
         ProviderKind::ClusterOAuthProvider => {
             let Some(cluster) = &scope.cluster else {
@@ -152,7 +171,7 @@ fn named(
             let object = found(&cluster.providers, &ObjectRef::new(&reference.name), reference)?;
             let object = readable(&object, reference)?;
             is_allowed(scope, object, namespace, &reference.name)?;
-            Ok(object.provider().clone())
+            look(&Object::of(object))
         }
     }
 }

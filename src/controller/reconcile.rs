@@ -54,8 +54,9 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
         Err(invalid) => return report_unreadable(&context, invalid).await,
     };
     let provider = provider::of(&context, credential);
-    if provider.as_ref().is_err_and(provider::is_awaited)
-        && let Some(wait) = silent_wait(&context, credential)
+    if let Err(problem) = provider.as_ref()
+        && provider::is_awaited(problem)
+        && let Some(wait) = silent_wait(&context, credential, problem)
     {
         return Ok(wait);
     }
@@ -109,15 +110,29 @@ fn end(context: &Arc<Context>, object: &Arc<Guarded>) -> Requeue {
 }
 
 /// How to wait for a provider, whose coming asks for a pass, without a word; nothing when it is time to say that it is
-/// waited for.
-fn silent_wait(context: &Context, credential: &OAuthCredential) -> Option<Requeue> {
-    let said = credential.status.as_ref().is_some_and(|status| !status.conditions.is_empty());
-    if said {
-        return Some(Requeue::await_change());
+/// waited for, or what was said is not true any more.
+fn silent_wait(
+    context: &Context,
+    credential: &OAuthCredential,
+    awaited: &Problem,
+) -> Option<Requeue> {
+    let now = context.clock.now();
+    if let Some(ready) = said_ready(credential) {
+        let observation = observe(context, credential);
+        let world = observation.world(credential, Err(awaited), now);
+        let stays = !ready || plan::is_ready(&world, now);
+        return stays.then(|| requeue(plan::plan(&world, now).wake_at, now));
     }
     let created = credential.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    let age = created.map(|created| context.clock.now().duration_since(created).unsigned_abs());
+    let age = created.map(|created| now.duration_since(created).unsigned_abs());
     age.is_some_and(|age| age < SAY_PENDING_AFTER).then(|| Requeue::requeue(SAY_PENDING_AFTER))
+}
+
+/// Whether the status says that the credential is ready; nothing when it says nothing yet.
+fn said_ready(credential: &OAuthCredential) -> Option<bool> {
+    let said = &credential.status.as_ref()?.conditions;
+    let ready = said.iter().find(|condition| condition.type_ == READY)?;
+    Some(ready.status == "True")
 }
 
 fn requeue(wake_at: Option<Timestamp>, now: Timestamp) -> Requeue {
@@ -186,25 +201,17 @@ async fn report(
     plan: &Plan,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let note = context.notes.of(credential);
     let version = credential
         .resource_version()
         .and_then(|version| version.parse::<u64>().ok())
         .unwrap_or_default();
-    // The watch may not have shown our own last write yet; once it has, that is kept no longer.
-    let previous = match note.written {
-        Some(written) if written.0 > version => written.1,
-        shown => {
-            if shown.is_some() {
-                context.notes.update(world.uid, |note| note.written = None);
-            }
-            credential.status.clone().unwrap_or_default()
-        }
-    };
+    // The watch may not have shown our own last write yet.
+    let previous = context.notes.written_after(world.uid, version);
+    let previous = previous.unwrap_or_else(|| credential.status.clone().unwrap_or_default());
     let new = status(world, plan, &previous, now);
     let finding = finding(&plan.verdict);
-    context.metrics.reported(note.reason, Some(finding.reason));
-    context.notes.update(world.uid, |note| note.reason = Some(finding.reason));
+    let before = context.notes.reported(world.uid, finding.reason);
+    context.metrics.reported(before, Some(finding.reason));
     let (before, after) = (to_json(&previous), to_json(&new));
     let Some(patch) = merge_patch(&before, &after) else {
         return Ok(());

@@ -9,8 +9,8 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 
 use crate::api::{OAuthCredential, OAuthProvider};
 
-use super::provider::GuardedProvider;
-use super::provider::watches::{Cluster, ClusterSupply};
+use super::provider::cluster::{Cluster, ClusterSupply};
+use super::provider::kinds::GuardedProvider;
 use super::shelf::{Shelf, Supply};
 
 /// A credential, or what is left of one that can't be read.

@@ -2,6 +2,8 @@
 //! A slow host does not hold up the others, and what waits in one namespace does not hold up another. Where requests fail
 //! in a row they are held back, and where the user gave a limit it is kept.
 
+mod beyond;
+mod place;
 mod queue;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,9 +15,10 @@ use crate::clock::since_boot;
 use crate::lifecycle::breaker::{Held, Outcome, Trouble};
 use crate::lifecycle::rate::RateLimit;
 use crate::oauth::error::TokenError;
-use crate::oauth::response::RawResponse;
+use crate::oauth::response::{Ending, RawResponse};
 
-use self::queue::{Place, Queue, Shares, Ticket};
+use self::place::Place;
+use self::queue::{Queue, Shares, Ticket};
 
 /// One host may take this share of all slots.
 const SHARE_OF_A_HOST: usize = 4;
@@ -37,6 +40,17 @@ struct Shared {
     /// Told when a time to look again may have become another one.
     changed: Notify,
     clock: fn() -> Duration,
+}
+
+/// How pressing a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Press {
+    /// It waits for its turn.
+    Usual,
+    /// It goes before the usual ones of its namespace at that host.
+    First,
+    /// What it repeats is lost when it waits: neither a limit holds it, nor that others failed, nor full shares.
+    Now,
 }
 
 /// Who waits.
@@ -82,17 +96,17 @@ impl Slots {
         Self { shared: Arc::new(Shared { queue, changed: Notify::new(), clock }) }
     }
 
-    /// Stands in line for a slot; one in a hurry before all others of its namespace at that host.
-    pub fn wait(&self, namespace: &str, host: &str, in_a_hurry: bool) -> Turn {
+    /// Stands in line for a slot.
+    pub fn wait(&self, namespace: &str, host: &str, press: Press) -> Turn {
         let (turn, waiting) = oneshot::channel();
         let (tell, held) = oneshot::channel();
-        let place = place(namespace, host);
+        let place = Place::new(namespace, host);
         let mut waiter = Waiter { turn, held: Some(tell) };
         let mut queue = self.shared.lock();
-        if let Some(held) = queue.held(&place) {
+        if let Some(held) = queue.held(&place).filter(|_| press != Press::Now) {
             waiter.tell(held);
         }
-        queue.enter(&place, in_a_hurry, waiter, self.shared.now());
+        queue.enter(&place, press, waiter, self.shared.now());
         drop(queue);
         self.shared.hand_out();
         Turn { turn: waiting, held: Some(held) }
@@ -100,7 +114,7 @@ impl Slots {
 
     /// Notes the limit that a credential gives for a host, or that it gives none.
     pub fn limit(&self, giver: &str, namespace: &str, given: Option<(&str, RateLimit)>) {
-        let given = given.map(|(host, limit)| (place(namespace, host), limit));
+        let given = given.map(|(host, limit)| (Place::new(namespace, host), limit));
         self.note_limit(giver, given.as_ref().map(|(place, limit)| (place, *limit)));
     }
 
@@ -135,10 +149,6 @@ impl Slots {
 
 /// Times are looked at this often, whatever the timer says.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
-
-fn place(namespace: &str, host: &str) -> Place {
-    Place { namespace: namespace.into(), host: host.into() }
-}
 
 impl Waiter {
     fn tell(&mut self, held: Held) {
@@ -215,10 +225,13 @@ impl Slot {
     /// Notes how the request ended, as far as it tells of the server.
     pub fn saw(&mut self, answer: &Result<RawResponse, TokenError>) {
         self.outcome = match answer {
-            Ok(raw) if raw.status >= 500 => Outcome::Failed(Trouble::Failing),
+            Ok(raw) if raw.status >= 500 || raw.ending == Ending::BrokenOff => {
+                Outcome::Failed(Trouble::Failing)
+            }
             Ok(_) => Outcome::Answered,
             Err(TokenError::OutcomeUnknown(_)) => Outcome::Failed(Trouble::Failing),
-            Err(TokenError::NotSent(_)) => Outcome::Failed(Trouble::Unreachable),
+            Err(TokenError::Unreachable(_)) => Outcome::Failed(Trouble::Unreachable),
+            // Held back by ourselves, which says nothing of the server.
             Err(_) => Outcome::NotTried,
         };
     }

@@ -8,7 +8,7 @@ use url::Url;
 use crate::api::Reason;
 
 use super::record::Record;
-use super::schedule::plus;
+use super::schedule::{fraction, plus};
 
 /// What the user wants to be looked at.
 #[derive(Clone, Debug)]
@@ -29,7 +29,20 @@ pub enum Verdict {
     /// It was refused, with that status.
     Rejected(u16),
     /// It says nothing about the token; the text says why.
-    Inconclusive(String),
+    Inconclusive(Unclear, String),
+}
+
+/// Why a look says nothing. The words differ more often, and are kept while it is for the same reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unclear {
+    /// The resource was not asked.
+    NotAsked,
+    /// There was no connection.
+    NotReached,
+    /// There was no whole answer.
+    NotAnswered,
+    /// There was one, with a status of that hundred.
+    Answered(u16),
 }
 
 /// The last look.
@@ -51,16 +64,21 @@ impl Probe {
         match status {
             status if self.rejected.contains(&status) => Verdict::Rejected(status),
             200..=299 => Verdict::Accepted,
-            status => Verdict::Inconclusive(format!("it answered {status}")),
+            status => {
+                let kind = Unclear::Answered(status / 100);
+                Verdict::Inconclusive(kind, format!("it answered {status}"))
+            }
         }
     }
 
-    /// When the token is to be looked at by a process that last brought this token set, if any.
+    /// When the token is to be looked at by a process that last brought this token set, if any. At intervals that are
+    /// shorter by up to a tenth, by the UID, so that those that were looked at together are not for ever.
     pub fn due(
         &self,
         record: &Record,
         probed: Option<&Probed>,
         brought: Option<i64>,
+        uid: &str,
     ) -> Option<Timestamp> {
         let was_found = brought != Some(record.revision);
         let last = probed.map(|probed| probed.at);
@@ -68,8 +86,24 @@ impl Probe {
             (_, None) if was_found => Some(record.issued_at),
             (None, _) => None,
             (Some(interval), last) => {
-                Some(plus(record.issued_at.max(last.unwrap_or(record.issued_at)), interval))
+                let jitter = Duration::from_secs((interval / 10).mul_f64(fraction(uid)).as_secs());
+                let from = record.issued_at.max(last.unwrap_or(record.issued_at));
+                Some(plus(from, interval.saturating_sub(jitter)))
             }
+        }
+    }
+}
+
+impl Verdict {
+    /// As it was said the last time, where it says nothing for the same reason: each change of words is a write.
+    fn in_the_words_of(self, last: Option<&Probed>) -> Self {
+        match (&self, last.map(|last| &last.verdict)) {
+            (Self::Inconclusive(now, _), Some(said @ Self::Inconclusive(before, _)))
+                if now == before =>
+            {
+                said.clone()
+            }
+            _ => self,
         }
     }
 }
@@ -85,8 +119,9 @@ impl Probed {
             Verdict::Accepted => 0,
             Verdict::Rejected(_) if again => before,
             Verdict::Rejected(_) => before.saturating_add(1),
-            Verdict::Inconclusive(_) => before,
+            Verdict::Inconclusive(..) => before,
         };
+        let verdict = verdict.in_the_words_of(last.filter(|last| last.revision == revision));
         Self { revision, at, verdict, refused }
     }
 
@@ -108,7 +143,7 @@ impl Probed {
                 Reason::ProbeRejected,
                 format!("the protected resource refused the token with {status}"),
             ),
-            Verdict::Inconclusive(why) => (
+            Verdict::Inconclusive(_, why) => (
                 "Unknown",
                 Reason::ProbeInconclusive,
                 format!("the protected resource says nothing about the token: {why}"),
@@ -124,6 +159,9 @@ mod tests {
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
+
+    /// A UID whose fraction is next to nothing.
+    const LEAST: &str = "6k1";
 
     fn record(issued_at: i64) -> Record {
         Record {
@@ -153,13 +191,50 @@ mod tests {
     fn a_token_that_was_found_is_looked_at_once_and_others_at_intervals() {
         let looked = Probed::after(None, 1, at(120), Verdict::Accepted);
         let (found, brought) = (None, Some(1));
-        assert_eq!(probe(None).due(&record(50), None, found), Some(at(50)));
-        assert_eq!(probe(None).due(&record(50), None, Some(0)), Some(at(50)));
-        assert_eq!(probe(None).due(&record(50), Some(&looked), found), None);
-        assert_eq!(probe(None).due(&record(150), None, brought), None);
-        assert_eq!(probe(Some(60)).due(&record(50), None, found), Some(at(50)));
-        assert_eq!(probe(Some(60)).due(&record(50), Some(&looked), found), Some(at(180)));
-        assert_eq!(probe(Some(60)).due(&record(150), Some(&looked), brought), Some(at(210)));
+        let due = |interval, issued_at, probed, brought| {
+            probe(interval).due(&record(issued_at), probed, brought, LEAST)
+        };
+        assert_eq!(due(None, 50, None, found), Some(at(50)));
+        assert_eq!(due(None, 50, None, Some(0)), Some(at(50)));
+        assert_eq!(due(None, 50, Some(&looked), found), None);
+        assert_eq!(due(None, 150, None, brought), None);
+        assert_eq!(due(Some(60), 50, None, found), Some(at(50)));
+        assert_eq!(due(Some(60), 50, Some(&looked), found), Some(at(180)));
+        assert_eq!(due(Some(60), 150, Some(&looked), brought), Some(at(210)));
+    }
+
+    #[test]
+    fn those_that_were_looked_at_together_are_not_again() {
+        let looked = Probed::after(None, 1, at(1000), Verdict::Accepted);
+        let mut times: Vec<_> = (0..100)
+            .map(|uid| {
+                let due = |interval| {
+                    let uid = uid.to_string();
+                    probe(Some(interval)).due(&record(0), Some(&looked), None, &uid)
+                };
+                assert_eq!(due(3600), due(3600), "it is always the same");
+                due(3600).unwrap().as_second() - 1000
+            })
+            .collect();
+        assert!(times.iter().all(|time| (3240..=3600).contains(time)), "{times:?}");
+        times.sort_unstable();
+        times.dedup();
+        assert!(times.len() > 40, "{times:?}");
+    }
+
+    #[test]
+    fn a_look_that_says_nothing_is_put_in_the_same_words_while_its_reason_is_the_same() {
+        let unclear = |kind, why: &str| Verdict::Inconclusive(kind, why.to_owned());
+        let mut last = Probed::after(None, 1, at(0), unclear(Unclear::NotReached, "refused"));
+        let mut says = |revision, verdict| {
+            last = Probed::after(Some(&last), revision, at(0), verdict);
+            last.condition().2.rsplit(": ").next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(says(1, unclear(Unclear::NotReached, "reset")), "refused");
+        assert_eq!(says(1, unclear(Unclear::Answered(5), "502")), "502");
+        assert_eq!(says(1, unclear(Unclear::Answered(5), "503")), "502");
+        assert_eq!(says(1, unclear(Unclear::Answered(4), "404")), "404");
+        assert_eq!(says(2, unclear(Unclear::Answered(4), "429")), "429", "of another token");
     }
 
     #[test]
@@ -168,7 +243,7 @@ mod tests {
         assert_eq!(probe.judge(401), Verdict::Rejected(401));
         assert_eq!(probe.judge(204), Verdict::Accepted);
         for other in [100, 301, 400, 403, 404, 429, 500, 503] {
-            assert!(matches!(probe.judge(other), Verdict::Inconclusive(_)), "{other}");
+            assert!(matches!(probe.judge(other), Verdict::Inconclusive(..)), "{other}");
         }
     }
 
@@ -181,7 +256,7 @@ mod tests {
         assert!(first.asks_for_another(1) && !first.asks_for_another(2));
         let second = refused(Some(&first), 2);
         assert!(!second.asks_for_another(2), "the new one is refused as well");
-        let unclear = Probed::after(Some(&second), 2, at(0), Verdict::Inconclusive(String::new()));
+        let unclear = Probed::after(Some(&second), 2, at(0), probe(None).judge(503));
         assert!(!refused(Some(&unclear), 3).asks_for_another(3));
         let taken = Probed::after(Some(&second), 3, at(0), Verdict::Accepted);
         assert!(refused(Some(&taken), 3).asks_for_another(3));

@@ -1,7 +1,8 @@
 //! The provider of a credential: as it stands inline, or in the object that is named, with what its issuer publishes.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -11,6 +12,7 @@ use crate::api::condition::READY;
 use crate::api::provider::{Namespaces, ProviderSpec, ProviderStatus};
 use crate::oauth::discovery::Metadata;
 use crate::oauth::fingerprint::fingerprint;
+use crate::oauth::tls::Roots;
 
 use super::problem::Problem;
 use super::schedule::to_second;
@@ -19,30 +21,55 @@ use super::schedule::to_second;
 #[derive(Clone, Debug)]
 pub struct Provider<'a> {
     /// How to speak to it.
-    pub spec: Cow<'a, ProviderSpec>,
+    pub spec: Spec<'a>,
     /// Another one with each change that is no change of the credential; none where there is no such change.
     pub version: Option<String>,
+    /// Its own authorities, where they were read already.
+    pub roots: Option<Roots>,
+}
+
+/// How to speak to a provider, without a copy for each credential.
+#[derive(Clone, Debug)]
+pub enum Spec<'a> {
+    /// As it stands in the credential.
+    Inline(&'a ProviderSpec),
+    /// As several have it.
+    Shared(Arc<ProviderSpec>),
+}
+
+impl Deref for Spec<'_> {
+    type Target = ProviderSpec;
+
+    fn deref(&self) -> &ProviderSpec {
+        match self {
+            Self::Inline(spec) => spec,
+            Self::Shared(spec) => spec,
+        }
+    }
 }
 
 impl<'a> Provider<'a> {
     /// One that stands in the credential.
     pub fn inline(spec: &'a ProviderSpec) -> Self {
-        Self { spec: Cow::Borrowed(spec), version: None }
+        Self { spec: Spec::Inline(spec), version: None, roots: None }
     }
 
     /// One that stands in an object of its own.
     pub fn of_object(spec: ProviderSpec) -> Provider<'static> {
         let version = Some(version(&spec));
-        Provider { spec: Cow::Owned(spec), version }
+        let bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle.as_deref());
+        // What is wrong with them is said where they are used.
+        let roots = bundle.and_then(|bundle| Roots::parse(bundle).ok());
+        Provider { spec: Spec::Shared(Arc::new(spec)), version, roots }
     }
 
     /// With what the issuer publishes. Whether tokens are revoked is not for it to say: that ends a human's grant.
     #[must_use]
     pub fn completed(self, metadata: &Metadata) -> Self {
-        let mut spec = self.spec.into_owned();
+        let mut spec = ProviderSpec::clone(&self.spec);
         spec.token_endpoint = Some(metadata.token_endpoint.to_string());
         let version = Some(version(&spec));
-        Self { spec: Cow::Owned(spec), version }
+        Self { spec: Spec::Shared(Arc::new(spec)), version, ..self }
     }
 }
 
@@ -112,7 +139,7 @@ mod tests {
     #[test]
     fn what_the_issuer_publishes_fills_in_what_the_spec_leaves_out() {
         let provider = Provider::of_object(spec(json!({"issuer": "https://as.example"})));
-        let completed = provider.completed(&metadata("https://as.example/t")).spec.into_owned();
+        let completed = provider.completed(&metadata("https://as.example/t")).spec;
         assert_eq!(completed.token_endpoint.as_deref(), Some("https://as.example/t"));
         assert_eq!(completed.revocation_endpoint, None);
     }

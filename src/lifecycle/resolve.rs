@@ -121,7 +121,7 @@ pub fn spec<'a>(
     provider: &Provider<'_>,
     policy: AddressPolicy,
 ) -> Result<Resolved<'a>, Problem> {
-    let provider_version = provider.version.clone();
+    let (provider_version, known_roots) = (provider.version.clone(), provider.roots.clone());
     let provider = &*provider.spec;
     let endpoints = wire::endpoints(provider, policy)?;
     let authentication = provider.client_authentication.as_ref();
@@ -169,7 +169,7 @@ pub fn spec<'a>(
             idle_lifetime: provider.refresh_token_idle_lifetime.map(Duration::from),
         },
         revocation_endpoint: revocation,
-        roots: connection::roots(provider)?,
+        roots: known_roots.map_or_else(|| connection::roots(provider), |roots| Ok(Some(roots)))?,
         rate_limit: provider.rate_limit.as_ref().map(connection::rate_limit),
         request_digest: String::new(),
         provider_version,

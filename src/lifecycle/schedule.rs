@@ -116,7 +116,7 @@ pub fn to_second(time: Timestamp) -> Timestamp {
 }
 
 /// A number from 0 to 1 that is always the same for one object (FNV-1a over its UID).
-fn fraction(uid: &str) -> f64 {
+pub fn fraction(uid: &str) -> f64 {
     let hash = uid
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));

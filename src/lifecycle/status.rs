@@ -52,7 +52,7 @@ pub fn status(
     if stalled {
         conditions.push(condition(STALLED, true, &finding, world.generation));
     }
-    conditions.extend(accepted(world));
+    conditions.extend(accepted(world, previous));
     for condition in &mut conditions {
         condition.last_transition_time = transition(condition, &previous.conditions, now);
     }
@@ -85,11 +85,20 @@ pub fn status(
     }
 }
 
-/// What the last probe of the token in the target said.
-fn accepted(world: &World<'_>) -> Option<Condition> {
-    let (last, spec) = (world.probing.last?, world.spec.ok()?);
+/// What the last probe of the token in the target said; before the first one of this process, what stood there.
+fn accepted(world: &World<'_>, previous: &OAuthCredentialStatus) -> Option<Condition> {
     let held = world.target?.record.as_ref()?;
-    spec.probe.as_ref().filter(|_| last.revision == held.revision)?;
+    world.spec.ok()?.probe.as_ref()?;
+    let Some(last) = world.probing.last else {
+        let same_token =
+            previous.target.as_ref().is_some_and(|target| target.revision == held.revision);
+        let same_spec = previous.observed_generation == Some(world.generation);
+        let said = previous.conditions.iter().find(|said| said.type_ == TOKEN_ACCEPTED);
+        return said.filter(|_| same_token && same_spec).cloned();
+    };
+    if last.revision != held.revision {
+        return None;
+    }
     let (status, reason, message) = last.condition();
     let finding = Finding { reason, message };
     let condition = condition(TOKEN_ACCEPTED, true, &finding, world.generation);

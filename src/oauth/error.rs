@@ -8,6 +8,8 @@ pub enum TokenError {
     /// Policy forbids the endpoint; nothing was sent.
     Denied(String),
     /// No connection; nothing was sent.
+    Unreachable(String),
+    /// Nothing was sent, for a reason that is not the server's.
     NotSent(String),
     /// Sent, but no complete answer came back: the grant may be spent.
     OutcomeUnknown(String),
@@ -43,6 +45,11 @@ impl TokenError {
         }
     }
 
+    /// Whether a byte of the request may have reached anybody.
+    pub fn may_have_gone_out(&self) -> bool {
+        !matches!(self, Self::Denied(_) | Self::Unreachable(_) | Self::NotSent(_))
+    }
+
     /// What the server asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -55,6 +62,7 @@ impl TokenError {
     pub fn why(&self) -> String {
         match self {
             Self::Denied(why)
+            | Self::Unreachable(why)
             | Self::NotSent(why)
             | Self::OutcomeUnknown(why)
             | Self::Invalid(why)

@@ -7,7 +7,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
-use zeroize::Zeroizing;
 
 use super::fingerprint::fingerprint;
 use super::secret::ClientKey;
@@ -46,17 +45,32 @@ impl Roots {
     /// # Errors
     /// What is wrong, to follow the field's name.
     pub fn parse(pem: &str) -> Result<Self, &'static str> {
-        let mut store = RootCertStore::empty();
-        for certificate in certificates(pem)? {
-            store.add(certificate).map_err(|_| "holds a certificate that can't be a root")?;
-        }
-        Ok(Self(pem.into()))
+        read(pem).map(|_| Self(pem.into()))
+    }
+
+    /// As TLS wants them.
+    pub(super) fn store(&self) -> Result<RootCertStore, rustls::Error> {
+        read(&self.0).map_err(|why| rustls::Error::General(why.to_owned()))
     }
 
     /// As they were given.
     pub fn pem(&self) -> &str {
         &self.0
     }
+}
+
+fn read(pem: &str) -> Result<RootCertStore, &'static str> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(pem)? {
+        store.add(certificate).map_err(|_| "holds a certificate that can't be a root")?;
+    }
+    Ok(store)
+}
+
+/// What is used for TLS.
+pub(super) fn crypto() -> Arc<CryptoProvider> {
+    CryptoProvider::get_default()
+        .map_or_else(|| Arc::new(aws_lc_rs::default_provider()), Arc::clone)
 }
 
 /// The client's certificate with its chain, and the key to it (RFC 8705).
@@ -85,9 +99,7 @@ impl Identity {
         let der = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| {
             Wrong::Key("holds no private key in PEM (an encrypted one can't be used)")
         })?;
-        let provider = CryptoProvider::get_default()
-            .map_or_else(|| Arc::new(aws_lc_rs::default_provider()), Arc::clone);
-        match CertifiedKey::from_der(chain, der, &provider) {
+        match CertifiedKey::from_der(chain, der, &crypto()) {
             Ok(_) => Ok(Self { certificate: certificate.into(), key: ClientKey::new(key) }),
             Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 Err(Wrong::Key("does not belong to the certificate"))
@@ -104,9 +116,14 @@ impl Identity {
         &self.certificate
     }
 
-    /// Both, as one PEM.
-    pub(super) fn joined(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("{}\n{}", self.certificate, self.key.expose()))
+    /// Both, as TLS wants them.
+    pub(super) fn parts(
+        &self,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), rustls::Error> {
+        let unreadable = |why: &str| rustls::Error::General(why.to_owned());
+        let chain = certificates(&self.certificate).map_err(unreadable)?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.expose().as_bytes());
+        Ok((chain, key.map_err(|_| unreadable("holds no private key in PEM"))?))
     }
 }
 

@@ -3,14 +3,16 @@
 
 mod cache;
 mod resolver;
+mod trust;
 
 use std::error::Error as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::COOKIE;
 use jiff::Timestamp;
-use reqwest::{Certificate, Client, Identity, Proxy, Response, redirect, retry, tls};
+use reqwest::{Client, Proxy, Response, redirect, retry};
+use rustls::ClientConfig;
 use tower::BoxError;
 use tower::util::AndThenLayer;
 use zeroize::Zeroizing;
@@ -25,6 +27,7 @@ use super::tls::Tls;
 
 use self::cache::Cache;
 use self::resolver::{CheckedResolver, DeniedAddress, Lookup, system};
+use self::trust::Trust;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole answer where nothing is spent.
@@ -43,9 +46,12 @@ tokio::task_local! {
 /// Why there is no transport.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// A client can't be built, as when the platform has no TLS roots.
+    /// A client can't be built.
     #[error("the client for token endpoints can't be built: {0}")]
     Client(#[from] reqwest::Error),
+    /// The same, as when the platform has no TLS roots.
+    #[error("the client for token endpoints can't be built: {0}")]
+    Tls(#[from] rustls::Error),
     /// The proxy's URL.
     #[error("--proxy {0}")]
     Proxy(&'static str),
@@ -59,7 +65,7 @@ pub struct Transport {
     /// For providers that need nothing besides.
     usual: Clients,
     /// For those that have roots or show a certificate.
-    others: Arc<Mutex<Cache<Clients>>>,
+    others: Arc<Cache<Clients>>,
     begun: Instant,
 }
 
@@ -75,10 +81,12 @@ struct Clients {
 struct Maker {
     resolver: Arc<CheckedResolver>,
     proxy: Option<Proxy>,
+    trust: Trust,
 }
 
 impl Maker {
-    fn clients(&self, tls: &Tls) -> Result<Clients, reqwest::Error> {
+    fn clients(&self, tls: &Tls) -> Result<Clients, TransportError> {
+        let config = self.trust.config(tls)?;
         let guarded = AndThenLayer::new(|connection| async move {
             match GUARD.try_with(|may_send| may_send()) {
                 Ok(true) => Ok::<_, BoxError>(connection),
@@ -86,31 +94,29 @@ impl Maker {
             }
         });
         Ok(Clients {
-            pooled: self.builder(tls)?.build()?,
-            fresh: self.builder(tls)?.pool_max_idle_per_host(0).connector_layer(guarded).build()?,
+            pooled: self.builder(config.clone()).build()?,
+            fresh: self
+                .builder(config)
+                .pool_max_idle_per_host(0)
+                .connector_layer(guarded)
+                .build()?,
         })
     }
 
-    fn builder(&self, tls: &Tls) -> Result<reqwest::ClientBuilder, reqwest::Error> {
-        let mut builder = Client::builder()
+    fn builder(&self, config: ClientConfig) -> reqwest::ClientBuilder {
+        let builder = Client::builder()
             .user_agent(concat!("oauth-keeper/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .no_proxy()
-            .tls_version_min(tls::Version::TLS_1_2)
+            .tls_backend_preconfigured(config)
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .dns_resolver(Arc::clone(&self.resolver));
-        if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(proxy.clone());
+        match &self.proxy {
+            Some(proxy) => builder.proxy(proxy.clone()),
+            None => builder,
         }
-        if let Some(roots) = &tls.roots {
-            builder = builder.tls_certs_only(Certificate::from_pem_bundle(roots.pem().as_bytes())?);
-        }
-        if let Some(identity) = &tls.identity {
-            builder = builder.identity(Identity::from_pem(identity.joined().as_bytes())?);
-        }
-        Ok(builder)
     }
 }
 
@@ -144,7 +150,7 @@ impl Transport {
         let host = proxy.as_ref().and_then(|url| url.host_str()).map(ToOwned::to_owned);
         let proxy = proxy.map(Proxy::all).transpose()?;
         let resolver = Arc::new(CheckedResolver { policy, proxy: host, lookup });
-        let maker = Arc::new(Maker { resolver, proxy });
+        let maker = Arc::new(Maker { resolver, proxy, trust: Trust::of_the_platform()? });
         let usual = maker.clients(&Tls::default())?;
         Ok(Self { policy, maker, usual, others: Arc::default(), begun: Instant::now() })
     }
@@ -152,10 +158,9 @@ impl Transport {
     /// The clients for these needs.
     fn clients(&self, tls: &Tls) -> Result<Clients, TokenError> {
         let Some(digest) = tls.digest() else { return Ok(self.usual.clone()) };
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = others.get(digest, self.begun.elapsed(), || self.maker.clients(tls));
+        let made = self.others.get(digest, self.begun.elapsed(), || self.maker.clients(tls).ok());
         // What could be said of it was said where it was read.
-        found.map_err(|_| {
+        made.ok_or_else(|| {
             TokenError::NotSent("the certificates of the provider can't be used".to_owned())
         })
     }
@@ -163,7 +168,7 @@ impl Transport {
     /// Sends a request that spends nothing, and reads the answer.
     ///
     /// # Errors
-    /// [`TokenError::Denied`] and [`TokenError::NotSent`] before the first byte went out,
+    /// [`TokenError::Denied`], [`TokenError::Unreachable`] and [`TokenError::NotSent`] before the first byte went out,
     /// [`TokenError::OutcomeUnknown`] after.
     pub async fn send(&self, request: &TokenRequest) -> Result<RawResponse, TokenError> {
         self.send_over(&self.clients(&request.tls)?.pooled, request, ANSWER_TIMEOUT).await
@@ -258,7 +263,7 @@ fn unanswered(error: &reqwest::Error, limit: Duration) -> TokenError {
         source = cause.source();
     }
     if error.is_connect() {
-        TokenError::NotSent(connect_failure(error))
+        TokenError::Unreachable(connect_failure(error))
     } else if error.is_timeout() {
         TokenError::OutcomeUnknown(format!("no answer within {} seconds", limit.as_secs()))
     } else {

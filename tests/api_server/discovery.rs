@@ -1,13 +1,14 @@
 //! Issuers whose endpoints are looked up in the document that they publish.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
 
-use crate::stage::{HOUR, SOON, Stage, eager, server, spec, with};
+use crate::stage::{HOUR, SOON, Stage, eager, server, spec, started, with};
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server/tenant";
 const OPENID: &str = "/tenant/.well-known/openid-configuration";
@@ -144,4 +145,47 @@ pub async fn a_restart_writes_nothing_while_an_issuer_is_slow(env: Arc<Env>) {
     after.retain(|name, _| before.contains_key(name));
     assert_eq!(after, before);
     assert!(operator.stop().await.success());
+}
+
+pub async fn an_expired_token_is_not_called_good_while_a_document_is_awaited(env: Arc<Env>) {
+    let stage = Stage::new(env, "discovery").await;
+    let (publisher, server) = (ScriptedServer::start().await, server(Duration::from_secs(8)).await);
+    let issuer = issuer(&publisher);
+    publish(&publisher, OAUTH, document(&issuer, &server.token_endpoint()));
+    let operator = stage.operator().await;
+    stage.asking("c", &server, discovered("c", &issuer)).await;
+    stage.ready("c").await;
+    assert!(operator.stop().await.success());
+
+    publisher.always(Answer::hang());
+    let _operator = stage.operator().await;
+    let message = stage.condition("c", "Ready", "False", "Pending").await;
+    assert!(message.contains("waiting for the document of the issuer"), "{message}");
+}
+
+pub async fn slow_issuers_of_one_namespace_hold_up_no_other(env: Arc<Env>) {
+    const SLOW: usize = 60;
+    let noisy = Stage::new(Arc::clone(&env), "noisy").await;
+    let quiet = Stage::new(env, "quiet").await;
+    let (slow, publisher, server) =
+        (ScriptedServer::start().await, ScriptedServer::start().await, server(HOUR).await);
+    slow.always(Answer::hang());
+    let issuer = issuer(&publisher);
+    publish(&publisher, OAUTH, document(&issuer, &server.token_endpoint()));
+    let both = format!("{},{}", noisy.namespace, quiet.namespace);
+    let mut options = noisy.options().env("OAUTH_KEEPER_NAMESPACE", &both);
+    options.namespaces.clear();
+    let _operator = started(options).await;
+    for at in 0..SLOW {
+        let name = format!("c{at}");
+        let issuer = slow.url(&format!("/{name}"));
+        noisy.asking(&name, &server, discovered(&name, &issuer)).await;
+    }
+    // They stand before it in line for the document that both want, too.
+    noisy.asking("shared", &server, discovered("shared", &issuer)).await;
+    slow.wait_for_requests(1, SOON).await;
+    quiet.asking("c", &server, discovered("c", &issuer)).await;
+    quiet.ready("c").await;
+    let asked = slow.requests().len();
+    assert!(asked < SLOW, "{asked} slow issuers were asked before");
 }

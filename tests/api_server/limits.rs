@@ -1,6 +1,7 @@
 //! Servers that fail, servers that bear little, and many credentials on one of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
@@ -8,10 +9,17 @@ use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::json;
 
-use crate::stage::{SOON, Stage, client_credentials, eager, quick, source_of, spec, started, with};
+use crate::gate::rotated;
+use crate::stage::{
+    HOUR, SOON, Stage, client_credentials, eager, quick, source_of, spec, started, with,
+};
+use crate::story::SEED;
 
 const KEYS: [(&str, &str); 2] = [("client_id", "i"), ("client_secret", "s")];
 const BROKEN: usize = 300;
+const MANY: usize = 300;
+/// A quarter of `--concurrency`, less what one namespace leaves to others.
+const AT_A_HOST: usize = 7;
 
 /// One server for all: broken at one path, quick and good at the other.
 async fn half_broken() -> ScriptedServer {
@@ -135,4 +143,94 @@ pub async fn a_rate_limit_is_kept(env: Arc<Env>) {
         status["target"]["revision"].as_i64()
     })
     .await;
+}
+
+/// How many requests stand at a server at once, and the most that did.
+#[derive(Default)]
+struct AtOnce {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl AtOnce {
+    fn begin(self: &Arc<Self>) -> Standing {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Standing(Arc::clone(self))
+    }
+
+    /// The most since the last call.
+    fn take_most(&self) -> usize {
+        self.most.swap(self.now.load(Ordering::SeqCst), Ordering::SeqCst)
+    }
+}
+
+/// One of them, until its answer goes out.
+struct Standing(Arc<AtOnce>);
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// After a restart, in an outage and when it is over.
+pub async fn many_due_at_once_do_not_rush_to_their_host(env: Arc<Env>) {
+    let stage = Stage::new(env, "rush").await;
+    let server = ScriptedServer::start().await;
+    let (at_once, is_up) = (Arc::new(AtOnce::default()), Arc::new(AtomicBool::new(false)));
+    let (counted, up) = (Arc::clone(&at_once), Arc::clone(&is_up));
+    server.answer_when(move |_| {
+        let standing = counted.begin();
+        let answer = if up.load(Ordering::SeqCst) {
+            Answer::json(200, &json!({"access_token": "a", "expires_in": 3600}))
+        } else {
+            Answer::status(503)
+        };
+        async move {
+            // So that those that come together meet.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            drop(standing);
+            answer
+        }
+    });
+    stage.source(&source_of("c"), &KEYS).await;
+    let names: Vec<String> = (0..MANY).map(|at| format!("c{at}")).collect();
+    for name in &names {
+        let spec = with(spec(name, &server.url("/t")), json!({"source": {"name": source_of("c")}}));
+        stage.credential(name, client_credentials(eager(spec))).await;
+    }
+    // All are there before it starts.
+    let _operator = stage.operator().await;
+    for name in &names {
+        stage.condition(name, "Ready", "False", "ServerError").await;
+    }
+    assert!(at_once.take_most() <= AT_A_HOST);
+    let tried = server.requests().len();
+    assert!(tried < 40, "{tried} requests of {MANY} that were due");
+    server.wait_for_requests(tried + 1, SOON).await;
+    assert_eq!(at_once.take_most(), 1, "one tries whether the server is back");
+
+    is_up.store(true, Ordering::SeqCst);
+    for name in &names {
+        stage.ready(name).await;
+    }
+    assert!(at_once.take_most() <= AT_A_HOST);
+    let answered = server.requests().len() - tried;
+    assert!(answered < MANY + 10, "{answered} requests for {MANY} tokens");
+}
+
+/// Its server takes the token again only for a while.
+pub async fn a_repeat_in_its_window_waits_for_nothing(env: Arc<Env>) {
+    let stage = Stage::new(env, "window").await;
+    let server = ScriptedServer::start().await;
+    server.queue(Answer::close());
+    server.always(rotated("access", "refresh-2", HOUR));
+    let _operator = stage.operator().await;
+    stage.source("c-source", &SEED).await;
+    let limit = json!({"requests": 1, "per": "1h"});
+    let provider = json!({"provider": {"reuseGrace": "60s", "rateLimit": limit}});
+    stage.credential("c", with(eager(spec("c", &server.url("/token"))), provider)).await;
+    stage.ready("c").await;
+    assert_eq!(server.requests().len(), 2);
 }

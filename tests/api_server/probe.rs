@@ -93,3 +93,29 @@ pub async fn other_answers_say_nothing_about_the_token(env: Arc<Env>) {
     assert!(message.contains("503"), "{message}");
     assert_eq!(requests_to(&tokens, "/token"), 1);
 }
+
+pub async fn what_was_said_of_a_token_stays_over_a_restart(env: Arc<Env>) {
+    let stage = Stage::new(env, "stays").await;
+    let (tokens, resource) = (server(|_| true).await, ScriptedServer::start().await);
+    resource.always(Answer::status(200));
+    let operator = stage.operator().await;
+    stage.source("c-source", &SEED).await;
+    let probe = json!({"probe": {"url": resource.url("/me"), "interval": "5s"}});
+    stage.credential("c", with(eager(spec("c", &tokens.url("/token"))), probe)).await;
+    stage.condition("c", "TokenAccepted", "True", "ProbeAccepted").await;
+    assert!(operator.stop().await.success());
+    let (before, asked) = (stage.versions().await, resource.requests().len());
+
+    resource.always(Answer::hang());
+    let operator = stage.operator().await;
+    resource.wait_for_requests(asked + 1, SOON).await;
+    let counted = r#"oauth_keeper_credentials{reason="Fresh"} 1"#;
+    wait::until_ok("it is reported", SOON, || async {
+        let metrics = operator.metrics().await;
+        if metrics.lines().any(|line| line == counted) { Ok(()) } else { Err(metrics) }
+    })
+    .await;
+    // What it wrote was written when it has stopped.
+    assert!(operator.stop().await.success());
+    assert_eq!(stage.versions().await, before);
+}

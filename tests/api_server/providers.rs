@@ -6,6 +6,7 @@ use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
 
+use crate::gate::{Gate, rotated};
 use crate::stage::{HOUR, SOON, Stage, eager, server, spec, started, with};
 
 /// An object of either kind.
@@ -155,6 +156,32 @@ pub async fn a_provider_that_moves_gets_no_refresh_token(env: Arc<Env>) {
     applied(&stage, "OAuthProvider", "p", at(honest.token_endpoint())).await;
     stage.ready("c").await;
     assert_eq!(evil.counts().requests, 0);
+}
+
+/// It is looked again when the turn comes, and who waits for one at a host that it need not go to waits no longer.
+pub async fn an_edit_reaches_those_that_wait_for_their_turn(env: Arc<Env>) {
+    let stage = Stage::new(env, "turns").await;
+    let (mut full, other) = (Gate::start().await, server(HOUR).await);
+    // One at once at each host.
+    let _operator = started(stage.options().arg("--concurrency").arg("4")).await;
+    let at = |endpoint: String| json!({"tokenEndpoint": endpoint});
+    applied(&stage, "OAuthProvider", "p", at(full.endpoint())).await;
+    stage.refreshing("first", &other, named("first")).await;
+    full.arrival().await;
+    let waiting = ["a", "b", "c"];
+    for name in waiting {
+        stage.refreshing(name, &other, named(name)).await;
+        stage.condition(name, "Ready", "False", "Pending").await;
+    }
+    applied(&stage, "OAuthProvider", "p", at(other.token_endpoint())).await;
+    for name in waiting {
+        stage.ready(name).await;
+    }
+    assert_eq!((full.more_arrivals(), other.counts().requests), (0, 3));
+    // The first one stood there all the while, and its answer counts.
+    full.answer(rotated("access", "refresh", HOUR));
+    stage.condition("first", "Stalled", "True", "EndpointChanged").await;
+    assert_eq!(stage.state_record("first").await["refreshToken"], "refresh");
 }
 
 pub async fn a_namespaced_operator_takes_none_of_the_cluster(env: Arc<Env>) {

@@ -59,10 +59,10 @@ pub(crate) async fn create(
     stream::iter(objects).buffer_unordered(CONCURRENCY).collect::<()>().await;
 }
 
-/// Edits every credential so that it asks for another token at once.
-pub(crate) async fn touch(client: &Client, size: usize) {
+/// Edits every credential so that it asks for another token at once, with that scope.
+pub(crate) async fn touch(client: &Client, size: usize, scope: &str) {
     let credentials: Api<OAuthCredential> = Api::namespaced(client.clone(), NAMESPACE);
-    let patch = Patch::Merge(json!({"spec": {"scopes": ["touched"]}}));
+    let patch = Patch::Merge(json!({"spec": {"scopes": [scope]}}));
     let touched = (0..size).map(|number| {
         let (credentials, patch) = (credentials.clone(), patch.clone());
         async move {

@@ -18,6 +18,7 @@ mod fleet;
 mod histogram;
 mod measured_operator;
 mod observer;
+mod outage;
 mod phases;
 mod plan;
 mod process_cost;

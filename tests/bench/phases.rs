@@ -22,14 +22,14 @@ const LONG_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// How long events and late writes may come in after a phase.
 const AFTERMATH: Duration = Duration::from_secs(5);
 
-struct Run<'a> {
+pub(crate) struct Run<'a> {
     kind: Kind,
-    size: usize,
+    pub(crate) size: usize,
     plan: &'a Plan,
-    control_plane: ControlPlane,
-    server: AuthorizationServer,
-    rights: OperatorRights,
-    figures: Figures,
+    pub(crate) control_plane: ControlPlane,
+    pub(crate) server: AuthorizationServer,
+    pub(crate) rights: OperatorRights,
+    pub(crate) figures: Figures,
 }
 
 /// Measures a fleet of that size.
@@ -54,8 +54,16 @@ pub(crate) async fn run(kind: Kind, size: usize, plan: &Plan) -> Figures {
     run.idle(&operator, &background).await;
     say("restart with all in order");
     let operator = run.restart(operator, &background).await;
+    // A rotating token that got a 503 is held until its access token expires, since it may be spent.
+    let with_outage = kind == Kind::ClientCredentials;
+    let operator = if with_outage {
+        say("restart in an outage, with all due at once");
+        run.outage(operator, &observer).await
+    } else {
+        operator
+    };
     say("an edit of every credential, to come to short lifetimes");
-    run.shorten(&observer).await;
+    run.shorten(&observer, if with_outage { 3 } else { 2 }).await;
     say("renewals");
     run.renewals(&operator, &observer, &background).await;
     say("stopping");
@@ -157,10 +165,10 @@ impl<'a> Run<'a> {
         operator
     }
 
-    async fn shorten(&self, observer: &Observer) {
+    async fn shorten(&self, observer: &Observer, revision: i64) {
         self.server.set_access_token_lifetime(self.plan.short_lifetime());
-        fleet::touch(&self.control_plane.client(), self.size).await;
-        observer.all_ready(self.size, 2).await;
+        fleet::touch(&self.control_plane.client(), self.size, "short").await;
+        observer.all_ready(self.size, revision).await;
     }
 
     async fn renewals(

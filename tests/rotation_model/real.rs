@@ -102,6 +102,7 @@ pub fn judge(facts: Facts) -> Verdict {
             rotates: facts.rotates,
             access_issued_at: Some(SENT_AT),
             access_expires_at: Some(at(EXPIRES_AT)),
+            earliest: None,
             asked_at: None,
         };
         judge_claim(&real_claim(&facts.claim), standing, &terms, at(now))

@@ -234,6 +234,7 @@ async fn judged_claim(exchange: &Exchange<'_>, read: &Read, note: &Note) -> Opti
     let known = known_standing(context, &exchange.credential.metadata, note, claim)?;
     let standing = holder::look(context, claim, known).await;
     let header = record.map(StateRecord::header);
-    let terms = Terms::of(exchange.spec.reuse_grace, header.as_ref(), read.asked_at);
+    let spec = exchange.spec;
+    let terms = Terms::of(spec.reuse_grace, spec.renewal.earliest, header.as_ref(), read.asked_at);
     Some(judge(claim, standing, &terms, context.clock.now()))
 }

@@ -7,20 +7,22 @@ use crate::lifecycle::failure::{Attempt, Failure};
 use crate::lifecycle::plan::Why;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::{self, Resolved};
+use crate::lifecycle::rotation::hold::Terms;
 use crate::lifecycle::schedule::plus;
 
 use crate::controller::context::Context;
 use crate::controller::index::named;
+use crate::controller::notes::Basis;
 use crate::controller::provider;
-use crate::controller::slots::{News, Slot};
+use crate::controller::slots::{News, Press, Slot};
 use crate::controller::under_way::UnderWay;
 
 /// Waits for a slot; nothing when the exchange need not begin any more.
 pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
     let context = &guard.context;
-    let host = with_credential(guard, |credential| host(context, credential)).unwrap_or_default();
-    // The time in which a token may be sent again is short.
-    let mut turn = context.slots.wait(&guard.name.0, &host, why == Why::Unresolved);
+    let lane = with_credential(guard, |credential| lane(context, credential, why)).flatten();
+    let (host, press) = lane.unwrap_or((String::new(), Press::Usual));
+    let mut turn = context.slots.wait(&guard.name.0, &host, press);
     let mut said = None;
     loop {
         tokio::select! {
@@ -44,12 +46,20 @@ pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
     }
 }
 
-/// Has an exchange that still waits give up its turn when the credential was edited: it may not be wanted any more, or not
-/// there.
+/// What an exchange is begun for: it may not be wanted any more, or not there, when the credential or its provider says
+/// something else.
+pub fn basis(context: &Context, credential: &OAuthCredential) -> Basis {
+    let provider = provider::of(context, credential).ok();
+    Basis {
+        generation: credential.metadata.generation,
+        provider_version: provider.and_then(|provider| provider.version),
+    }
+}
+
+/// Has an exchange that still waits give up its turn when it was begun for something else.
 pub fn give_up_outdated(context: &Context, credential: &OAuthCredential) {
-    let meta = &credential.metadata;
-    let uid = meta.uid.as_deref().unwrap_or_default();
-    if context.notes.waits_for_another(uid, meta.generation) {
+    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
+    if context.notes.waits_for_another(uid, || basis(context, credential)) {
         context.notes.need_not_begin(&named(&credential.metadata));
     }
 }
@@ -59,14 +69,25 @@ fn with_credential<T>(guard: &UnderWay, then: impl FnOnce(&OAuthCredential) -> T
     object.0.as_ref().ok().map(then)
 }
 
-/// Whom the credential's requests go to.
-fn host(context: &Context, credential: &OAuthCredential) -> String {
-    let provider = provider::of(context, credential);
-    let spec = provider
-        .as_ref()
-        .ok()
-        .and_then(|provider| resolve::spec(&credential.spec, provider, context.policy).ok());
-    spec.map(|spec| authority(&spec)).unwrap_or_default()
+/// Whom the credential's requests go to, and how pressing this one is.
+fn lane(context: &Context, credential: &OAuthCredential, why: Why) -> Option<(String, Press)> {
+    let provider = provider::of(context, credential).ok()?;
+    let spec = resolve::spec(&credential.spec, &provider, context.policy).ok()?;
+    let press = match why {
+        Why::Unresolved if is_in_its_window(context, credential, &spec) => Press::Now,
+        Why::Unresolved => Press::First,
+        _ => Press::Usual,
+    };
+    Some((authority(&spec), press))
+}
+
+/// Whether the server still takes the token that was sent last, and will not for long.
+fn is_in_its_window(context: &Context, credential: &OAuthCredential, spec: &Resolved<'_>) -> bool {
+    let (namespace, name) = named(&credential.metadata);
+    let state = context.index.sight(&namespace, &name).state;
+    let sent_at = state.and_then(|state| state.claim.as_ref().map(|claim| claim.first_sent_at()));
+    let terms = Terms::of(spec.reuse_grace, None, None, None);
+    sent_at.is_some_and(|sent_at| terms.repeats_harmlessly(sent_at, context.clock.now()))
 }
 
 /// Host and port of the endpoint.
@@ -99,8 +120,7 @@ fn note_held(context: &Context, credential: &OAuthCredential, host: &str, held: 
     let generation = credential.metadata.generation.unwrap_or_default();
     let source_version = context.source_version(credential);
     let at = context.clock.now();
-    let provider_version = provider::of(context, credential).ok();
-    let provider_version = provider_version.and_then(|provider| provider.version);
+    let Basis { provider_version, .. } = basis(context, credential);
     let attempt = Attempt {
         uid,
         generation,

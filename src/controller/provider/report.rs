@@ -1,61 +1,33 @@
 //! The status of providers: whether credentials can use them. One task writes it, one provider after another.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _};
 use serde_json::json;
 
-use crate::api::provider::{ClusterOAuthProvider, OAuthProvider, ProviderKind, ProviderStatus};
+use crate::api::provider::{
+    ClusterOAuthProvider, OAuthProvider, ProviderKind, ProviderSpec, ProviderStatus,
+};
 use crate::controller::context::Context;
-use crate::controller::index::{Name, named};
+use crate::controller::index::named;
 use crate::controller::shelf::Sighting;
 use crate::controller::status_patch;
 use crate::lifecycle::provider::status;
 
-use super::{AnyProvider, GuardedProvider, is_awaited, usable};
+use super::kinds::{AnyProvider, GuardedProvider};
+use super::subjects::Subject;
+use super::{is_awaited, usable};
 
 /// After a status that could not be written.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// A provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// Its kind.
-    pub kind: ProviderKind,
-    /// Namespace and name; the namespace is empty for one of the cluster.
-    pub name: Name,
-}
-
-/// The providers whose status is to be looked at.
-pub struct Reports {
-    asks: UnboundedSender<Subject>,
-    asked: Mutex<Option<UnboundedReceiver<Subject>>>,
-}
-
-impl Default for Reports {
-    fn default() -> Self {
-        let (asks, asked) = mpsc::unbounded();
-        Self { asks, asked: Mutex::new(Some(asked)) }
-    }
-}
-
-impl Reports {
-    /// Has the status of a provider looked at.
-    pub fn ask(&self, subject: Subject) {
-        // Refused only when the reader has stopped, at the end of all work.
-        let _ = self.asks.unbounded_send(subject);
-    }
-}
-
 /// Writes what is asked for, until the end of all work.
 pub async fn run(context: Arc<Context>) {
-    let asked = context.reports.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(mut asked) = asked else { return };
+    let Some(mut asked) = context.reports.asked() else { return };
     while let Some(subject) = asked.next().await {
         let Err(why) = report(&context, &subject).await else { continue };
         let Subject { kind, name: (namespace, name) } = &subject;
@@ -71,10 +43,7 @@ pub async fn run(context: Arc<Context>) {
 }
 
 /// Every provider that the watches have shown whose object satisfies this.
-pub fn providers_that(
-    context: &Context,
-    holds: impl Fn(&crate::api::provider::ProviderSpec) -> bool,
-) -> Vec<Subject> {
+pub fn providers_that(context: &Context, holds: impl Fn(&ProviderSpec) -> bool) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for scope in &context.scopes {
         subjects.extend(of_shelf(scope.providers.all(), &holds));
@@ -87,7 +56,7 @@ pub fn providers_that(
 
 fn of_shelf<K: AnyProvider>(
     objects: Vec<Arc<GuardedProvider<K>>>,
-    holds: impl Fn(&crate::api::provider::ProviderSpec) -> bool,
+    holds: impl Fn(&ProviderSpec) -> bool,
 ) -> impl Iterator<Item = Subject> {
     objects.into_iter().filter_map(move |object| {
         let readable = object.0.as_ref().ok()?;

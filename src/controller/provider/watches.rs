@@ -3,49 +3,21 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ObjectMeta;
-use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource};
 use tokio::task::JoinHandle;
 
 use crate::api::OAuthCredential;
-use crate::api::provider::{ClusterOAuthProvider, OAuthProvider, ProviderKind};
+use crate::api::provider::{OAuthProvider, ProviderKind};
 use crate::controller::context::Context;
 use crate::controller::index::Name;
-use crate::controller::shelf::{News, Shelf, Supply};
+use crate::controller::shelf::{News, Supply};
 
-use super::report::Subject;
-use super::{AnyProvider, GuardedProvider};
-
-/// The namespaces, as far as it matters.
-pub type Labelled = PartialObjectMeta<Namespace>;
-
-/// What is of the whole cluster.
-pub struct Cluster {
-    /// Its providers.
-    pub providers: Shelf<GuardedProvider<ClusterOAuthProvider>>,
-    /// Its namespaces.
-    pub namespaces: Shelf<Labelled>,
-}
-
-/// The same, as its watches see it.
-pub struct ClusterSupply {
-    providers: Supply<GuardedProvider<ClusterOAuthProvider>>,
-    namespaces: Supply<Labelled>,
-}
-
-impl Cluster {
-    /// Nothing seen yet.
-    pub fn new() -> (Self, ClusterSupply) {
-        let (providers, provider_supply) = Shelf::new();
-        let (namespaces, namespace_supply) = Shelf::new();
-        let supply = ClusterSupply { providers: provider_supply, namespaces: namespace_supply };
-        (Self { providers, namespaces }, supply)
-    }
-}
+use super::cluster::{ClusterSupply, Labelled};
+use super::kinds::{AnyProvider, GuardedProvider};
+use super::subjects::Subject;
 
 /// The watches, which end with this.
 pub struct Watching(Vec<JoinHandle<()>>);
@@ -96,6 +68,7 @@ async fn follow<K>(
             context.wake_all(context.credentials_that(|credential| names(credential, K::KIND)));
         }
         News::Changed(name) => {
+            context.checked.forget(K::KIND, &name);
             let concerned = context.credentials_that(|credential| uses(credential, K::KIND, &name));
             context.wake_spread(concerned);
             context.reports.ask(Subject { kind: K::KIND, name });
@@ -137,7 +110,7 @@ fn names(credential: &OAuthCredential, kind: ProviderKind) -> bool {
 }
 
 /// Whether a credential names this provider.
-pub fn uses(credential: &OAuthCredential, kind: ProviderKind, (namespace, name): &Name) -> bool {
+fn uses(credential: &OAuthCredential, kind: ProviderKind, (namespace, name): &Name) -> bool {
     let reference = credential.spec.provider.reference.as_ref();
     let here = kind == ProviderKind::ClusterOAuthProvider
         || credential.metadata.namespace.as_ref() == Some(namespace);

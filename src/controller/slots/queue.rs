@@ -2,7 +2,8 @@
 //! given, in time since boot.
 //!
 //! Who waits stands in a lane: that of a namespace at a host. A lane with room on its host is ready, and ready lanes get
-//! their turn; one whose host is full waits at the host, and one that may not for another reason until that changes.
+//! their turn; one whose host is full waits at the host, and one that may not for another reason until that changes. Who is
+//! in a hurry goes first, and beside all that (`beyond.rs`) where it would have to wait.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,6 +11,10 @@ use std::time::Duration;
 
 use crate::lifecycle::breaker::{Admission, Breaker, Held, Outcome, Pass};
 use crate::lifecycle::rate::{Rate, RateLimit};
+
+use super::Press;
+use super::beyond::Beyond;
+use super::place::Place;
 
 /// How much may be under way at once.
 #[derive(Clone, Copy, Debug)]
@@ -26,19 +31,14 @@ pub(super) struct Shares {
     pub(super) exchanges: usize,
 }
 
-/// A namespace and a host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) namespace: Arc<str>,
-    pub(super) host: Arc<str>,
-}
-
 /// What is given back at the end.
 #[derive(Debug)]
 pub(super) struct Ticket {
     pub(super) place: Place,
     pass: Pass,
     begun: Duration,
+    /// Whether it takes room beyond the shares, and none of them.
+    is_beyond: bool,
 }
 
 /// Lanes are forgotten beyond this, as far as nothing is lost with them.
@@ -48,6 +48,7 @@ const MAX_IDLE: usize = 1024;
 pub(super) struct Queue<T> {
     shares: Shares,
     under_way: usize,
+    beyond: Beyond,
     namespaces: HashMap<Arc<str>, Namespace>,
     hosts: HashMap<Arc<str>, Host>,
     lanes: HashMap<Place, Lane<T>>,
@@ -78,6 +79,8 @@ struct Host {
 }
 
 struct Lane<T> {
+    /// They go first.
+    in_a_hurry: VecDeque<T>,
     waiting: VecDeque<T>,
     under_way: usize,
     exchanges: usize,
@@ -111,6 +114,7 @@ impl<T> Queue<T> {
         Self {
             shares,
             under_way: 0,
+            beyond: Beyond::new(shares.all),
             namespaces: HashMap::new(),
             hosts: HashMap::new(),
             lanes: HashMap::new(),
@@ -126,23 +130,30 @@ impl<T> Queue<T> {
         self.lanes.get(place)?.breaker.held()
     }
 
-    /// Somebody waits; one in a hurry before all others of its lane.
-    pub(super) fn enter(&mut self, place: &Place, in_a_hurry: bool, waiter: T, now: Duration) {
+    /// Somebody waits.
+    pub(super) fn enter(&mut self, place: &Place, press: Press, waiter: T, now: Duration) {
         self.clean();
         let lane = self.lane(place, now);
-        if in_a_hurry {
-            lane.waiting.push_front(waiter);
-        } else {
-            lane.waiting.push_back(waiter);
+        match press {
+            Press::Usual => lane.waiting.push_back(waiter),
+            Press::First => lane.waiting.push_front(waiter),
+            Press::Now => lane.in_a_hurry.push_back(waiter),
         }
         if lane.stands == Stands::Nowhere {
             self.ready(place);
+        }
+        if press == Press::Now {
+            self.beyond.enter(place);
         }
     }
 
     /// The next that may begin.
     pub(super) fn next(&mut self, now: Duration) -> Option<(T, Ticket)> {
         self.look_at_timers(now);
+        self.next_in_turn(now).or_else(|| self.next_in_a_hurry(now))
+    }
+
+    fn next_in_turn(&mut self, now: Duration) -> Option<(T, Ticket)> {
         if self.under_way >= self.shares.all {
             return None;
         }
@@ -158,6 +169,22 @@ impl<T> Queue<T> {
         None
     }
 
+    /// The next of those whom neither a limit nor a breaker may hold: what they repeat is lost otherwise. Their requests
+    /// count for both all the same.
+    fn next_in_a_hurry(&mut self, now: Duration) -> Option<(T, Ticket)> {
+        let (lanes, most) = (&self.lanes, self.shares.exchanges.saturating_mul(2));
+        let place = self.beyond.next(|place| {
+            let lane = lanes.get(place).filter(|lane| !lane.in_a_hurry.is_empty());
+            lane.map(|lane| lane.exchanges < most)
+        })?;
+        self.beyond.begin(&place);
+        let lane = self.lane(&place, now);
+        let waiter = lane.in_a_hurry.pop_front()?;
+        lane.exchanges = lane.exchanges.saturating_add(1);
+        lane.rate.begin(now);
+        Some((waiter, Ticket { place, pass: Pass::Usual, begun: now, is_beyond: true }))
+    }
+
     /// A request ended, however it did. Gives those who wait in its lane, when they must be told that they will.
     pub(super) fn answered(
         &mut self,
@@ -166,6 +193,21 @@ impl<T> Queue<T> {
         now: Duration,
     ) -> Option<(Held, impl Iterator<Item = &mut T>)> {
         let place = &ticket.place;
+        self.free(ticket);
+        let lane = self.lane(place, now);
+        lane.rate.end(ticket.begun, outcome != Outcome::NotTried, now);
+        let opened = lane.breaker.end(ticket.pass, outcome, now);
+        self.go_on(place);
+        let lane = self.lanes.get_mut(place).filter(|_| opened)?;
+        Some((lane.breaker.held()?, lane.waiting.iter_mut()))
+    }
+
+    /// Gives back the room that a request took.
+    fn free(&mut self, ticket: &Ticket) {
+        let place = &ticket.place;
+        if ticket.is_beyond {
+            return self.beyond.end(place);
+        }
         self.under_way = self.under_way.saturating_sub(1);
         if let Some(namespace) = self.namespaces.get_mut(&place.namespace) {
             namespace.under_way = namespace.under_way.saturating_sub(1);
@@ -176,13 +218,9 @@ impl<T> Queue<T> {
                 self.ready(&Place { namespace, host: Arc::clone(&place.host) });
             }
         }
-        let lane = self.lane(place, now);
-        lane.under_way = lane.under_way.saturating_sub(1);
-        lane.rate.end(ticket.begun, outcome != Outcome::NotTried, now);
-        let opened = lane.breaker.end(ticket.pass, outcome, now);
-        self.go_on(place);
-        let lane = self.lanes.get_mut(place).filter(|_| opened)?;
-        Some((lane.breaker.held()?, lane.waiting.iter_mut()))
+        if let Some(lane) = self.lanes.get_mut(place) {
+            lane.under_way = lane.under_way.saturating_sub(1);
+        }
     }
 
     /// An exchange is over.
@@ -222,11 +260,12 @@ impl<T> Queue<T> {
 
     fn lane(&mut self, place: &Place, now: Duration) -> &mut Lane<T> {
         self.lanes.entry(place.clone()).or_insert_with(|| Lane {
+            in_a_hurry: VecDeque::new(),
             waiting: VecDeque::new(),
             under_way: 0,
             exchanges: 0,
             stands: Stands::Nowhere,
-            breaker: Breaker::new(fraction(place), now),
+            breaker: Breaker::new(place.fraction(), now),
             rate: Rate::default(),
         })
     }
@@ -234,7 +273,7 @@ impl<T> Queue<T> {
     /// Puts a lane in which somebody waits among the ready ones.
     fn ready(&mut self, place: &Place) {
         let Some(lane) = self.lanes.get_mut(place) else { return };
-        if lane.waiting.is_empty() {
+        if lane.in_a_hurry.is_empty() && lane.waiting.is_empty() {
             lane.stands = Stands::Nowhere;
             return;
         }
@@ -272,7 +311,8 @@ impl<T> Queue<T> {
             let place = Place { namespace: Arc::clone(name), host };
             match self.may_begin(&place, now) {
                 Ok(()) => {
-                    let waiter = self.lane(&place, now).waiting.pop_front();
+                    let lane = self.lane(&place, now);
+                    let waiter = lane.in_a_hurry.pop_front().or_else(|| lane.waiting.pop_front());
                     self.ready(&place);
                     if let Some(waiter) = waiter {
                         return Some((waiter, place));
@@ -327,7 +367,7 @@ impl<T> Queue<T> {
         lane.exchanges = lane.exchanges.saturating_add(1);
         lane.rate.begin(now);
         let pass = lane.breaker.begin();
-        Ticket { place, pass, begun: now }
+        Ticket { place, pass, begun: now, is_beyond: false }
     }
 
     /// Puts a namespace back into the turns that was taken out, if it has ready lanes.
@@ -355,12 +395,4 @@ impl<T> Queue<T> {
         self.hosts.retain(|_, host| host.under_way > 0 || !host.full_for.is_empty());
         self.clean_at = self.lanes.len().saturating_mul(2).max(MAX_IDLE);
     }
-}
-
-/// A number from 0 to 1 that is always the same for one place (FNV-1a).
-fn fraction(place: &Place) -> f64 {
-    let bytes = place.namespace.bytes().chain([b'/']).chain(place.host.bytes());
-    let hash = bytes
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    f64::from(hash) / f64::from(u32::MAX)
 }

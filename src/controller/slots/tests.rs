@@ -24,7 +24,7 @@ fn slots(number: usize) -> Slots {
 }
 
 fn take(slots: &Slots, namespace: &str, host: &str) -> Option<Slot> {
-    slot(slots.wait(namespace, host, false)).now_or_never()
+    slot(slots.wait(namespace, host, Press::Usual)).now_or_never()
 }
 
 /// Waits for the slot, whatever else is told.
@@ -45,7 +45,7 @@ async fn warm(slots: &Slots, namespace: &str, host: &str) {
 }
 
 async fn request(slots: &Slots, namespace: &str, host: &str, time: Duration, outcome: Outcome) {
-    let mut slot = slot(slots.wait(namespace, host, false)).await;
+    let mut slot = slot(slots.wait(namespace, host, Press::Usual)).await;
     sleep(time).await;
     slot.outcome = outcome;
 }
@@ -128,7 +128,7 @@ async fn namespaces_take_turns_at_a_host() {
     let first = take(&slots, "a", "h").unwrap();
     let names = ["a", "a", "a", "b", "b"];
     let mut turns: Vec<(&str, Turn)> =
-        names.into_iter().map(|name| (name, slots.wait(name, "h", false))).collect();
+        names.into_iter().map(|name| (name, slots.wait(name, "h", Press::Usual))).collect();
     drop(first);
     let mut order = String::new();
     loop {
@@ -142,15 +142,127 @@ async fn namespaces_take_turns_at_a_host() {
     assert!(["ababa", "babaa"].contains(&order.as_str()), "{order}");
 }
 
+/// One in a hurry, if it may begin at once.
+fn hurry(slots: &Slots, namespace: &str, host: &str) -> Option<Slot> {
+    slot(slots.wait(namespace, host, Press::Now)).now_or_never()
+}
+
 #[tokio::test(start_paused = true)]
-async fn one_in_a_hurry_goes_first() {
+async fn those_in_a_hurry_go_first_and_in_their_order() {
     let slots = Slots::with_clock(4, paused);
     let first = take(&slots, "n", "h").unwrap();
-    let mut usual = slots.wait("n", "h", false);
-    let mut in_a_hurry = slots.wait("n", "h", true);
+    let beside = hurry(&slots, "n", "h").unwrap();
+    let mut usual = slots.wait("n", "h", Press::Usual);
+    let [mut one, mut two] = [(); 2].map(|()| slots.wait("n", "h", Press::Now));
     drop(first);
+    assert!(usual.turn.try_recv().is_err() && two.turn.try_recv().is_err());
+    let one = one.turn.try_recv().unwrap();
+    drop(one);
     assert!(usual.turn.try_recv().is_err());
-    assert!(in_a_hurry.turn.try_recv().is_ok());
+    assert!(two.turn.try_recv().is_ok());
+    drop(beside);
+    assert!(usual.turn.try_recv().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_may_go_first_without_more_room() {
+    let slots = Slots::with_clock(4, paused);
+    let slot = take(&slots, "n", "h").unwrap();
+    let mut usual = slots.wait("n", "h", Press::Usual);
+    let mut first = slots.wait("n", "h", Press::First);
+    assert!(first.turn.try_recv().is_err());
+    drop(slot);
+    assert!(usual.turn.try_recv().is_err());
+    assert!(first.turn.try_recv().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_in_a_hurry_passes_a_limit_that_counts_it() {
+    let slots = slots(32);
+    slots.limit("uid", "n", Some(("h", RateLimit { requests: 1, per: seconds(60) })));
+    take(&slots, "n", "h").unwrap().outcome = Outcome::Answered;
+    sleep(seconds(30)).await;
+    assert!(take(&slots, "n", "h").is_none());
+    hurry(&slots, "n", "h").unwrap().outcome = Outcome::Answered;
+    let begun = paused();
+    request(&slots, "n", "h", Duration::ZERO, Outcome::Answered).await;
+    assert!(paused().saturating_sub(begun) >= seconds(60), "it counts for those that follow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_in_a_hurry_passes_the_breaker() {
+    let slots = slots(32);
+    warm(&slots, "n", "h").await;
+    for _ in 0..5 {
+        take(&slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing);
+    }
+    assert!(take(&slots, "n", "h").is_none());
+    hurry(&slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing);
+    assert!(take(&slots, "n", "h").is_none());
+    // While one tries whether the server is back, too; and an answer tells that it is.
+    sleep(seconds(10)).await;
+    let trial = take(&slots, "n", "h").unwrap();
+    hurry(&slots, "n", "h").unwrap().outcome = Outcome::Answered;
+    assert!(take(&slots, "n", "h").is_some());
+    drop(trial);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_in_a_hurry_have_room_beyond_full_shares_and_no_more() {
+    let slots = slots(32);
+    for host in ["h", "other"] {
+        warm(&slots, "n", host).await;
+        warm(&slots, "m", host).await;
+    }
+    let full: Vec<_> = (0..7).map(|_| take(&slots, "n", "h").unwrap()).collect();
+    assert!(take(&slots, "n", "h").is_none());
+    let begun = |namespace, host| {
+        std::iter::from_fn(|| hurry(&slots, namespace, host)).take(99).collect::<Vec<_>>()
+    };
+    let beyond = begun("n", "h");
+    assert_eq!(beyond.len(), 2, "of one namespace at one host");
+    assert!(take(&slots, "m", "h").is_some(), "the share of others is theirs still");
+    let last = take(&slots, "m", "h").unwrap();
+    assert_eq!(begun("m", "h").len(), 2, "another namespace has room at that host");
+    drop((beyond, last));
+    assert_eq!(begun("n", "h").len(), 2, "what ended is given back");
+    drop(full);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_our_own_fault_or_half_an_answer_does_not_speak_for_the_server() {
+    let slots = slots(32);
+    warm(&slots, "n", "h").await;
+    let ends = |answer: Result<RawResponse, TokenError>, times| {
+        for _ in 0..times {
+            let Some(mut slot) = take(&slots, "n", "h") else { return };
+            slot.saw(&answer);
+        }
+    };
+    let held = || slots.shared.lock().held(&Place::new("n", "h")).map(|held| held.trouble);
+    // A slow claim, a lost Lease, a key that can't sign.
+    ends(Err(TokenError::NotSent(String::new())), 20);
+    ends(Err(TokenError::Denied(String::new())), 20);
+    assert_eq!(held(), None);
+    let broken_off = |status| RawResponse {
+        status,
+        retry_after: None,
+        received_at: jiff::Timestamp::UNIX_EPOCH,
+        ending: Ending::BrokenOff,
+        body: Vec::new().into(),
+        set_cookies: Vec::new(),
+    };
+    ends(Ok(broken_off(200)), 5);
+    assert_eq!(held(), Some(Trouble::Failing));
+    // Nor does one close it again.
+    sleep(seconds(10)).await;
+    ends(Ok(broken_off(400)), 1);
+    assert_eq!(held(), Some(Trouble::Failing));
+    sleep(seconds(30)).await;
+    ends(Ok(RawResponse { ending: Ending::Whole, ..broken_off(400) }), 1);
+    assert_eq!(held(), None);
+    ends(Err(TokenError::Unreachable(String::new())), 5);
+    assert_eq!(held(), Some(Trouble::Unreachable));
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +272,7 @@ async fn a_dead_host_is_tried_by_one_at_a_time_and_all_are_told_once() {
     for _ in 0..1000 {
         let (slots, under_way) = (slots.clone(), Arc::clone(&under_way));
         tasks.spawn(async move {
-            let mut turn = slots.wait("n", "h", false);
+            let mut turn = slots.wait("n", "h", Press::Usual);
             let mut told = 0;
             let mut slot = loop {
                 match turn.news().await {
@@ -206,7 +318,7 @@ async fn what_is_due_at_a_start_does_not_go_out_at_once() {
         let (slots, starts, namespace) =
             (slots.clone(), Arc::clone(&starts), format!("n{}", at % 10));
         tasks.spawn(async move {
-            let mut slot = slot(slots.wait(&namespace, "h", false)).await;
+            let mut slot = slot(slots.wait(&namespace, "h", Press::Usual)).await;
             starts.lock().unwrap().push(paused());
             sleep(Duration::from_millis(100)).await;
             slot.outcome = Outcome::Answered;
@@ -249,7 +361,7 @@ async fn a_limit_of_one_credential_holds_for_its_namespace_at_the_host() {
     );
     assert!(starts[39].saturating_sub(starts[0]) < seconds(200));
     for _ in 0..10 {
-        drop(slot(slots.wait("n", "h", false)).await);
+        drop(slot(slots.wait("n", "h", Press::Usual)).await);
     }
     slots.forget("uid");
     for _ in 0..100 {
@@ -262,9 +374,9 @@ async fn those_who_wait_no_longer_are_passed_over() {
     let slots = Slots::with_clock(4, paused);
     let first = take(&slots, "n", "h").unwrap();
     for _ in 0..FLOOD {
-        drop(slots.wait("n", "h", false));
+        drop(slots.wait("n", "h", Press::Usual));
     }
-    let mut last = slots.wait("n", "h", false);
+    let mut last = slots.wait("n", "h", Press::Usual);
     drop(first);
     assert!(last.turn.try_recv().is_ok());
 }

@@ -55,7 +55,8 @@ impl View<'_> {
     }
 
     pub(super) fn terms(&self) -> Terms {
-        Terms::of(self.spec.reuse_grace, self.record, self.world.asked_at)
+        let earliest = self.spec.renewal.earliest;
+        Terms::of(self.spec.reuse_grace, earliest, self.record, self.world.asked_at)
     }
 
     fn unresolved(&self, claim: &Claim, tries: Unresolved, next: Option<Timestamp>) -> Failure {
@@ -170,7 +171,7 @@ impl View<'_> {
         if self.world.in_flight || !self.target_is_in_order(record) {
             return None;
         }
-        probe.due(record, probing.last, probing.brought)
+        probe.due(record, probing.last, probing.brought, self.world.uid)
     }
 
     pub(super) fn target_is_in_order(&self, record: &Record) -> bool {

@@ -239,6 +239,7 @@ pub(super) mod tests {
             rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: expires_at.map(at),
+            earliest: None,
             asked_at: None,
         }
     }

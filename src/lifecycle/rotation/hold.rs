@@ -87,6 +87,8 @@ pub struct Terms {
     pub access_issued_at: Option<Timestamp>,
     /// When it expires.
     pub access_expires_at: Option<Timestamp>,
+    /// How long before its expiry the server lets an access token be renewed (`provider.earliestRenewal`).
+    pub earliest: Option<Duration>,
     /// When the user asked for one more try.
     pub asked_at: Option<Timestamp>,
 }
@@ -95,11 +97,13 @@ impl Terms {
     /// By the record of the newest token set.
     pub fn of(
         reuse_grace: Option<Duration>,
+        earliest: Option<Duration>,
         record: Option<&Record>,
         asked_at: Option<Timestamp>,
     ) -> Self {
         Self {
             reuse_grace,
+            earliest,
             rotates: record.is_none_or(|record| record.rotations > 0),
             access_issued_at: record.map(|record| record.issued_at),
             access_expires_at: record.and_then(|record| record.expires_at),
@@ -115,6 +119,12 @@ impl Terms {
     /// Whether sending again does no harm.
     pub fn repeats_harmlessly(&self, first_at: Timestamp, now: Timestamp) -> bool {
         now < plus(first_at, self.window())
+    }
+
+    /// Before this the server refuses to renew. The first sending kept to it, and so did those that followed it soon.
+    fn earliest_after_hold(&self) -> Timestamp {
+        let times = self.access_expires_at.zip(self.earliest);
+        times.map_or(Timestamp::MIN, |(expires_at, ahead)| minus(expires_at, ahead))
     }
 
     /// When the hold ends: shortly before the access token does.
@@ -173,9 +183,10 @@ pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTr
         return NextTry::Never;
     }
     if unresolved.tries_after_hold > 0 {
-        return NextTry::At { time: plus(unresolved.last_at, HOURLY), after_hold: true };
+        let time = plus(unresolved.last_at, HOURLY).max(terms.earliest_after_hold());
+        return NextTry::At { time, after_hold: true };
     }
-    let hold_ends_at = terms.hold_ends_at(unresolved);
+    let hold_ends_at = terms.hold_ends_at(unresolved).max(terms.earliest_after_hold());
     let early = early_try(unresolved, terms, now).filter(|early| *early <= hold_ends_at);
     early.map_or(NextTry::At { time: hold_ends_at, after_hold: true }, |time| NextTry::At {
         time,
@@ -232,6 +243,7 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(-1000)),
             access_expires_at: expires_at.map(at),
+            earliest: None,
             asked_at: None,
         };
         let mut unresolved = Unresolved::first(at(0));
@@ -267,6 +279,7 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(-1000)),
             access_expires_at: Some(at(2000)),
+            earliest: None,
             asked_at: None,
         };
         // The answer was waited for in vain, or its pod was lost.
@@ -284,6 +297,7 @@ mod tests {
             rotates: true,
             access_issued_at: None,
             access_expires_at: None,
+            earliest: None,
             asked_at: None,
         };
         let unresolved = Unresolved::first(at(0)).over_at(at(120));
@@ -313,6 +327,7 @@ mod tests {
             rotates: false,
             access_issued_at: Some(at(0)),
             access_expires_at: Some(at(3600)),
+            earliest: None,
             asked_at: None,
         };
         let mut unresolved = Unresolved::first(at(0));
@@ -339,6 +354,28 @@ mod tests {
     }
 
     #[test]
+    fn no_hold_ends_earlier_than_the_server_lets_the_token_be_renewed() {
+        let terms = Terms {
+            reuse_grace: Some(Duration::ZERO),
+            rotates: true,
+            access_issued_at: Some(at(0)),
+            access_expires_at: Some(at(7200)),
+            earliest: Some(Duration::from_secs(5)),
+            asked_at: None,
+        };
+        let first = Unresolved::first(at(4800));
+        let next = NextTry::At { time: at(7195), after_hold: true };
+        assert_eq!(next_try(first, &terms, at(4800)), next);
+        // Nor is it earlier when a human had it tried in between.
+        let asked = Unresolved::after(Some(Unresolved::first(at(1000))), at(1100), true);
+        assert_eq!(next_try(asked, &terms, at(1100)), next);
+        // What is allowed anyway is as it was.
+        let soon = Terms { earliest: Some(Duration::from_secs(600)), ..terms };
+        let usual = NextTry::At { time: at(7140), after_hold: true };
+        assert_eq!(next_try(first, &soon, at(4800)), usual);
+    }
+
+    #[test]
     fn without_an_access_token_the_hold_is_short() {
         assert_eq!(tries(Some(0), None)[..2], [60, 3660]);
         assert_eq!(tries(Some(0), Some(-5))[..1], [60]);
@@ -351,6 +388,7 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: Some(at(50)),
+            earliest: None,
             asked_at: None,
         };
         let next = next_try(Unresolved::first(at(40)), &terms, at(40));
@@ -364,6 +402,7 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: Some(at(3600)),
+            earliest: None,
             asked_at: None,
         };
         let next = next_try(Unresolved::first(at(0)), &terms, at(500));

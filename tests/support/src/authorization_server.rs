@@ -171,6 +171,11 @@ impl AuthorizationServer {
         self.shared.faults().extend(std::iter::repeat_n(fault, requests));
     }
 
+    /// Does nothing wrong from now on, whatever was asked for before.
+    pub fn fail_no_more(&self) {
+        self.shared.faults().clear();
+    }
+
     /// How long access tokens live from now on (whole seconds).
     pub fn set_access_token_lifetime(&self, lifetime: Duration) {
         self.shared.options().access_token_lifetime = lifetime;

@@ -75,7 +75,7 @@ impl Spender<'_, '_> {
         let sent = sent.map_err(|error| error.sent(went_out));
         self.exchange.slot.saw(&sent);
         match sent {
-            Err(error @ (TokenError::NotSent(_) | TokenError::Denied(_))) => {
+            Err(error) if !error.may_have_gone_out() => {
                 self.problem = Some(of_token_error(&error, GrantKind::RefreshToken));
                 self.sent_at = None;
                 self.keep_for_rescue();
