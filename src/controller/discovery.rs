@@ -256,7 +256,7 @@ mod tests {
     const ISSUER: &str = "https://as.example";
 
     fn metadata(token: &str) -> Metadata {
-        Metadata { token_endpoint: Url::parse(token).unwrap() }
+        Metadata { token_endpoint: Url::parse(token).unwrap(), mtls_token_endpoint: None }
     }
 
     fn failed(why: &str) -> Problem {

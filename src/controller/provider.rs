@@ -91,7 +91,7 @@ pub fn of<'a>(context: &Context, credential: &'a OAuthCredential) -> Result<Prov
     }
     let namespace = credential.metadata.namespace.as_deref().unwrap_or_default();
     let spec = named(context, namespace, reference)?;
-    let provider = complete(context, Provider::of_object(spec))?;
+    let provider = complete(context, Provider::of_object(spec).named(reference))?;
     check(&provider, context.policy).map_err(|problem| invalid(reference, &problem.message))?;
     Ok(provider)
 }
@@ -104,8 +104,8 @@ fn complete<'a>(context: &Context, provider: Provider<'a>) -> Result<Provider<'a
             let issuer = publisher.issuer();
             Err(awaited(&format!("the document of the issuer {issuer}")))
         }
-        Some(Err(problem)) => Err(problem),
-        Some(Ok(metadata)) => Ok(provider.completed(&metadata)),
+        Some(Err(problem)) => Err(provider.located(problem)),
+        Some(Ok(metadata)) => provider.completed(&metadata),
     }
 }
 
