@@ -112,8 +112,8 @@ pub async fn an_issuer_may_name_an_endpoint_for_such_clients(env: Arc<Env>) {
         let keys = [
             ("client_id", "i"),
             ("refresh_token", name),
-            ("tls.crt", &certificate),
-            ("tls.key", &key),
+            ("tls.crt", certificate.as_str()),
+            ("tls.key", key.as_str()),
         ];
         stage.source(&source_of(name), &keys).await;
         let discovered = json!({"provider": {"tokenEndpoint": null, "issuer": issuer}});
