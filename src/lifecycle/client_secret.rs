@@ -46,6 +46,13 @@ impl Known {
         (known, !both)
     }
 
+    /// After a write of ours made another version of the source, with the same secrets.
+    pub fn follow(&mut self, from: Option<&str>, to: Option<&str>) {
+        if let Some(to) = to.filter(|_| from == Some(self.source_version.as_str())) {
+            to.clone_into(&mut self.source_version);
+        }
+    }
+
     /// After the server took one. True when that is news: the present one was just refused, and the next one is not.
     pub fn taken(known: Option<&Self>, source_version: &str, sent: Which) -> (Self, bool) {
         let is_news = sent == Which::Next
@@ -83,6 +90,15 @@ mod tests {
         let (known, again) = Known::refused(Some(&known), "7", Which::Next);
         assert!(again && Known::choice(Some(&known), "7") == Which::Present);
         assert!(!Known::taken(Some(&known), "7", Which::Present).1);
+    }
+
+    #[test]
+    fn a_write_of_ours_into_the_source_changes_nothing() {
+        let (mut known, _) = Known::taken(None, "7", Which::Next);
+        known.follow(Some("7"), Some("8"));
+        assert_eq!(Known::choice(Some(&known), "8"), Which::Next);
+        known.follow(Some("9"), Some("10"));
+        assert_eq!(Known::choice(Some(&known), "10"), Which::Present, "somebody else wrote before");
     }
 
     #[test]
