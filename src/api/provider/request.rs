@@ -59,7 +59,7 @@ pub struct RequestSpec {
     #[x_kube(
         validation = Rule::new("self.all(name, name in ['grant_type', 'client_id', 'client_secret', 'refresh_token', 'scope', 'audience', 'resource', 'username', 'password', 'assertion', 'subject_token'])")
             .message("request.parameterNames renames one of grant_type, client_id, client_secret, refresh_token, scope, audience, resource, username, password, assertion, subject_token"),
-        validation = Rule::new("self.all(one, self.all(other, one == other || self[one] != self[other]))")
+        validation = Rule::new("self.map(name, self[name]).all(new, self.map(name, self[name]).filter(other, other == new).size() == 1)")
             .message("request.parameterNames must not give two members one name")
     )]
     pub parameter_names: BTreeMap<String, String>,
