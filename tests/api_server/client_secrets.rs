@@ -128,8 +128,9 @@ pub async fn the_next_one_is_sent_once_the_present_one_is_refused(env: Arc<Env>)
         // Another source acts at once.
         let keys = [("client_id", "client"), ("client_secret", "another"), BOTH[3]];
         stage.source(&source_of(name), &keys).await;
-        stage.ready(name).await;
+        picky.server.wait_for_requests(sent.len() + 1, SOON).await;
         assert_eq!(picky.sent()[sent.len()], "another", "{name}");
+        stage.condition(name, "Ready", "True", "Fresh").await;
         assert_eq!(*picky.reuses.lock().expect("whole"), 0, "{name}");
         stage.delete_secret(&source_of(name)).await;
     }
