@@ -171,9 +171,8 @@ async fn run(
         Ok(End::Stored { set, lifespan, .. }) if lifespan.expires_at.is_none() => {
             Some(unknown_lifetime(set, &style))
         }
-        Ok(End::OtherSecret(problem)) => Some(problem.clone()),
+        Ok(End::OtherSecret(problem)) | Err(problem) => Some(problem.clone()),
         Ok(_) => None,
-        Err(problem) => Some(problem.clone()),
     };
     if matches!(ended, Ok(End::Stored { .. })) {
         context.metrics.exchange_took(begun.elapsed());

@@ -118,7 +118,7 @@ mod tests {
     use crate::oauth::address::AddressPolicy;
 
     /// What is said of a provider in an object of its own.
-    fn said(provider: Value, credential: Value) -> Option<String> {
+    fn said(provider: &Value, credential: &Value) -> Option<String> {
         let mut given = json!({"provider": {}, "source": {"name": "s"}, "target": {"name": "t"}});
         given.as_object_mut().unwrap().extend(credential.as_object().unwrap().clone());
         let credential: OAuthCredentialSpec = serde_json::from_value(given).unwrap();
@@ -161,7 +161,7 @@ mod tests {
                 "grantType is not sent",
             ),
         ] {
-            let said = said(provider.clone(), credential).unwrap_or_default();
+            let said = said(&provider, &credential).unwrap_or_default();
             assert!(said.contains(words), "{provider}: {said}");
         }
     }
@@ -182,7 +182,7 @@ mod tests {
                 json!({"source": {"name": "s", "keys": {"nextClientSecret": "k"}}}),
             ),
         ] {
-            assert_eq!(said(provider.clone(), credential), None, "{provider}");
+            assert_eq!(said(&provider, &credential), None, "{provider}");
         }
     }
 }

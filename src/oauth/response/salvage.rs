@@ -131,7 +131,7 @@ mod tests {
         let form = "access_token=at&refresh_token=r%2Ft&scope=";
         let value = |body: &str, is_whole| value_at(body.as_bytes(), "/refresh_token", is_whole);
         assert_eq!(value(form, false).as_deref(), Some("r/t"));
-        for cut in 0..form.find("&scope").unwrap() + 1 {
+        for cut in 0..=form.find("&scope").unwrap() {
             assert_eq!(value(&form[..cut], false), None, "{cut}");
         }
         assert_eq!(value("access_token=&refresh_token=rt\n", true).as_deref(), Some("rt"));
