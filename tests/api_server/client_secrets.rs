@@ -68,6 +68,9 @@ fn rest(request: &RecordedRequest) -> Vec<(String, String)> {
     request.form().into_iter().filter(|(name, _)| name != "client_secret").collect()
 }
 
+/// Says the grant of a spec.
+type Grant = fn(Value) -> Value;
+
 async fn told(stage: &Stage, name: &str) -> Vec<String> {
     let events = stage.events(name).await.into_iter();
     let next = events.filter(|event| event.reason.as_deref() == Some("NextClientSecretUsed"));
@@ -78,7 +81,7 @@ pub async fn the_next_one_is_sent_once_the_present_one_is_refused(env: Arc<Env>)
     let stage = Stage::new(env, "secrets").await;
     let _operator = stage.operator().await;
     // What the operator itself writes into the source is no other source.
-    let grants: [(&str, fn(Value) -> Value); 2] = [
+    let grants: [(&str, Grant); 2] = [
         ("refresh", |spec| with(spec, json!({"source": {"writeBack": true}}))),
         ("client", client_credentials),
     ];
@@ -141,8 +144,7 @@ pub async fn moving_it_to_its_place_makes_no_request(env: Arc<Env>) {
     let picky = Picky::start(HOUR.as_secs()).await;
     let _operator = stage.operator().await;
     picky.takes("new");
-    let grants: [(&str, fn(Value) -> Value); 2] =
-        [("refresh", |spec| spec), ("client", client_credentials)];
+    let grants: [(&str, Grant); 2] = [("refresh", |spec| spec), ("client", client_credentials)];
     for (name, grant) in grants {
         stage.source(&source_of(name), &BOTH).await;
         let spec = eager(spec(name, &picky.server.url("/token")));
