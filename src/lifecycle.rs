@@ -1,6 +1,7 @@
 //! The decisions: pure functions of what was observed and of the time, which is always an argument.
 
 pub mod breaker;
+pub mod client_secret;
 pub mod failure;
 pub mod ownership;
 pub mod plan;

@@ -82,7 +82,7 @@ fn secrets_are_exposed_only_where_they_must_be() {
         "lifecycle/record.rs",
         "controller/state/write.rs",
         "controller/exchange/write_back.rs",
-        "controller/journal.rs",
+        "controller/journal/format.rs",
     ];
     for module in ["api", "lifecycle", "controller"] {
         for (path, source) in sources(module) {

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use oauth_keeper::oauth::address::AddressPolicy;
-use oauth_keeper::oauth::client_auth::ClientAuth;
+use oauth_keeper::oauth::client_auth::{BasicForm, ClientAuth};
 use oauth_keeper::oauth::cookie_session::{self, CookieNames};
 use oauth_keeper::oauth::error::TokenError;
 use oauth_keeper::oauth::jwt::{Algorithm, SigningKey};
@@ -53,8 +53,11 @@ async fn every_grant_with_every_client_authentication_and_encoding() {
     let secret = || ClientSecret::new("s:e");
     let none = ClientAuth::None { client_id: None };
     let public = ClientAuth::None { client_id: Some("i d".into()) };
-    let basic =
-        ClientAuth::Basic { client_id: "i d".into(), client_secret: secret(), encoded: true };
+    let basic = ClientAuth::Basic {
+        client_id: "i d".into(),
+        client_secret: secret(),
+        form: BasicForm::Encoded,
+    };
     let post = ClientAuth::Post { client_id: "i d".into(), client_secret: secret() };
     let authorization = "authorization: Basic aStkOnMlM0Fl\r\n"; // i+d:s%3Ae
     let (form, json) = ("application/x-www-form-urlencoded", "application/json");
@@ -297,8 +300,7 @@ fn grants_of_other_kinds() -> [Between; 2] {
 #[tokio::test]
 async fn grants_of_other_kinds_with_every_client_authentication_and_encoding() {
     let secret = || ClientSecret::new("s:e");
-    let basic =
-        |encoded| ClientAuth::Basic { client_id: "i d".into(), client_secret: secret(), encoded };
+    let basic = |form| ClientAuth::Basic { client_id: "i d".into(), client_secret: secret(), form };
     let clients = [
         (ClientAuth::None { client_id: None }, "", "", ""),
         (
@@ -307,8 +309,9 @@ async fn grants_of_other_kinds_with_every_client_authentication_and_encoding() {
             r#","client_id":"i d""#,
             "",
         ),
-        (basic(true), "", "", "authorization: Basic aStkOnMlM0Fl\r\n"),
-        (basic(false), "", "", "authorization: Basic aSBkOnM6ZQ==\r\n"),
+        (basic(BasicForm::Encoded), "", "", "authorization: Basic aStkOnMlM0Fl\r\n"),
+        (basic(BasicForm::Plain), "", "", "authorization: Basic aSBkOnM6ZQ==\r\n"),
+        (basic(BasicForm::SecretAlone), "", "", "authorization: Basic czplOg==\r\n"),
         (
             ClientAuth::Post { client_id: "i d".into(), client_secret: secret() },
             "&client_id=i+d&client_secret=s%3Ae",

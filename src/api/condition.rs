@@ -113,13 +113,13 @@ reasons! {
         "Restore a newer state, or put a new refresh token into the source. To try the old one all the same, annotate the credential with `oauth-keeper.dev/retry` and the present time.";
     EndpointChanged: Configuration,
         "The refresh token belongs to another token endpoint: its scheme, host or port is not the one the token was first sent to. Nothing is sent.",
-        "Correct `spec.provider.tokenEndpoint`, or annotate the source Secret with `oauth-keeper.dev/allowed-endpoints` as the message says.";
+        "Correct the endpoint (in `spec.provider`, or in the provider that it names), or annotate the source Secret with `oauth-keeper.dev/allowed-endpoints` as the message says.";
     DuplicateRefreshToken: Configuration,
         "Another credential spends the same refresh token. Nothing is sent, since the two would kill it for each other.",
         "Give each credential a refresh token of its own (sign in once for each), or delete one of the two.";
     EndpointDenied: Configuration,
         "The operator may not connect to the token endpoint: its scheme is not https, or its address is a loopback, link-local, metadata, multicast, reserved or unspecified one, the API server's, or a private one where the operator denies these.",
-        "Correct `spec.provider.tokenEndpoint`, or have the operator run with `--allow-http` or `--allow-loopback`, or without `--deny-private-addresses`.";
+        "Correct the URL that the message names, or have the operator run with `--allow-http` or `--allow-loopback`, or without `--deny-private-addresses`.";
     EndpointUnreachable: Passing,
         "No connection to the token endpoint: name resolution, TCP or TLS failed. Nothing was sent. After five failures in a row the requests of a namespace to that host are held back, and one at a time is tried.",
         "Check the host name, the network policy and the server's certificate.";
@@ -134,7 +134,7 @@ reasons! {
         "Look at the provider's status page.";
     ResponseInvalid: Passing,
         "The answer is no token response: no JSON object, no usable `access_token`, a redirect, or too large. (After a refresh token was sent, that is `ExchangeOutcomeUnknown`.)",
-        "Check that `tokenEndpoint` is the token endpoint and no web page or proxy.";
+        "Check that the endpoint of the provider is a token endpoint and no web page or proxy.";
     ExchangeOutcomeUnknown: Passing,
         "The refresh token was sent and nobody knows whether the authorization server replaced it: no complete answer came back, or one that makes no sense. The token is sent again as `provider.reuseGrace` allows, at the latest shortly before the access token expires.",
         "Check the path to the provider. Set `provider.reuseGrace` to what the provider documents. A new refresh token in the source ends the wait; so does the annotation `oauth-keeper.dev/retry` with the present time, which may cost the token.";

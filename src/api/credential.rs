@@ -65,6 +65,14 @@ use super::target::TargetSpec;
         .message("source.keys.privateKey is used by clientAuthentication.method PrivateKeyJwt and grant jwtBearer alone; remove it"),
     validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'PrivateKeyJwt'")
         .message("source.keys.clientSecret is not used with clientAuthentication.method PrivateKeyJwt; remove one of them"),
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'TlsClientAuth'")
+        .message("source.keys.clientSecret is not used with clientAuthentication.method TlsClientAuth; remove one of them"),
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.nextClientSecret) || ((!has(self.grant) || !has(self.grant.cookieSession)) && (!has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method in ['ClientSecretBasic', 'ClientSecretPost', 'ClientSecretJwt']))")
+        .message("source.keys.nextClientSecret is used by clientAuthentication.method ClientSecretBasic, ClientSecretPost and ClientSecretJwt alone; remove it"),
+    validation = Rule::new("!has(self.provider.request) || !has(self.provider.request.parameters) || !((has(self.audience) && 'audience' in self.provider.request.parameters) || (has(self.resources) && 'resource' in self.provider.request.parameters))")
+        .message("audience and resources must not stand in provider.request.parameters too; remove one of them"),
+    validation = Rule::new("!has(self.grant) || !(has(self.grant.clientCredentials) || has(self.grant.jwtBearer) || has(self.grant.password) || has(self.grant.tokenExchange)) || !(has(self.provider.refreshTokenLifetime) || has(self.provider.refreshTokenIdleLifetime))")
+        .message("this grant has no refresh token: remove provider.refreshTokenLifetime and provider.refreshTokenIdleLifetime"),
     validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || has(self.provider.ref) || has(self.provider.clientAuthentication) || !has(self.grant) || !has(self.grant.jwtBearer)")
         .message("source.keys.clientSecret is not used by grant jwtBearer without clientAuthentication; remove it"),
     validation = Rule::new("!has(self.source.keys) || !(has(self.source.keys.username) || has(self.source.keys.password)) || (has(self.grant) && has(self.grant.password))")

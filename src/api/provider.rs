@@ -23,7 +23,7 @@ pub use self::kinds::{
 };
 pub use self::reference::{CredentialProvider, ProviderKind, ProviderRef};
 pub use self::request::{Encoding, Method, RequestSpec};
-pub use self::response::{LifetimeUnit, ResponseSpec};
+pub use self::response::{ErrorMeaning, LifetimeUnit, ResponseSpec};
 
 /// An authorization server: inline in a credential, or the spec of an object of its own.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -36,6 +36,11 @@ pub struct SourceKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
     pub client_secret: Option<String>,
+    /// Key of a second client secret, which is sent when the authorization server refuses the first; `next_client_secret` by
+    /// default. It need not be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
+    pub next_client_secret: Option<String>,
     /// Key of the seed refresh token; `refresh_token` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
@@ -48,7 +53,8 @@ pub struct SourceKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
     pub tls_key: Option<String>,
-    /// Key of the private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted); `private_key` by default.
+    /// Key of the private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted) or as a JSON Web Key; `private_key` by
+    /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
     pub private_key: Option<String>,

@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn metadata(token: &str) -> Metadata {
-        Metadata { token_endpoint: Url::parse(token).unwrap() }
+        Metadata { token_endpoint: Url::parse(token).unwrap(), mtls_token_endpoint: None }
     }
 
     fn failed(why: &str) -> Problem {

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::api::condition::Class;
 use crate::api::{FIELD_MANAGER, OAuthCredential, Reason};
+use crate::oauth::response::MAX_KEPT;
 
 /// The most bytes the API server takes as a note.
 const MAX_NOTE: usize = 1000;
@@ -85,6 +86,25 @@ impl Events {
             }
             Some(why) => self.write("Warning", credential, "RevocationFailed", why),
         }
+    }
+
+    /// Says that the present client secret is refused, and the next one is not.
+    pub fn next_secret_used(&self, credential: &OAuthCredential, present: &str, next: &str) {
+        let message = format!(
+            "the authorization server refuses the client secret in key {present} of the source and takes the one in key {next}: move \
+             it to {present}"
+        );
+        self.write("Warning", credential, "NextClientSecretUsed", &message);
+    }
+
+    /// Says that some of the answer is not in the target.
+    pub fn left_out(&self, credential: &OAuthCredential, keys: &[String]) {
+        let message = format!(
+            "response.fields: {} of the token response can't be kept and is not in the target: a text may have up to {MAX_KEPT} bytes and \
+             no control characters, and a list or an object is no text",
+            keys.join(", ")
+        );
+        self.write("Warning", credential, "FieldsLeftOut", &message);
     }
 
     /// Says that a rotated token could not be written into the source.

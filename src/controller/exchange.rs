@@ -3,6 +3,7 @@
 
 mod ask;
 mod attempt;
+mod chosen;
 mod look;
 mod mint;
 mod queue;
@@ -27,6 +28,7 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve;
 use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{plus, to_second};
+use crate::oauth::response::ResponseStyle;
 
 pub use self::queue::{give_up_outdated, note_limit};
 
@@ -142,7 +144,7 @@ async fn run(
     let begun = Instant::now();
     let spec = provider::of(context, credential)
         .and_then(|provider| resolve::spec(&credential.spec, &provider, context.policy));
-    let (ended, trace) = match spec {
+    let (ended, style, trace) = match spec {
         Ok(spec) => {
             let mut exchange = Exchange {
                 context,
@@ -158,18 +160,21 @@ async fn run(
             } else {
                 ask::ask(&mut exchange).await
             };
-            (ended, exchange.trace)
+            let trace = exchange.trace;
+            (ended, spec.response, trace)
         }
         // It was known when the exchange was begun, and will be again.
-        Err(problem) if provider::is_awaited(&problem) => (Ok(End::Stale), Trace::default()),
-        Err(problem) => (Err(problem), Trace::default()),
+        Err(problem) if provider::is_awaited(&problem) => {
+            (Ok(End::Stale), ResponseStyle::default(), Trace::default())
+        }
+        Err(problem) => (Err(problem), ResponseStyle::default(), Trace::default()),
     };
     let outcome = match &ended {
         Ok(End::Stored { set, lifespan, .. }) if lifespan.expires_at.is_none() => {
-            Some(unknown_lifetime(set))
+            Some(unknown_lifetime(set, &style))
         }
+        Ok(End::OtherSecret(problem)) | Err(problem) => Some(problem.clone()),
         Ok(_) => None,
-        Err(problem) => Some(problem.clone()),
     };
     if matches!(ended, Ok(End::Stored { .. })) {
         context.metrics.exchange_took(begun.elapsed());
@@ -205,6 +210,9 @@ fn note(
     let at = context.clock.now();
     // A source that could not be read failed as it was last seen.
     let source_version = trace.source_version.or_else(|| context.source_version(credential));
+    if let Ok(End::Stored { set, .. }) = &ended {
+        tell_left_out(context, credential, &set.left_out);
+    }
     context.notes.update(uid, |note| {
         let attempt = Attempt {
             uid,
@@ -213,8 +221,13 @@ fn note(
             provider_version: trace.provider_version.as_deref(),
             at,
         };
-        note.last_attempt = trace.sent_at.map(to_second).or(note.last_attempt);
         note.not_before = Some(plus(at, LOOK_AGAIN_AFTER));
+        if matches!(ended, Ok(End::OtherSecret(_))) {
+            // Not an attempt of its own: the other one follows without a pause.
+            note.not_before = None;
+            return;
+        }
+        note.last_attempt = trace.sent_at.map(to_second).or(note.last_attempt);
         match ended {
             Ok(End::Stored { client, .. }) => {
                 note.failure = outcome.map(|problem| Failure::after(None, &problem, &attempt));
@@ -223,7 +236,7 @@ fn note(
                 note.not_before = None;
             }
             Ok(End::SourceIsKnown) => note.known_source = source_version,
-            Ok(End::Stale) => {}
+            Ok(End::Stale | End::OtherSecret(_)) => {}
             Ok(End::Claimed { until }) => note.not_before = Some(until),
             // The mark in the state says so, and until when.
             Err(problem) if problem.reason == Reason::ExchangeOutcomeUnknown => {
@@ -234,4 +247,17 @@ fn note(
             }
         }
     });
+}
+
+/// Says what of an answer is not in the target; once, and again when it is something else.
+fn tell_left_out(context: &Context, credential: &OAuthCredential, keys: &[String]) {
+    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
+    let mut is_news = false;
+    context.notes.update(uid, |note| {
+        is_news = note.left_out != keys;
+        note.left_out = keys.to_vec();
+    });
+    if is_news && !keys.is_empty() {
+        context.events.left_out(credential, keys);
+    }
 }

@@ -1,6 +1,8 @@
 //! The end of a credential with a state: the refresh token is revoked if the provider takes that, the state goes or stays
 //! as the policy says, and only then the finalizer goes.
 
+mod revoke;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,20 +12,15 @@ use kube::api::{ObjectMeta, Patch, PatchParams};
 use serde_json::json;
 
 use crate::api::{DeletionPolicy, FIELD_MANAGER, FINALIZER, OAuthCredential};
-use crate::clock::since_boot;
-use crate::lifecycle::problem::Problem;
-use crate::lifecycle::resolve;
-use crate::oauth::revocation::revocation;
 
 use super::context::Context;
-use super::provider;
 use super::scope::Guarded;
 use super::secrets::{API_TIMEOUT, brief};
 use super::state::{self, Place, State};
 use super::under_way::UnderWay;
 
-/// Revocation is tried for this long; it never holds the deletion up for ever.
-const REVOKE_FOR: Duration = Duration::from_secs(60);
+use self::revoke::revoke;
+
 /// Between two tries of whatever failed.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -81,84 +78,6 @@ async fn delete(context: &Context, place: &Place, state: &State) -> Result<(), S
     }
     let deleted = context.secrets.delete(&place.namespace, &place.name, state.uid()).await;
     deleted.map_err(|error| format!("the state Secret {} can't be deleted: {error}", place.name))
-}
-
-/// Revokes the newest refresh token, which ends its lineage (RFC 7009 §2.1). An error means: try again.
-async fn revoke(
-    context: &Context,
-    credential: &OAuthCredential,
-    state: &State,
-) -> Result<(), String> {
-    let Some(record) = &state.record else { return Ok(()) };
-    let in_time = is_in_time(context, credential);
-    let provider = match provider::of(context, credential) {
-        Ok(provider) => provider,
-        // It may come yet. One that was deleted with the credential will not.
-        Err(problem) if in_time && !problem.is_stalled() => return Err(problem.message),
-        Err(problem) => {
-            not_revoked(context, credential, &problem.message);
-            return Ok(());
-        }
-    };
-    let Ok(spec) = resolve::spec(&credential.spec, &provider, context.policy) else {
-        return Ok(());
-    };
-    let Some(endpoint) = spec.revocation_endpoint.clone() else { return Ok(()) };
-    let place = Place::of(credential);
-    let here = match context.homes.of(&context.secrets, &place.namespace).await {
-        Err(problem) if in_time => return Err(problem.message),
-        here => here.unwrap_or_default(),
-    };
-    let allowed = record.endpoint == spec.origin() && record.owners.are_at_home(&here);
-    let tried = if allowed {
-        let source = context.secrets.get(&place.namespace, spec.source.name).await;
-        let data = source.ok().flatten().and_then(|source| source.data).unwrap_or_default();
-        match spec.client_of(&data) {
-            Ok(client) => {
-                let proved = client.authenticate(&spec.endpoint, &context.stamp());
-                let sent = match proved {
-                    Ok(client) => {
-                        let request = revocation(&endpoint, &client, &record.refresh_token);
-                        let request = spec.trusting(request);
-                        context.transport.send(&request).await
-                    }
-                    Err(error) => Err(error),
-                };
-                sent.map_err(|error| error.why()).and_then(|raw| match raw.status {
-                    200..=299 => Ok(()),
-                    status => Err(format!("the revocation endpoint answered {status}")),
-                })
-            }
-            Err(Problem { message, .. }) => Err(message),
-        }
-    } else {
-        Err("the state belongs to another cluster or endpoint".to_owned())
-    };
-    let Err(why) = tried else {
-        context.events.revoked(credential, None);
-        return Ok(());
-    };
-    if allowed && in_time {
-        return Err(why);
-    }
-    not_revoked(context, credential, &why);
-    Ok(())
-}
-
-/// Whether revocation may still be tried.
-fn is_in_time(context: &Context, credential: &OAuthCredential) -> bool {
-    let uid = credential.metadata.uid.as_deref().unwrap_or_default();
-    let now = since_boot();
-    let mut since = now;
-    // The note may not be there yet, in a process that never saw the credential before.
-    context.notes.of(credential);
-    context.notes.update(uid, |note| since = *note.revoking_since.get_or_insert(now));
-    now.saturating_sub(since) < REVOKE_FOR
-}
-
-fn not_revoked(context: &Context, credential: &OAuthCredential, why: &str) {
-    let why = format!("the refresh token was not revoked and may work until it expires: {why}");
-    context.events.revoked(credential, Some(&why));
 }
 
 /// Takes the finalizer away.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::credential::OAuthCredentialStatus;
 use crate::api::{OAuthCredential, Reason};
+use crate::lifecycle::client_secret::Known;
 use crate::lifecycle::failure::Failure;
 use crate::lifecycle::probe::Probed;
 use crate::lifecycle::record::StateRecord;
@@ -57,6 +58,10 @@ pub struct Note {
     pub probed: Option<Box<Probed>>,
     /// Whether one is under way.
     pub probing: bool,
+    /// Which of two client secrets is sent.
+    pub client_secret: Option<Known>,
+    /// Keys of the target that the last answer brought nothing fit for, as they were told.
+    pub left_out: Vec<String>,
     /// The reason last reported, for the gauge.
     pub reason: Option<Reason>,
     /// The end of the refresh token that was told of.

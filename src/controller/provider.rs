@@ -40,6 +40,10 @@ impl<'o> Object<'o> {
     fn of<K: AnyProvider>(object: &'o K) -> Self {
         Self { kind: K::KIND, meta: object.meta(), spec: object.provider() }
     }
+
+    fn reference(&self) -> ProviderRef {
+        ProviderRef { kind: self.kind, name: self.meta.name.clone().unwrap_or_default() }
+    }
 }
 
 /// Nothing can be said before a list or a document has come.
@@ -61,10 +65,10 @@ pub fn of<'a>(context: &Context, credential: &'a OAuthCredential) -> Result<Prov
     let meta = &credential.metadata;
     let Some(reference) = &chosen.reference else {
         let provider = Provider::inline(&chosen.inline);
-        return Ok(match document(context, &provider.spec, meta)? {
+        return match document(context, &provider, meta)? {
             Some(document) => provider.completed(&document),
-            None => provider,
-        });
+            None => Ok(provider),
+        };
     };
     if chosen.inline != ProviderSpec::default() {
         let message = "spec.provider.ref takes no other field of spec.provider beside it";
@@ -72,9 +76,12 @@ pub fn of<'a>(context: &Context, credential: &'a OAuthCredential) -> Result<Prov
     }
     let namespace = meta.namespace.as_deref().unwrap_or_default();
     named(context, namespace, reference, |object| {
-        let document = document(context, object.spec, meta)?;
-        let checked = checked(context, object, document);
-        checked.map_err(|problem| invalid(reference, &problem.message))
+        let provider = Provider::inline(object.spec).named(reference);
+        let document = document(context, &provider, meta)?;
+        checked(context, object, document).map_err(|problem| match problem.reason {
+            Reason::DiscoveryFailed => problem,
+            _ => invalid(reference, &problem.message),
+        })
     })
 }
 
@@ -95,16 +102,16 @@ pub fn goes_by(context: &Context, credential: &OAuthCredential, publisher: &Publ
 /// What the issuer of a provider publishes, where it has one. Who asks is told of it when it comes.
 fn document(
     context: &Context,
-    spec: &ProviderSpec,
+    provider: &Provider<'_>,
     asker: &ObjectMeta,
 ) -> Result<Option<Arc<Metadata>>, Problem> {
-    let Some(publisher) = Publisher::of(spec) else { return Ok(None) };
+    let Some(publisher) = Publisher::of(&provider.spec) else { return Ok(None) };
     match context.discoveries.look(&publisher, asker) {
         None => {
             let issuer = publisher.issuer();
             Err(awaited(&format!("the document of the issuer {issuer}")))
         }
-        Some(Err(problem)) => Err(problem),
+        Some(Err(problem)) => Err(provider.located(problem)),
         Some(Ok(metadata)) => Ok(Some(metadata)),
     }
 }
@@ -117,9 +124,9 @@ fn checked(
 ) -> Result<Provider<'static>, Problem> {
     let Object { kind, meta, spec } = *object;
     context.checked.look(kind, meta, document, |document| {
-        let provider = Provider::of_object(spec.clone());
+        let provider = Provider::of_object(spec.clone()).named(&object.reference());
         let provider = match document {
-            Some(document) => provider.completed(document),
+            Some(document) => provider.completed(document)?,
             None => provider,
         };
         check(&provider, context.policy)?;
@@ -136,7 +143,7 @@ fn usable<K: AnyProvider>(context: &Context, object: &GuardedProvider<K>) -> Res
         let message = format!("the object can't be read: {}", brief(&invalid.error));
         Problem::new(Reason::SpecInvalid, message)
     })?;
-    let document = document(context, object.provider(), object.meta())?;
+    let document = document(context, &Provider::inline(object.provider()), object.meta())?;
     checked(context, &Object::of(object), document).map(drop)
 }
 

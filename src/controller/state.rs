@@ -18,7 +18,7 @@ use super::secrets::WriteError;
 
 pub use self::place::{Place, name};
 pub use self::read::{read, reread};
-pub use self::write::{Dead, Released, claim, commit, create, mend, release, restore};
+pub use self::write::{Dead, Released, Taking, claim, commit, create, mend, release, restore};
 
 /// The type of state Secrets.
 pub const STATE_TYPE: &str = "oauth-keeper.dev/state";

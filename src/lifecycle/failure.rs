@@ -9,7 +9,7 @@ use crate::api::Reason;
 use crate::api::condition::{Class, READY};
 use crate::api::credential::{FailureStatus, OAuthCredentialStatus};
 use crate::oauth::error::TokenError;
-use crate::oauth::response::{Lifetime, MAX_LIFETIME_SECONDS, TokenSet};
+use crate::oauth::response::{Lifetime, MAX_LIFETIME_SECONDS, ResponseStyle, TokenSet, Unit};
 
 use super::problem::{Problem, explain};
 use super::resolve::GrantKind;
@@ -44,10 +44,15 @@ pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
 }
 
 /// The problem with a token set whose life nobody knows.
-pub fn unknown_lifetime(set: &TokenSet) -> Problem {
+pub fn unknown_lifetime(set: &TokenSet, style: &ResponseStyle) -> Problem {
+    let counted = match style.lifetime_unit {
+        Unit::Seconds => "seconds",
+        Unit::Milliseconds => "milliseconds",
+    };
     let message = match &set.lifetime {
         Lifetime::Unusable(value) => format!(
-            "expires_in of the token response is {value}; it must be a whole number of seconds from 1 to {MAX_LIFETIME_SECONDS}"
+            "{} of the token response is {value}; it must be a whole number of {counted} that makes 1 to {MAX_LIFETIME_SECONDS} seconds",
+            style.lifetime_name()
         ),
         Lifetime::Missing | Lifetime::Seconds(_) | Lifetime::Until(_) => {
             "the token response does not say how long the token lives".to_owned()

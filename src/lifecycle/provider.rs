@@ -9,7 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::Reason;
 use crate::api::condition::READY;
-use crate::api::provider::{Namespaces, ProviderSpec, ProviderStatus};
+use crate::api::provider::{
+    ClientAuthenticationMethod, Namespaces, ProviderRef, ProviderSpec, ProviderStatus,
+};
 use crate::oauth::discovery::Metadata;
 use crate::oauth::fingerprint::fingerprint;
 use crate::oauth::tls::Roots;
@@ -26,6 +28,8 @@ pub struct Provider<'a> {
     pub version: Option<String>,
     /// Its own authorities, where they were read already.
     pub roots: Option<Roots>,
+    /// What a credential calls it, where it is an object of its own.
+    name: Option<String>,
 }
 
 /// How to speak to a provider, without a copy for each credential.
@@ -51,7 +55,7 @@ impl Deref for Spec<'_> {
 impl<'a> Provider<'a> {
     /// One that stands in the credential.
     pub fn inline(spec: &'a ProviderSpec) -> Self {
-        Self { spec: Spec::Inline(spec), version: None, roots: None }
+        Self { spec: Spec::Inline(spec), version: None, roots: None, name: None }
     }
 
     /// One that stands in an object of its own.
@@ -60,17 +64,65 @@ impl<'a> Provider<'a> {
         let bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle.as_deref());
         // What is wrong with them is said where they are used.
         let roots = bundle.and_then(|bundle| Roots::parse(bundle).ok());
-        Provider { spec: Spec::Shared(Arc::new(spec)), version, roots }
+        Provider { spec: Spec::Shared(Arc::new(spec)), version, roots, name: None }
     }
 
     /// With what the issuer publishes. Whether tokens are revoked is not for it to say: that ends a human's grant.
-    #[must_use]
-    pub fn completed(self, metadata: &Metadata) -> Self {
+    ///
+    /// # Errors
+    /// `DiscoveryFailed`, where just what this provider needs of it can't be used.
+    pub fn completed(self, metadata: &Metadata) -> Result<Self, Problem> {
         let mut spec = ProviderSpec::clone(&self.spec);
-        spec.token_endpoint = Some(metadata.token_endpoint.to_string());
+        let alias = metadata.mtls_token_endpoint.as_ref().filter(|_| shows_a_certificate(&spec));
+        let endpoint = match alias {
+            None => &metadata.token_endpoint,
+            Some(Ok(alias)) => alias,
+            Some(Err(why)) => {
+                let issuer = spec.issuer.unwrap_or_default();
+                let message = format!("the document of the issuer {issuer} {why}");
+                return Err(Problem::new(Reason::DiscoveryFailed, message));
+            }
+        };
+        spec.token_endpoint = Some(endpoint.to_string());
         let version = Some(version(&spec));
-        Self { spec: Spec::Shared(Arc::new(spec)), version, ..self }
+        Ok(Self { spec: Spec::Shared(Arc::new(spec)), version, ..self })
     }
+
+    /// As a credential names it.
+    #[must_use]
+    pub fn named(self, reference: &ProviderRef) -> Self {
+        Self { name: Some(format!("{} {}", reference.kind, reference.name)), ..self }
+    }
+
+    /// A problem with an endpoint that nobody wrote into a spec names who published it.
+    #[must_use]
+    pub fn published(&self, problem: Problem) -> Problem {
+        if self.spec.issuer.is_none() {
+            return problem;
+        }
+        let published = "the token_endpoint that spec.provider.issuer publishes";
+        let message = problem.message.replace("spec.provider.tokenEndpoint", published);
+        Problem { message, ..problem }
+    }
+
+    /// A problem in words of where its fields stand.
+    #[must_use]
+    pub fn located(&self, problem: Problem) -> Problem {
+        let problem = self.published(problem);
+        let mut message = problem.message;
+        if let Some(name) = self.name.as_ref().filter(|_| message.contains("spec.provider.")) {
+            message = format!("{} (of the {name})", message.replace("spec.provider.", "spec."));
+        }
+        Problem { message, ..problem }
+    }
+}
+
+/// Such clients may have an endpoint of their own (RFC 8705 §5).
+fn shows_a_certificate(spec: &ProviderSpec) -> bool {
+    let authentication = spec.client_authentication.as_ref();
+    authentication.is_some_and(|authentication| {
+        authentication.method == ClientAuthenticationMethod::TlsClientAuth
+    })
 }
 
 fn version(spec: &ProviderSpec) -> String {
@@ -126,22 +178,67 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::provider::NamespaceSelector;
+    use crate::api::provider::{NamespaceSelector, ProviderKind};
 
     fn spec(value: serde_json::Value) -> ProviderSpec {
         serde_json::from_value(value).unwrap()
     }
 
     fn metadata(token: &str) -> Metadata {
-        Metadata { token_endpoint: Url::parse(token).unwrap() }
+        Metadata { token_endpoint: Url::parse(token).unwrap(), mtls_token_endpoint: None }
     }
 
     #[test]
     fn what_the_issuer_publishes_fills_in_what_the_spec_leaves_out() {
         let provider = Provider::of_object(spec(json!({"issuer": "https://as.example"})));
-        let completed = provider.completed(&metadata("https://as.example/t")).spec;
+        let completed = provider.completed(&metadata("https://as.example/t")).unwrap().spec;
         assert_eq!(completed.token_endpoint.as_deref(), Some("https://as.example/t"));
         assert_eq!(completed.revocation_endpoint, None);
+    }
+
+    #[test]
+    fn clients_with_a_certificate_go_to_the_endpoint_that_is_theirs() {
+        let alias = Some(Ok(Url::parse("https://mtls.as.example/t").unwrap()));
+        let good = Metadata { mtls_token_endpoint: alias, ..metadata("https://as.example/t") };
+        let bad = Metadata {
+            mtls_token_endpoint: Some(Err("in its mtls_endpoint_aliases has no".to_owned())),
+            ..metadata("https://as.example/t")
+        };
+        let plain = json!({"issuer": "https://as.example"});
+        let bound = json!({
+            "issuer": "https://as.example", "clientAuthentication": {"method": "TlsClientAuth"},
+        });
+        let completed = |value: &serde_json::Value, metadata: &Metadata| {
+            let provider = Provider::of_object(spec(value.clone()));
+            provider
+                .completed(metadata)
+                .map(|provider| provider.spec.token_endpoint.clone().unwrap())
+        };
+        assert_eq!(completed(&plain, &good).unwrap(), "https://as.example/t");
+        assert_eq!(completed(&bound, &good).unwrap(), "https://mtls.as.example/t");
+        assert_eq!(
+            completed(&bound, &metadata("https://as.example/t")).unwrap(),
+            "https://as.example/t"
+        );
+        assert_eq!(completed(&plain, &bad).unwrap(), "https://as.example/t");
+        let problem = completed(&bound, &bad).unwrap_err();
+        assert_eq!(problem.reason, Reason::DiscoveryFailed);
+    }
+
+    #[test]
+    fn a_problem_names_the_field_where_it_stands() {
+        let problem = || Problem::new(Reason::SpecInvalid, "spec.provider.tokenEndpoint is".into());
+        let inline = spec(json!({"tokenEndpoint": "https://as.example/t"}));
+        let said = |provider: Provider<'_>| provider.located(problem()).message;
+        assert_eq!(said(Provider::inline(&inline)), "spec.provider.tokenEndpoint is");
+        let name = ProviderRef { kind: ProviderKind::OAuthProvider, name: "p".into() };
+        let object = || Provider::of_object(inline.clone());
+        assert_eq!(said(object().named(&name)), "spec.tokenEndpoint is (of the OAuthProvider p)");
+        let issuer = spec(json!({"issuer": "https://as.example"}));
+        assert_eq!(
+            said(Provider::inline(&issuer)),
+            "the token_endpoint that spec.provider.issuer publishes is"
+        );
     }
 
     #[test]
@@ -153,7 +250,8 @@ mod tests {
         assert_eq!(first, of(json!({"tokenEndpoint": "https://as.example/t"})));
         assert_ne!(first, of(json!({"tokenEndpoint": "https://as.example/u"})));
         let issuer = spec(json!({"issuer": "https://as.example"}));
-        let found = |token| Provider::inline(&issuer).completed(&metadata(token)).version.unwrap();
+        let found =
+            |token| Provider::inline(&issuer).completed(&metadata(token)).unwrap().version.unwrap();
         assert_ne!(found("https://as.example/t"), found("https://as.example/u"));
     }
 

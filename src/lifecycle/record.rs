@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::Reason;
 use crate::oauth::fingerprint::fingerprint;
-use crate::oauth::secret::{AccessToken, RefreshToken};
+use crate::oauth::secret::{AccessToken, KeptText, RefreshToken};
 
 use super::problem::Problem;
 use super::schedule::minus;
@@ -173,8 +173,13 @@ pub struct StateRecord {
     /// Its scopes, as far as the server named them.
     pub scopes: Vec<String>,
     /// What else of the response workloads need, by its key in the target.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<String, String>,
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "write_kept",
+        deserialize_with = "read_kept"
+    )]
+    pub fields: BTreeMap<String, KeptText>,
     /// Since when there is this refresh token: when it came, or a seed was first used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token_since: Option<Timestamp>,
@@ -349,6 +354,20 @@ fn write_access<S: Serializer>(token: &AccessToken, serializer: S) -> Result<S::
 
 fn read_access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AccessToken, D::Error> {
     String::deserialize(deserializer).map(AccessToken::new)
+}
+
+fn write_kept<S: Serializer>(
+    fields: &BTreeMap<String, KeptText>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(fields.iter().map(|(key, text)| (key, text.expose())))
+}
+
+fn read_kept<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, KeptText>, D::Error> {
+    let fields = BTreeMap::<String, String>::deserialize(deserializer)?;
+    Ok(fields.into_iter().map(|(key, text)| (key, KeptText::new(text))).collect())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::api::DeletionPolicy;
 use crate::api::target::TargetSpec;
 use crate::oauth::response::TokenSet;
+use crate::oauth::secret::{AccessToken, KeptText};
 
 use super::ownership::Fields;
 use super::record::{CREDENTIAL, Record, StateRecord};
@@ -18,13 +19,13 @@ pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "oauth-kee
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// The token, for `access_token`.
-    pub access_token: crate::oauth::secret::AccessToken,
+    pub access_token: AccessToken,
     /// Its type, for `token_type`.
     pub token_type: String,
     /// Its expiry, for `expires_at`.
     pub expires_at: Option<Timestamp>,
     /// What else of the response goes into the target, by its key.
-    pub fields: BTreeMap<String, String>,
+    pub fields: BTreeMap<String, KeptText>,
 }
 
 impl Tokens {
@@ -71,7 +72,9 @@ pub fn target(credential: &str, spec: &TargetSpec, tokens: &Tokens, record: &Rec
         tokens.expires_at.map(|time| time.to_string()).unwrap_or_default(),
         format!("{} {access_token}", scheme(&tokens.token_type)),
     ];
-    let mut data = tokens.fields.clone();
+    let kept = tokens.fields.iter();
+    let mut data: BTreeMap<_, _> =
+        kept.map(|(key, text)| (key.clone(), text.expose().to_owned())).collect();
     data.extend(KEYS.map(ToOwned::to_owned).into_iter().zip(values));
     Rendered { data, labels: labels(spec), annotations: annotations(credential, spec, record) }
 }
@@ -133,7 +136,6 @@ fn annotations(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::secret::AccessToken;
 
     fn record() -> Record {
         Record {
@@ -163,7 +165,7 @@ mod tests {
             access_token: AccessToken::new("abc"),
             token_type: "Bearer".into(),
             expires_at: Some(Timestamp::UNIX_EPOCH),
-            fields: BTreeMap::from([("instance_url".into(), "https://a.example".into())]),
+            fields: BTreeMap::from([("instance_url".into(), KeptText::new("https://a.example"))]),
         };
         let rendered = target("c", &spec, &tokens, &record());
         assert_eq!(rendered.data.get("authorization").map(String::as_str), Some("Bearer abc"));
@@ -185,7 +187,7 @@ mod tests {
             access_token: AccessToken::new("abc"),
             token_type: "Bearer".into(),
             expires_at: None,
-            fields: BTreeMap::from([("instance_url".into(), "https://a.example".into())]),
+            fields: BTreeMap::from([("instance_url".into(), KeptText::new("https://a.example"))]),
         };
         let rendered = target("c", &spec, &tokens, &record());
         let mut written: Fields = rendered.data.keys().map(|key| format!("data/{key}")).collect();

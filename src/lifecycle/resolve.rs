@@ -2,7 +2,9 @@
 //! The only place where CRD words become OAuth words.
 
 mod alone;
+mod combinations;
 mod connection;
+mod digest;
 mod grant;
 mod jwt;
 mod source;
@@ -21,10 +23,11 @@ use crate::oauth::address::AddressPolicy;
 use crate::oauth::client_auth::Client;
 use crate::oauth::cookie_session;
 use crate::oauth::error::TokenError;
-use crate::oauth::fingerprint::fingerprint;
 use crate::oauth::jwt::Stamp;
 use crate::oauth::request::{GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build};
 use crate::oauth::response::ResponseStyle;
+use crate::oauth::revocation::revocation;
+use crate::oauth::secret::RefreshToken;
 use crate::oauth::tls::Roots;
 
 use self::source::{Content, source};
@@ -121,6 +124,14 @@ pub fn spec<'a>(
     provider: &Provider<'_>,
     policy: AddressPolicy,
 ) -> Result<Resolved<'a>, Problem> {
+    resolve(spec, provider, policy).map_err(|problem| provider.located(problem))
+}
+
+fn resolve<'a>(
+    spec: &'a OAuthCredentialSpec,
+    provider: &Provider<'_>,
+    policy: AddressPolicy,
+) -> Result<Resolved<'a>, Problem> {
     let (provider_version, known_roots) = (provider.version.clone(), provider.roots.clone());
     let provider = &*provider.spec;
     let endpoints = wire::endpoints(provider, policy)?;
@@ -128,15 +139,10 @@ pub fn spec<'a>(
     let method = authentication.map(|authentication| authentication.method);
     let basic_encoding = authentication.and_then(|authentication| authentication.basic_encoding);
     let grant = spec.grant.as_ref();
-    // Inline the CRD refuses it; a provider that is named can suit another grant only.
-    if GrantKind::of(spec) == GrantKind::ClientCredentials
-        && method == Some(ClientAuthenticationMethod::None)
-    {
-        let message = "grant clientCredentials needs a client secret: clientAuthentication.method of its provider can't be None";
-        return Err(Problem::new(Reason::SpecInvalid, message.to_owned()));
-    }
+    combinations::check(spec, method, provider.request.as_ref())?;
     let mut request = wire::request_style(provider.request.as_ref())?;
     request.parameters.extend(spec.parameters.clone());
+    combinations::check_names(spec, &request)?;
     let revocation = endpoints.revocation.clone();
     let endpoint = grant::endpoint(grant, endpoints, policy)?;
     let tls = connection::tls_keys(spec.source.keys.as_ref(), method, endpoint.scheme())?;
@@ -174,29 +180,8 @@ pub fn spec<'a>(
         request_digest: String::new(),
         provider_version,
     };
-    resolved.request_digest = digest(&resolved);
+    resolved.request_digest = digest::digest(&resolved);
     Ok(resolved)
-}
-
-/// Of all that makes a token request, and what is made of its answer.
-fn digest(resolved: &Resolved<'_>) -> String {
-    let Resolved { method, basic_encoding, request, response, grant, default_lifetime, .. } =
-        resolved;
-    let Resolved { signing, bearer, exchange, .. } = resolved;
-    let Wanted { audience, resources, .. } = resolved.wanted;
-    let settings = format!(
-        "{method:?} {basic_encoding:?} {request:?} {response:?} {grant:?} {default_lifetime:?} {audience:?} {resources:?} {signing:?} {bearer:?} {exchange:?}"
-    );
-    let mut digested = vec![resolved.endpoint.as_str(), settings.as_str()];
-    let source = &resolved.source;
-    digested.extend([source.name, source.client_id, source.client_secret, source.refresh_token]);
-    if *method == Some(ClientAuthenticationMethod::TlsClientAuth) {
-        digested.extend([source.tls.certificate, source.tls.key]);
-    }
-    digested.push(source.private_key);
-    digested.extend([source.username, source.password]);
-    digested.extend(resolved.wanted.scopes.iter().map(String::as_str));
-    fingerprint(b"request", &digested)
 }
 
 fn renewal(spec: Option<&RenewalSpec>) -> Result<RenewalPolicy, Problem> {
@@ -255,6 +240,22 @@ impl Resolved<'_> {
             wanted,
             style: &self.request,
         })))
+    }
+
+    /// Writes the revocation request, where the provider takes one.
+    ///
+    /// # Errors
+    /// [`TokenError::NotSent`] when something could not be signed.
+    pub fn revocation(
+        &self,
+        client: &Client,
+        token: &RefreshToken,
+        stamp: &Stamp,
+    ) -> Result<Option<TokenRequest>, TokenError> {
+        let Some(endpoint) = &self.revocation_endpoint else { return Ok(None) };
+        let client = client.authenticate(&self.endpoint, stamp)?;
+        let request = revocation(endpoint, &client, token, &self.request);
+        Ok(Some(self.trusting(request)))
     }
 
     /// A request to this provider, over connections that trust its roots.

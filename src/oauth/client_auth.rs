@@ -3,6 +3,7 @@
 mod jwt;
 
 use url::form_urlencoded::byte_serialize;
+use zeroize::Zeroizing;
 
 use super::fingerprint::fingerprint;
 use super::secret::{Assertion, ClientSecret};
@@ -27,8 +28,8 @@ pub enum ClientAuth {
         client_id: String,
         /// The client secret.
         client_secret: ClientSecret,
-        /// Whether both are form-encoded before they are joined (RFC 6749 §2.3.1); many servers expect that they are not.
-        encoded: bool,
+        /// How both are written.
+        form: BasicForm,
     },
     /// Id and secret in the body.
     Post {
@@ -53,6 +54,18 @@ pub enum ClientAuth {
     },
 }
 
+/// How id and secret become user name and password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BasicForm {
+    /// Both form-encoded (RFC 6749 §2.3.1).
+    #[default]
+    Encoded,
+    /// Both as they are, as many servers expect.
+    Plain,
+    /// The secret as user name, and no password.
+    SecretAlone,
+}
+
 impl ClientAuth {
     /// What is shown in TLS, if anything is.
     pub fn identity(&self) -> Option<&Identity> {
@@ -65,13 +78,16 @@ impl ClientAuth {
     /// The value of the `Authorization` header, if the method uses one: id and secret, as a rule form-encoded, joined by a
     /// colon, in base64 (RFC 6749 §2.3.1, RFC 7617 §2).
     pub fn authorization(&self) -> Option<String> {
-        let Self::Basic { client_id, client_secret, encoded } = self else {
+        let Self::Basic { client_id, client_secret, form } = self else {
             return None;
         };
-        let encode = |text: &str| {
-            if *encoded { byte_serialize(text.as_bytes()).collect() } else { text.to_owned() }
-        };
-        let pair = format!("{}:{}", encode(client_id), encode(client_secret.expose()));
+        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let secret = client_secret.expose();
+        let pair = Zeroizing::new(match form {
+            BasicForm::Encoded => format!("{}:{}", encoded(client_id), encoded(secret)),
+            BasicForm::Plain => format!("{client_id}:{secret}"),
+            BasicForm::SecretAlone => format!("{secret}:"),
+        });
         Some(format!("Basic {}", base64(pair.as_bytes())))
     }
 
@@ -98,8 +114,12 @@ impl ClientAuth {
     pub fn fingerprint(&self, salt: &[u8]) -> String {
         let (method, id, secret) = match self {
             Self::None { client_id } => ("none", client_id.as_deref().unwrap_or_default(), ""),
-            Self::Basic { client_id, client_secret, encoded } => {
-                let method = if *encoded { "basic" } else { "basic, plain" };
+            Self::Basic { client_id, client_secret, form } => {
+                let method = match form {
+                    BasicForm::Encoded => "basic",
+                    BasicForm::Plain => "basic, plain",
+                    BasicForm::SecretAlone => "basic, secret alone",
+                };
                 (method, client_id.as_str(), client_secret.expose())
             }
             Self::Post { client_id, client_secret } => {
@@ -127,16 +147,21 @@ mod tests {
 
     #[test]
     fn basic_encodes_id_and_secret_before_joining() {
-        let auth = |encoded| ClientAuth::Basic {
+        let auth = |form| ClientAuth::Basic {
             client_id: "a:b".into(),
             client_secret: ClientSecret::new("p+q r"),
-            encoded,
+            form,
         };
+        let forms = [BasicForm::Encoded, BasicForm::Plain, BasicForm::SecretAlone];
+        let sent = forms.map(|form| auth(form).authorization());
         // "a%3Ab:p%2Bq+r"
-        assert_eq!(auth(true).authorization().as_deref(), Some("Basic YSUzQWI6cCUyQnErcg=="));
+        assert_eq!(sent[0].as_deref(), Some("Basic YSUzQWI6cCUyQnErcg=="));
         // "a:b:p+q r"
-        assert_eq!(auth(false).authorization().as_deref(), Some("Basic YTpiOnArcSBy"));
-        assert!(auth(true).body_members().is_empty());
-        assert_ne!(auth(true).fingerprint(b"s"), auth(false).fingerprint(b"s"));
+        assert_eq!(sent[1].as_deref(), Some("Basic YTpiOnArcSBy"));
+        // "p+q r:"
+        assert_eq!(sent[2].as_deref(), Some("Basic cCtxIHI6"));
+        assert!(auth(BasicForm::Encoded).body_members().is_empty());
+        let digests = forms.map(|form| auth(form).fingerprint(b"s"));
+        assert!(digests[0] != digests[1] && digests[1] != digests[2]);
     }
 }

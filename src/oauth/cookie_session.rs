@@ -16,7 +16,7 @@ use super::request::{Method, TokenRequest};
 use super::response::{
     Lifetime, MAX_LIFETIME_SECONDS, RawResponse, TokenSet, jwt_expiry, retry_after,
 };
-use super::secret::{AccessToken, RefreshToken, is_token};
+use super::secret::{AccessToken, KeptText, RefreshToken, is_token};
 use super::tls::Tls;
 
 /// The key of the target that holds the access token as a `Cookie` header wants it.
@@ -80,7 +80,8 @@ pub fn parse(raw: &RawResponse, names: &CookieNames) -> Result<TokenSet, TokenEr
         refresh_token: refresh.map(|(value, _)| RefreshToken::new(value)),
         scopes: Vec::new(),
         refresh_token_lifetime: refresh.and_then(|(_, life)| seconds(life, raw.received_at)),
-        fields: BTreeMap::from([(COOKIE_KEY.to_owned(), as_header)]),
+        fields: BTreeMap::from([(COOKIE_KEY.to_owned(), KeptText::new(as_header))]),
+        left_out: Vec::new(),
     })
 }
 

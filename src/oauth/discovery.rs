@@ -17,6 +17,9 @@ const MAX_URL: usize = 2048;
 pub struct Metadata {
     /// `token_endpoint`.
     pub token_endpoint: Url,
+    /// `token_endpoint` of `mtls_endpoint_aliases` (RFC 8705 §5), for clients that show a certificate; or what is wrong with
+    /// it, which is nothing to others.
+    pub mtls_token_endpoint: Option<Result<Url, String>>,
 }
 
 /// Reads an issuer.
@@ -78,7 +81,21 @@ pub fn read(raw: &RawResponse, issuer: &str, policy: AddressPolicy) -> Result<Me
     }
     let token_endpoint = endpoint(&document, "token_endpoint", issuer, policy)?;
     let token_endpoint = token_endpoint.ok_or_else(|| "has no token_endpoint".to_owned())?;
-    Ok(Metadata { token_endpoint })
+    Ok(Metadata { token_endpoint, mtls_token_endpoint: alias(&document, issuer, policy) })
+}
+
+fn alias(
+    document: &Map<String, Value>,
+    issuer: &str,
+    policy: AddressPolicy,
+) -> Option<Result<Url, String>> {
+    let found = match document.get("mtls_endpoint_aliases") {
+        None | Some(Value::Null) => return None,
+        Some(Value::Object(aliases)) => endpoint(aliases, "token_endpoint", issuer, policy),
+        Some(_) => Err("that is no JSON object".to_owned()),
+    };
+    let found = found.map_err(|why| format!("in its mtls_endpoint_aliases {why}"));
+    found.transpose()
 }
 
 fn other_issuer(said: &str, issuer: &str) -> &'static str {
@@ -192,6 +209,43 @@ mod tests {
             other["issuer"] = issuer.into();
             let why = found(&other).unwrap_err();
             assert!(why.contains(words) && !why.contains("evil"), "{why}");
+        }
+    }
+
+    #[test]
+    fn clients_with_a_certificate_have_an_endpoint_of_their_own() {
+        let read = |aliases: Value| {
+            let document = serde_json::json!({
+                "issuer": ISSUER, "token_endpoint": "https://as.example/t", "mtls_endpoint_aliases": aliases,
+            });
+            found(&document).unwrap().mtls_token_endpoint
+        };
+        // The example of RFC 8705 §5.
+        let example = serde_json::json!({
+            "token_endpoint": "https://mtls.as.example/token.oauth2",
+            "revocation_endpoint": "https://mtls.as.example/revo.oauth2",
+        });
+        let alias = read(example).unwrap().unwrap();
+        assert_eq!(alias.as_str(), "https://mtls.as.example/token.oauth2");
+        for none in
+            [Value::Null, serde_json::json!({}), serde_json::json!({"token_endpoint": null})]
+        {
+            assert_eq!(read(none), None);
+        }
+        for (wrong, words) in [
+            (serde_json::json!({"token_endpoint": "http://as.example/t"}), "not https"),
+            (
+                serde_json::json!({"token_endpoint": "https://169.254.169.254/t"}),
+                "a link-local address",
+            ),
+            (serde_json::json!({"token_endpoint": 7}), "no URL"),
+            (serde_json::json!([]), "no JSON object"),
+        ] {
+            let why = read(wrong).unwrap().unwrap_err();
+            assert!(
+                why.starts_with("in its mtls_endpoint_aliases") && why.contains(words),
+                "{why}"
+            );
         }
     }
 

@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+/// What an error code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Meaning {
+    /// The refresh token, code or assertion is invalid, expired or revoked.
+    InvalidGrant,
+    /// The client is unknown or wrongly authenticated.
+    InvalidClient,
+    /// The request is refused for what it says.
+    InvalidRequest,
+    /// It passes.
+    Temporary,
+}
+
 /// Why there is no token set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenError {
@@ -126,5 +141,16 @@ pub fn from_code(code: &str, status: u16) -> TokenError {
         TokenError::Server { status, retry_after: None }
     } else {
         TokenError::InvalidRequest(said("that is not in RFC 6749"))
+    }
+}
+
+/// An error code of the server's own, which the user knows.
+pub fn of_meaning(meaning: Meaning, code: &str, status: u16) -> TokenError {
+    let said = format!("the authorization server answered {status} with error {code}");
+    match meaning {
+        Meaning::InvalidGrant => TokenError::InvalidGrant(said),
+        Meaning::InvalidClient => TokenError::InvalidClient(said),
+        Meaning::InvalidRequest => TokenError::InvalidRequest(said),
+        Meaning::Temporary => TokenError::Server { status, retry_after: None },
     }
 }

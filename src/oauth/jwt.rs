@@ -1,5 +1,6 @@
 //! Signed JSON Web Tokens (RFC 7519, as compact JWS of RFC 7515) that prove who asks.
 
+mod jwk;
 mod key;
 
 use std::collections::BTreeMap;

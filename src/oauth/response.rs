@@ -1,6 +1,9 @@
 //! The token response (RFC 6749 §5), read as servers really write it.
 
+mod code;
 mod depth;
+mod echo;
+mod kept;
 mod lifetime;
 mod salvage;
 mod shown;
@@ -15,9 +18,10 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::cookie_session;
-use super::error::{TokenError, from_code};
-use super::secret::{AccessToken, RefreshToken, is_token};
+use super::error::TokenError;
+use super::secret::{AccessToken, KeptText, RefreshToken, is_token};
 
+pub use self::kept::MAX_KEPT;
 pub(super) use self::lifetime::jwt_expiry;
 pub use self::lifetime::{Lifetime, MAX_LIFETIME_SECONDS};
 pub use self::style::{ResponseStyle, Unit};
@@ -27,9 +31,6 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// The most bytes of the headers of an answer that is used.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
-
-/// The most characters of a text that is kept for the target.
-pub const MAX_FIELD: usize = 4096;
 
 /// An answer as it came in.
 #[derive(Clone)]
@@ -75,7 +76,9 @@ pub struct TokenSet {
     /// Seconds that the refresh token lives, where the answer says so.
     pub refresh_token_lifetime: Option<i64>,
     /// Texts for workloads, by their key in the target.
-    pub fields: BTreeMap<String, String>,
+    pub fields: BTreeMap<String, KeptText>,
+    /// Keys of such texts that are in the answer, but can't be kept.
+    pub left_out: Vec<String>,
 }
 
 /// Reads an answer. `spends_token` says whether the request held a refresh token, since a bare 401 then means that token.
@@ -155,7 +158,10 @@ pub fn salvage_refresh_token(raw: &RawResponse, style: &ResponseStyle) -> Option
     if !(200..300).contains(&raw.status) {
         return None;
     }
-    let text = Zeroizing::new(salvage::text_at(&raw.body, &style.refresh_token)?);
+    let is_whole = raw.ending == Ending::Whole;
+    let text = salvage::text_at(&raw.body, &style.refresh_token)
+        .or_else(|| salvage::value_at(&raw.body, &style.refresh_token, is_whole));
+    let text = Zeroizing::new(text?);
     refresh_token(Some(&Value::String(text.to_string()))).ok().flatten()
 }
 
@@ -173,13 +179,12 @@ fn success(
     let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
     let token = text(&style.access_token).filter(|text| is_token(text));
     let Some(access_token) = token.map(AccessToken::new) else {
-        return Err(match error_code(answer, style) {
-            Some(code) => from_code(code, status),
-            None => TokenError::Invalid(format!(
+        return Err(code::in_a_success(answer, status, style).unwrap_or_else(|| {
+            TokenError::Invalid(format!(
                 "the token endpoint answered {status} without a usable {}",
                 name_of(&style.access_token)
-            )),
-        });
+            ))
+        }));
     };
     let refresh_token = match refresh_token(answer.pointer(&style.refresh_token)) {
         Err(Unusable) if spends_token => {
@@ -190,35 +195,24 @@ fn success(
         }
         found => found.unwrap_or_default(),
     };
-    Ok(TokenSet {
+    let kept = kept::read(answer, style);
+    let mut set = TokenSet {
         token_type: text(&style.token_type).map_or_else(|| "Bearer".to_owned(), scheme),
         lifetime: lifetime::lifetime(answer, style, access_token.expose()),
         scopes: answer.pointer(&style.scope).map(scopes).unwrap_or_default(),
         refresh_token_lifetime: lifetime::refresh_token_lifetime(answer, style),
-        fields: fields(answer, style),
+        fields: kept.fields,
+        left_out: kept.left_out,
         access_token,
         refresh_token,
-    })
+    };
+    set.hide_echoes(&[]);
+    Ok(set)
 }
 
 /// A pointer for people: without its first slash it is the member's name.
 fn name_of(pointer: &str) -> &str {
     pointer.strip_prefix('/').unwrap_or(pointer)
-}
-
-/// Texts and numbers that workloads need.
-fn fields(answer: &Value, style: &ResponseStyle) -> BTreeMap<String, String> {
-    let read = |(key, pointer): (&String, &String)| {
-        let text = match answer.pointer(pointer)? {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(truth) => truth.to_string(),
-            _ => return None,
-        };
-        let usable = text.len() <= MAX_FIELD && !text.chars().any(char::is_control);
-        usable.then(|| (key.clone(), text))
-    };
-    style.fields.iter().filter_map(read).collect()
 }
 
 /// A refresh token that is there, but can't be one.
@@ -243,16 +237,12 @@ fn refusal(
     spends_token: bool,
 ) -> TokenError {
     let bare = || format!("the authorization server answered {status} without an OAuth error code");
-    match answer.and_then(|answer| error_code(answer, style)) {
-        Some(code) => from_code(code, status),
+    match answer.and_then(|answer| code::in_a_refusal(answer, status, style)) {
+        Some(error) => error,
         None if matches!(status, 401 | 403) && spends_token => TokenError::InvalidGrant(bare()),
         None if matches!(status, 401 | 403) => TokenError::InvalidClient(bare()),
         None => TokenError::InvalidRequest(bare()),
     }
-}
-
-fn error_code<'a>(answer: &'a Value, style: &ResponseStyle) -> Option<&'a str> {
-    answer.pointer(&style.error).and_then(Value::as_str)
 }
 
 /// One text with separators, or a list of texts.

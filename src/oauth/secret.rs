@@ -49,7 +49,7 @@ secret_text! {
     ClientSecret;
     /// The private key of a client's certificate (RFC 8705), in PEM.
     ClientKey;
-    /// A private key in PEM.
+    /// A private key in PEM, or as a JSON Web Key.
     PrivateKey;
     /// A signed assertion (RFC 7521 §4); who has it can use it as long as it lives.
     Assertion;
@@ -57,6 +57,8 @@ secret_text! {
     Password;
     /// A token that is given for another (RFC 8693 §2.1).
     GivenToken;
+    /// A text of a token response that workloads need; some servers hand out secrets in such.
+    KeptText;
 }
 
 /// Whether a text can be a token: 1 to 64 KiB of printable ASCII (RFC 6749 appendix A, `VSCHAR`).

@@ -132,7 +132,7 @@ pub async fn strange_lifetimes_are_read_or_named(env: Arc<Env>) {
         (
             "zero",
             json!(0),
-            "expires_in of the token response is 0; it must be a whole number of seconds from 1 to 315360000",
+            "expires_in of the token response is 0; it must be a whole number of seconds that makes 1 to 315360000 seconds",
         ),
         ("negative", json!(-5), "expires_in of the token response is -5"),
         ("huge", json!(1_000_000_000_000_i64), "expires_in of the token response is 1000000000000"),

@@ -172,3 +172,56 @@ pub async fn a_revocation_that_fails_does_not_hold_it_up_for_ever(env: Arc<Env>)
     assert!(note.contains("503"), "{note}");
     assert!(!Value::from(note).to_string().contains("refresh-"));
 }
+
+/// Of the way in which token requests are written the headers count, and the names of what says who the client is.
+pub async fn a_revocation_is_asked_for_in_the_words_of_the_server(env: Arc<Env>) {
+    let stage = Stage::new(env, "deletion").await;
+    let server = ScriptedServer::start().await;
+    let answer = json!({"access_token": "a", "refresh_token": "r", "expires_in": 3600});
+    server.always(Answer::json(200, &answer));
+    let _operator = stage.operator().await;
+    let provider = json!({"provider": {
+        "revocationEndpoint": server.url("/revoke"),
+        "request": {
+            "encoding": "Json", "headers": {"X-Version": "7"}, "parameters": {"mode": "offline"},
+            "parameterNames": {"client_id": "client_key"},
+        },
+    }});
+    stage.source("c-source", &SEED).await;
+    stage.credential("c", with(eager(spec("c", &server.url("/token"))), provider)).await;
+    stage.ready("c").await;
+
+    delete(&stage).await;
+
+    stage.gone("c").await;
+    let request = server.requests().pop().expect("it came");
+    assert_eq!((request.path(), request.header("x-version")), ("/revoke", Some("7")));
+    assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert_eq!(
+        request.text(),
+        "token=r&token_type_hint=refresh_token&client_key=client&client_secret=secret"
+    );
+    told(&stage, "TokenRevoked").await;
+}
+
+pub async fn a_spec_that_can_t_be_used_does_not_go_without_a_word(env: Arc<Env>) {
+    let stage = Stage::new(env, "deletion").await;
+    let server = server(HOUR).await;
+    let _operator = stage.operator().await;
+    let revocation = json!({"provider": {"revocationEndpoint": server.revocation_endpoint()}});
+    let spec = with(eager(spec("c", &server.token_endpoint())), revocation);
+    stage.refreshing("c", &server, spec.clone()).await;
+    stage.ready("c").await;
+    let broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+    let broken = with(spec, json!({"provider": {"tls": {"caBundle": broken}}}));
+    stage.credential("c", broken).await;
+    stage.condition("c", "Stalled", "True", "SpecInvalid").await;
+
+    delete(&stage).await;
+
+    stage.gone("c").await;
+    assert!(!exists(&stage, &state_of("c")).await);
+    let note = told(&stage, "RevocationFailed").await;
+    assert!(note.contains("was not revoked") && note.contains("tls.caBundle"), "{note}");
+    assert_eq!(server.counts().revocations, 0);
+}

@@ -91,3 +91,58 @@ pub async fn the_end_of_a_refresh_token_is_told_ahead_of_time(env: Arc<Env>) {
     assert!(operator.metrics().await.contains("oauth_keeper_refresh_tokens_ending 1"));
     assert_eq!(server.requests().len(), 1);
 }
+
+pub async fn what_a_server_says_beside_the_token_is_told_or_hidden(env: Arc<Env>) {
+    let stage = Stage::new(env, "beside").await;
+    let server = ScriptedServer::start().await;
+    server.always(Answer::json(
+        200,
+        &json!({
+            "access_token": "access-1", "expires_in": 3600, "long": "x".repeat(5000), "url": "https://a.example",
+            "scope": "read refresh-0 access-1 se cret-of-the-client",
+        }),
+    ));
+    let operator = stage.operator().await;
+    let keys = [SEED[0], ("client_secret", "secret-of-the-client"), SEED[2]];
+    stage.source("c-source", &keys).await;
+    let fields = json!({"provider": {"response": {"fields": {"long": "/long", "url": "/url"}}}});
+    stage.credential("c", with(eager(spec("c", &server.url("/token"))), fields)).await;
+    stage.ready("c").await;
+    let status = stage.status("c").await;
+    assert_eq!(status["scopes"], json!(["read"]));
+    let target = stage.target("c").await;
+    assert!(!target.contains_key("long") && target["url"] == "https://a.example");
+    let note = wait::until("it is told", SOON, || async {
+        let events = stage.events("c").await.into_iter();
+        let mut told = events.filter(|event| event.reason.as_deref() == Some("FieldsLeftOut"));
+        told.next()?.note
+    })
+    .await;
+    assert!(note.contains("response.fields: long of the token response"), "{note}");
+    assert!(operator.stop().await.success());
+}
+
+pub async fn error_codes_may_be_numbers_in_a_success(env: Arc<Env>) {
+    let stage = Stage::new(env, "numbers").await;
+    let server = ScriptedServer::start().await;
+    let _operator = stage.operator().await;
+    let response = json!({"provider": {"response": {
+        "accessToken": "/data/access_token", "refreshToken": "/data/refresh_token", "error": "/code",
+        "errorCodes": {"40105": "InvalidGrant", "40001": "InvalidClient"},
+    }}});
+    for (name, code, type_, reason) in [
+        ("grant", 40105, "Ready", "RefreshTokenRejected"),
+        ("client", 40001, "Stalled", "ClientRejected"),
+        ("other", 7, "Stalled", "RequestRejected"),
+    ] {
+        server.always(Answer::json(200, &json!({"code": code, "message": "canary", "data": {}})));
+        let keys = [SEED[0], SEED[1], ("refresh_token", name)];
+        stage.source(&format!("{name}-source"), &keys).await;
+        let spec = with(eager(spec(name, &server.url("/token"))), response.clone());
+        stage.credential(name, spec).await;
+        let status = if type_ == "Ready" { "False" } else { "True" };
+        let message = stage.condition(name, type_, status, reason).await;
+        assert!(!message.contains("canary"), "{name}: {message}");
+        assert_eq!(message.contains(&format!("error {code}")), code > 7, "{name}: {message}");
+    }
+}

@@ -16,6 +16,7 @@ mod bad_endpoints;
 mod bad_sources;
 mod canary;
 mod chart;
+mod client_secrets;
 mod conflicts;
 mod crd;
 mod deletion;
@@ -80,6 +81,9 @@ fn main() -> ExitCode {
         limits::many_due_at_once_do_not_rush_to_their_host,
         limits::a_repeat_in_its_window_waits_for_nothing,
         mutual_tls::a_client_is_known_by_its_certificate,
+        mutual_tls::an_issuer_may_name_an_endpoint_for_such_clients,
+        client_secrets::the_next_one_is_sent_once_the_present_one_is_refused,
+        client_secrets::moving_it_to_its_place_makes_no_request,
         leader::a_leader_that_was_frozen_past_its_lease_ends,
         leader::a_killed_leader_is_followed_when_its_lease_has_run_out,
         leader::one_of_two_works_and_hands_over_at_its_end,
@@ -102,6 +106,8 @@ fn main() -> ExitCode {
         probe::what_was_said_of_a_token_stays_over_a_restart,
         dialects::the_end_of_a_refresh_token_is_told_ahead_of_time,
         dialects::a_server_is_spoken_to_in_its_own_words,
+        dialects::what_a_server_says_beside_the_token_is_told_or_hidden,
+        dialects::error_codes_may_be_numbers_in_a_success,
         bad_endpoints::an_endpoint_that_is_down_is_tried_again_later,
         bad_endpoints::metadata_services_are_never_called,
         bad_endpoints::without_flags_neither_http_nor_loopback_is_called,
@@ -128,6 +134,8 @@ fn main() -> ExitCode {
         deletion::its_state_goes_with_it_and_the_finalizer_after,
         deletion::what_shall_stay_stays,
         deletion::the_refresh_token_is_revoked_first,
+        deletion::a_revocation_is_asked_for_in_the_words_of_the_server,
+        deletion::a_spec_that_can_t_be_used_does_not_go_without_a_word,
         deletion::a_provider_that_is_gone_does_not_hold_it_up,
         deletion::a_revocation_that_fails_does_not_hold_it_up_for_ever,
         providers::a_named_provider_is_used_and_its_changes_act,

@@ -92,3 +92,43 @@ pub async fn a_client_is_known_by_its_certificate(env: Arc<Env>) {
     offer("mismatch", &certificate, &key, &bundle).await;
     stage.ready("mismatch").await;
 }
+
+pub async fn an_issuer_may_name_an_endpoint_for_such_clients(env: Arc<Env>) {
+    let stage = Stage::new(env, "mutual-tls").await;
+    let authority = Authority::new();
+    let (server, publisher) = (ScriptedServer::start().await, ScriptedServer::start().await);
+    let answer = json!({"access_token": "a", "refresh_token": "r2", "expires_in": 3600});
+    server.always(Answer::json(200, &answer));
+    let front = TlsFront::start(server.address(), server_config(&authority)).await;
+    let _operator = stage.operator().await;
+    let Identity { certificate, key } = authority.host("client");
+    let offer = async |name: &str, alias: String| {
+        let issuer = publisher.url(&format!("/{name}"));
+        let document = json!({
+            "issuer": issuer, "token_endpoint": publisher.url("/not-this-one"),
+            "mtls_endpoint_aliases": {"token_endpoint": alias},
+        });
+        publisher.answer_with(move |_| Answer::json(200, &document));
+        let keys = [
+            ("client_id", "i"),
+            ("refresh_token", name),
+            ("tls.crt", certificate.as_str()),
+            ("tls.key", key.as_str()),
+        ];
+        stage.source(&source_of(name), &keys).await;
+        let discovered = json!({"provider": {"tokenEndpoint": null, "issuer": issuer}});
+        stage
+            .credential(name, with(bound(name, &front, &authority.certificate()), discovered))
+            .await;
+    };
+
+    offer("good", format!("https://localhost:{}/t", front.port())).await;
+    stage.ready("good").await;
+    assert_eq!(front.shown().len(), 1);
+
+    offer("denied", "https://169.254.169.254/t".to_owned()).await;
+    let message = stage.condition("denied", "Ready", "False", "DiscoveryFailed").await;
+    assert!(message.contains("mtls_endpoint_aliases has a token_endpoint that"), "{message}");
+    assert_eq!(server.requests().len(), 1);
+    assert!(publisher.requests().iter().all(|request| request.path() != "/not-this-one"));
+}

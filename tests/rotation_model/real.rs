@@ -202,6 +202,7 @@ fn real_answer(entry: &Entry) -> Option<RealAnswer> {
             scopes: Vec::new(),
             refresh_token_lifetime: None,
             fields: BTreeMap::new(),
+            left_out: Vec::new(),
         })),
         Answer::Kept => RealAnswer::Kept(TokenError::OutcomeUnknown(String::new())),
         Answer::Rejected => RealAnswer::Rejected(TokenError::OutcomeUnknown(String::new())),

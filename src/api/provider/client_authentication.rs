@@ -62,4 +62,6 @@ pub enum BasicEncoding {
     /// Neither is, as many servers expect. It makes a difference only where they hold other characters than letters,
     /// digits and `-._*`.
     Plain,
+    /// The secret is the user name, as it is, and there is no password: the secret says who the client is.
+    SecretAlone,
 }

@@ -11,7 +11,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.method) || self.method != 'GET' || (has(self.encoding) && self.encoding == 'Query')")
-        .message("request.method GET goes with encoding Query alone")
+        .message("request.method GET goes with encoding Query alone"),
+    validation = Rule::new("!has(self.grantType) || !has(self.omitParameters) || !('grant_type' in self.omitParameters)")
+        .message("request.grantType is not sent where request.omitParameters leaves grant_type out; remove one of them"),
+    validation = Rule::new("!has(self.parameterNames) || !has(self.parameters) || self.parameterNames.all(name, !(self.parameterNames[name] in self.parameters))")
+        .message("request.parameterNames must not give a member a name that request.parameters has too")
 )]
 pub struct RequestSpec {
     /// The HTTP method.
@@ -54,7 +58,9 @@ pub struct RequestSpec {
     ))]
     #[x_kube(
         validation = Rule::new("self.all(name, name in ['grant_type', 'client_id', 'client_secret', 'refresh_token', 'scope', 'audience', 'resource', 'username', 'password', 'assertion', 'subject_token'])")
-            .message("request.parameterNames renames one of grant_type, client_id, client_secret, refresh_token, scope, audience, resource, username, password, assertion, subject_token")
+            .message("request.parameterNames renames one of grant_type, client_id, client_secret, refresh_token, scope, audience, resource, username, password, assertion, subject_token"),
+        validation = Rule::new("self.map(name, self[name]).all(new, self.map(name, self[name]).filter(other, other == new).size() == 1)")
+            .message("request.parameterNames must not give two members one name")
     )]
     pub parameter_names: BTreeMap<String, String>,
     /// Standard members that are left out.

@@ -57,6 +57,15 @@ pub struct ResponseSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), regex(pattern = POINTER_PATTERN))]
     pub error: Option<String>,
+    /// What error codes mean that are the server's own: numbers, or words that are in no standard. A number is written as a
+    /// text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    #[x_kube(
+        validation = Rule::new("self.all(code, code.size() >= 1 && code.size() <= 128 && code.matches('^[!-~]+$'))")
+            .message("response.errorCodes has a code that is empty, longer than 128 characters, or no printable ASCII")
+    )]
+    pub error_codes: BTreeMap<String, ErrorMeaning>,
     /// More of the response that workloads need: each key is written into the target with the text at its place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend(
@@ -72,6 +81,19 @@ pub struct ResponseSpec {
             .message("response.fields must not copy a refresh token into the target")
     )]
     pub fields: BTreeMap<String, String>,
+}
+
+/// What an error code means.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErrorMeaning {
+    /// The refresh token or assertion is invalid, expired or revoked (`invalid_grant` of RFC 6749 §5.2).
+    InvalidGrant,
+    /// The client is unknown, or its secret is wrong (`invalid_client`).
+    InvalidClient,
+    /// The request is refused for what it says (`invalid_request`).
+    InvalidRequest,
+    /// It passes: the same request is made again later.
+    Temporary,
 }
 
 /// What a lifetime counts.

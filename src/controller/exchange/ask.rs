@@ -7,11 +7,13 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::render::Tokens;
 use crate::lifecycle::rotation::commit::lifespan;
+use crate::oauth::error::TokenError;
 use crate::oauth::response::parse;
 
 use crate::controller::target;
 
 use super::attempt::{End, Exchange};
+use super::chosen::choose;
 use super::mint::mint;
 
 /// One exchange.
@@ -23,9 +25,12 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let source = exchange.read_source().await?;
     let (mut content, source_version) = (source.content, source.version);
     let uid = exchange.credential.metadata.uid.as_deref().unwrap_or_default();
-    let client = content.input.fingerprint(&content.client, uid.as_bytes());
+    let chosen = choose(exchange, &content, &source_version);
+    let digest = |client| content.input.fingerprint(client, uid.as_bytes());
+    let client = digest(&chosen.client);
     let known = context.notes.of(exchange.credential).client;
-    if exchange.why == Why::SourceChanged && known.as_ref() == Some(&client) {
+    let is_known = known.is_some_and(|known| content.clients().any(|one| digest(one) == known));
+    if exchange.why == Why::SourceChanged && is_known {
         target::note_source(context, exchange.credential, &source_version).await;
         return Ok(End::SourceIsKnown);
     }
@@ -33,7 +38,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
         return Ok(End::Stale);
     }
     mint(exchange, &mut content.input).await?;
-    let request = spec.request(&content.client, &content.input, || context.stamp());
+    let request = spec.request(&chosen.client, &content.input, || context.stamp());
     let request = request.map_err(|error| exchange.problem(&error))?;
     let (sent_at, begun) = (context.clock.now(), Instant::now());
     exchange.trace.sent_at = Some(sent_at);
@@ -41,9 +46,15 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     context.metrics.token_request_took(begun.elapsed());
     exchange.slot.saw(&answer);
     exchange.slot.answered();
-    let set = answer
-        .and_then(|raw| parse(&raw, &spec.response, false))
-        .map_err(|error| exchange.problem(&error))?;
+    let mut set = match answer.and_then(|raw| parse(&raw, &spec.response, false)) {
+        Ok(set) => set,
+        Err(error @ TokenError::InvalidClient(_)) => {
+            return chosen.refused(exchange, exchange.problem(&error));
+        }
+        Err(error) => return Err(exchange.problem(&error)),
+    };
+    chosen.taken(exchange);
+    set.hide_sent(&chosen.client, &content.input);
     let lifespan = lifespan(&set, sent_at, spec.default_lifetime);
     let previous = exchange.target().and_then(|target| target.record.clone());
     let record = Record {

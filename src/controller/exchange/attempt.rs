@@ -43,6 +43,8 @@ pub enum End {
     SourceIsKnown,
     /// The world is not as it was when the exchange was decided on; look again.
     Stale,
+    /// The client was refused with one of two secrets: the other one is to be tried at once.
+    OtherSecret(Problem),
     /// Another process is spending the token.
     Claimed {
         /// When the claim need no longer be respected.

@@ -15,7 +15,6 @@ use crate::lifecycle::rotation::claim::{self, judge};
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Stored, View};
 use crate::lifecycle::rotation::hold::Terms;
-use crate::oauth::client_auth::Client;
 use crate::oauth::secret::RefreshToken;
 
 use crate::controller::context::Context;
@@ -27,11 +26,12 @@ use crate::controller::state::{self, Place, State};
 use crate::controller::{finalize, holder};
 
 use super::attempt::{Exchange, Source};
+use super::chosen::{Chosen, choose};
 
 /// What was read.
 pub struct Seen {
     /// The client.
-    pub client: Client,
+    pub chosen: Chosen,
     /// The state.
     pub state: State,
     /// What is spent, as far as it is known before the token is chosen.
@@ -96,8 +96,12 @@ fn seen(
     let salt = record.map(|record| record.salt.clone());
     let salt = salt.or_else(|| Some(read.state.claim.as_ref()?.salt.clone()));
     let salt = salt.unwrap_or_else(|| Uuid::new_v4().to_string());
-    let client = read.source.content.client.fingerprint(salt.as_bytes());
-    let same_client = record.is_some_and(|record| record.client == client);
+    let chosen = choose(exchange, &read.source.content, &read.source.version);
+    let client = chosen.client.fingerprint(salt.as_bytes());
+    let same_client = record.is_some_and(|record| {
+        let mut clients = read.source.content.clients();
+        clients.any(|client| client.fingerprint(salt.as_bytes()) == record.client)
+    });
     let nothing_else = matches!(exchange.why, Why::StateSetBack | Why::StateEdited)
         || (exchange.why == Why::SourceChanged && same_client);
     let view = View {
@@ -123,13 +127,7 @@ fn seen(
         write_back: exchange.spec.source.write_back,
         refresh_terms: exchange.spec.refresh_terms,
     };
-    Seen {
-        client: read.source.content.client,
-        state: read.state,
-        spent,
-        view,
-        asked_at: read.asked_at,
-    }
+    Seen { chosen, state: read.state, spent, view, asked_at: read.asked_at }
 }
 
 fn annotation<'m>(meta: &'m ObjectMeta, key: &str) -> Option<&'m str> {

@@ -15,7 +15,8 @@ use crate::lifecycle::record::{
 use crate::lifecycle::render::MANAGED_BY;
 use crate::lifecycle::rotation::choice::RefusedSeed;
 use crate::lifecycle::rotation::claim::Claim;
-use crate::oauth::secret::RefreshToken;
+use crate::oauth::response::MAX_KEPT;
+use crate::oauth::secret::{KeptText, RefreshToken};
 
 use super::{CLAIM, Marks, Place, RECORD, REFUSED, STATE_TYPE, State};
 
@@ -35,6 +36,16 @@ pub async fn create(secrets: &Secrets, place: &Place, marks: Marks) -> Result<St
     Ok(State { claim: marks.claim, refused: marks.refused, ..State::at(&meta) })
 }
 
+/// What is about to be spent.
+pub struct Taking<'a> {
+    /// The claim.
+    pub claim: Claim,
+    /// The token.
+    pub token: &'a RefreshToken,
+    /// How many texts the answer may bring for the target.
+    pub texts: usize,
+}
+
 /// Writes the claim, if the state is still as it was read. Returns the state as it is now, and its metadata.
 ///
 /// # Errors
@@ -43,16 +54,16 @@ pub async fn claim(
     secrets: &Secrets,
     place: &Place,
     read: &State,
-    claim: Claim,
-    token: &RefreshToken,
+    taking: Taking<'_>,
 ) -> Result<(State, ObjectMeta), WriteError> {
+    let Taking { claim, token, texts } = taking;
     let annotations = Map::from_iter([
         (record::CLAIM.to_owned(), json!(text(&claim))),
         (HOLDS.to_owned(), json!(lineage_of(token))),
     ]);
     let data = Map::from_iter([
         (CLAIM.to_owned(), json!(encode(&claim))),
-        (PAD.to_owned(), json!(pad(read.record.as_ref(), token))),
+        (PAD.to_owned(), json!(pad(read.record.as_ref(), token, texts))),
     ]);
     let meta = write(secrets, place, read, annotations, data).await?;
     let state = State {
@@ -64,15 +75,18 @@ pub async fn claim(
     Ok((state, meta))
 }
 
-/// Twice what the present tokens take, and never little.
-fn pad(record: Option<&StateRecord>, token: &RefreshToken) -> ByteString {
+/// Twice what the present tokens and texts take, and never little; and all that the texts for the target can take.
+fn pad(record: Option<&StateRecord>, token: &RefreshToken, texts: usize) -> ByteString {
     let present = record.map_or_else(
         || token.expose().len(),
         |record| {
-            record.access_token.expose().len().saturating_add(record.refresh_token.expose().len())
+            let tokens = [record.access_token.expose(), record.refresh_token.expose()];
+            let texts = record.fields.values().map(KeptText::expose);
+            tokens.into_iter().chain(texts).map(str::len).sum()
         },
     );
-    ByteString(vec![0; present.saturating_mul(2).max(LEAST_PAD)])
+    let tokens = present.saturating_mul(2).max(LEAST_PAD);
+    ByteString(vec![0; tokens.saturating_add(texts.saturating_mul(MAX_KEPT))])
 }
 
 /// Writes the record, if the state is still as it was read. The claim goes with it if it is that of this exchange.
@@ -288,4 +302,18 @@ fn encode(value: &impl Serialize) -> ByteString {
 
 fn text(claim: &Claim) -> String {
     serde_json::to_string(claim).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_holds_room_for_tokens_and_for_all_texts_that_may_come() {
+        let room =
+            |token: usize, texts| pad(None, &RefreshToken::new("x".repeat(token)), texts).0.len();
+        assert_eq!(room(10, 0), LEAST_PAD);
+        assert_eq!(room(10_000, 0), 20_000);
+        assert_eq!(room(10, 16), LEAST_PAD + 16 * MAX_KEPT);
+    }
 }

@@ -229,7 +229,7 @@ pub(super) fn idle(view: &View<'_>) -> Plan {
     } else {
         Verdict::Blocked(Problem::new(
             Reason::LifetimeUnknown,
-            "the token response had no usable expires_in".to_owned(),
+            "the token response did not say how long the token lives".to_owned(),
         ))
     };
     Plan { next_renewal: renew_at, ..Plan::wait(verdict, renew_at) }

@@ -7,7 +7,7 @@ use crate::lifecycle::problem::Problem;
 use crate::lifecycle::provider::Provider;
 use crate::oauth::address::AddressPolicy;
 
-use super::spec;
+use super::resolve;
 
 /// Whatever can't be used of a provider keeps even this from being used with it.
 static SMALLEST: LazyLock<Option<OAuthCredentialSpec>> = LazyLock::new(|| {
@@ -22,10 +22,10 @@ static SMALLEST: LazyLock<Option<OAuthCredentialSpec>> = LazyLock::new(|| {
 /// The reason and the field at fault, in the words of an object of its own.
 pub fn check(provider: &Provider<'_>, policy: AddressPolicy) -> Result<(), Problem> {
     let Some(credential) = SMALLEST.as_ref() else { return Ok(()) };
-    let checked = spec(credential, provider, policy);
-    checked.map(|_| ()).map_err(|problem| Problem {
-        message: problem.message.replace("spec.provider.", "spec."),
-        ..problem
+    let checked = resolve(credential, provider, policy);
+    checked.map(|_| ()).map_err(|problem| {
+        let problem = provider.published(problem);
+        Problem { message: problem.message.replace("spec.provider.", "spec."), ..problem }
     })
 }
 

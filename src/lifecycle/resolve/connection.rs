@@ -49,9 +49,6 @@ pub(super) fn tls_keys<'a>(
                 ));
             }
         }
-    } else if keys.is_some_and(|keys| keys.client_secret.is_some()) {
-        let why = "is not used with client authentication TlsClientAuth";
-        return Err(invalid("source.keys.clientSecret", why));
     } else if scheme != "https" {
         let field = "provider.clientAuthentication.method";
         return Err(invalid(field, "TlsClientAuth needs an endpoint with https"));

@@ -29,7 +29,7 @@ pub struct ExchangeTerms<'a> {
     pub subject: GivenTerms<'a>,
     /// The token of who acts.
     pub actor: Option<GivenTerms<'a>>,
-    requested_type: Option<&'a str>,
+    pub(super) requested_type: Option<&'a str>,
 }
 
 /// Where a token comes from that is given, and what it is.
@@ -37,7 +37,7 @@ pub struct ExchangeTerms<'a> {
 pub struct GivenTerms<'a> {
     /// Where from.
     pub from: GivenFrom<'a>,
-    token_type: &'a str,
+    pub(super) token_type: &'a str,
 }
 
 /// Where a token comes from.

@@ -23,20 +23,20 @@ const LIFETIME: Duration = Duration::from_secs(300);
 /// How a client signs.
 #[derive(Clone, Debug, Default)]
 pub struct Signing {
-    algorithm: Option<SigningAlgorithm>,
-    key_id: Option<String>,
-    audience: Option<String>,
+    pub(super) algorithm: Option<SigningAlgorithm>,
+    pub(super) key_id: Option<String>,
+    pub(super) audience: Option<String>,
 }
 
 /// What the assertion of a grant says.
 #[derive(Clone, Debug)]
 pub struct Bearer<'a> {
-    issuer: Option<&'a str>,
-    subject: Option<&'a str>,
-    signing: Signing,
-    lifetime: Duration,
-    claims: &'a BTreeMap<String, String>,
-    scopes_in_claim: bool,
+    pub(super) issuer: Option<&'a str>,
+    pub(super) subject: Option<&'a str>,
+    pub(super) signing: Signing,
+    pub(super) lifetime: Duration,
+    pub(super) claims: &'a BTreeMap<String, String>,
+    pub(super) scopes_in_claim: bool,
 }
 
 impl Signing {
@@ -166,7 +166,7 @@ fn unfit(content: &Content<'_>, key: &str, why: Unfit) -> Problem {
     content.problem(key, &why.to_string())
 }
 
-fn algorithm(spec: SigningAlgorithm) -> Algorithm {
+pub(super) fn algorithm(spec: SigningAlgorithm) -> Algorithm {
     match spec {
         SigningAlgorithm::HS256 => Algorithm::HS256,
         SigningAlgorithm::HS384 => Algorithm::HS384,

@@ -8,7 +8,7 @@ use crate::api::Reason;
 use crate::api::credential::OAuthCredentialSpec;
 use crate::api::provider::{BasicEncoding, ClientAuthenticationMethod};
 use crate::lifecycle::problem::Problem;
-use crate::oauth::client_auth::{Client, ClientAuth};
+use crate::oauth::client_auth::{BasicForm, Client, ClientAuth};
 use crate::oauth::request::GrantInput;
 use crate::oauth::secret::{ClientSecret, RefreshToken};
 
@@ -21,7 +21,10 @@ pub struct Source<'a> {
     /// Name of the Secret.
     pub name: &'a str,
     pub(super) client_id: &'a str,
-    pub(super) client_secret: &'a str,
+    /// Key of the client secret.
+    pub client_secret: &'a str,
+    /// Key of the one that takes its place.
+    pub next_client_secret: &'a str,
     /// Whether the user named the client secret's key, so that its absence is a mistake.
     pub(super) client_secret_named: bool,
     /// Key of the refresh token.
@@ -39,11 +42,18 @@ pub struct Source<'a> {
 pub struct SourceContent {
     /// The client.
     pub client: Client,
+    /// The same with the secret that takes the place of the present one, where there is another.
+    pub next_client: Option<Client>,
     /// What the grant takes from it.
     pub input: GrantInput,
 }
 
 impl SourceContent {
+    /// The client with each of its secrets.
+    pub fn clients(&self) -> impl Iterator<Item = &Client> {
+        [&self.client].into_iter().chain(&self.next_client)
+    }
+
     /// The seed refresh token; present exactly for the grants that spend one.
     pub fn seed(&self) -> Option<&RefreshToken> {
         match &self.input {
@@ -62,6 +72,9 @@ pub(super) fn source<'a>(spec: &'a OAuthCredentialSpec, tls: TlsKeys<'a>) -> Sou
         client_secret: keys
             .and_then(|keys| keys.client_secret.as_deref())
             .unwrap_or("client_secret"),
+        next_client_secret: keys
+            .and_then(|keys| keys.next_client_secret.as_deref())
+            .unwrap_or("next_client_secret"),
         client_secret_named: keys.is_some_and(|keys| keys.client_secret.is_some()),
         refresh_token: keys
             .and_then(|keys| keys.refresh_token.as_deref())
@@ -84,20 +97,40 @@ impl Resolved<'_> {
         data: &BTreeMap<String, ByteString>,
     ) -> Result<SourceContent, Problem> {
         let content = Content { name: self.source.name, data };
-        let client = self.client(&content)?;
-        Ok(SourceContent { client, input: self.input(&content)? })
+        let client = self.client(&self.source, &content)?;
+        let next_client = self.next_client(&client, &content)?;
+        Ok(SourceContent { client, next_client, input: self.input(&content)? })
     }
 
-    /// Reads the client alone.
+    /// Reads the client alone, and the same with the next secret, where there is one.
     ///
     /// # Errors
     /// `SourceInvalid` with the key at fault.
-    pub fn client_of(&self, data: &BTreeMap<String, ByteString>) -> Result<Client, Problem> {
-        self.client(&Content { name: self.source.name, data })
+    pub fn clients_of(
+        &self,
+        data: &BTreeMap<String, ByteString>,
+    ) -> Result<(Client, Option<Client>), Problem> {
+        let content = Content { name: self.source.name, data };
+        let client = self.client(&self.source, &content)?;
+        let next_client = self.next_client(&client, &content)?;
+        Ok((client, next_client))
     }
 
-    fn client(&self, content: &Content<'_>) -> Result<Client, Problem> {
-        let source = &self.source;
+    fn next_client(
+        &self,
+        client: &Client,
+        content: &Content<'_>,
+    ) -> Result<Option<Client>, Problem> {
+        let key = self.source.next_client_secret;
+        if !client.has_secret() || !content.data.contains_key(key) {
+            return Ok(None);
+        }
+        let next = self.client(&Source { client_secret: key, ..self.source }, content)?;
+        let is_another = next.fingerprint(b"next") != client.fingerprint(b"next");
+        Ok(is_another.then_some(next))
+    }
+
+    fn client(&self, source: &Source<'_>, content: &Content<'_>) -> Result<Client, Problem> {
         let has_secret =
             content.data.contains_key(source.client_secret) || source.client_secret_named;
         let implied = match self.grant {
@@ -123,15 +156,23 @@ impl Resolved<'_> {
             }
             _ => {}
         }
-        let client_id = content.required(source.client_id)?.to_owned();
+        let alone = self.basic_encoding == BasicEncoding::SecretAlone;
+        let client_id = match content.optional(source.client_id)? {
+            None if alone => String::new(),
+            _ => content.required(source.client_id)?.to_owned(),
+        };
         if method == ClientAuthenticationMethod::TlsClientAuth {
             return connection::tls_client(content, &client_id, source.tls).map(Client::Fixed);
         }
         let client_secret = ClientSecret::new(content.required(source.client_secret)?);
         Ok(Client::Fixed(match method {
             ClientAuthenticationMethod::ClientSecretBasic => {
-                let encoded = self.basic_encoding == BasicEncoding::Form;
-                ClientAuth::Basic { client_id, client_secret, encoded }
+                let form = match self.basic_encoding {
+                    BasicEncoding::Form => BasicForm::Encoded,
+                    BasicEncoding::Plain => BasicForm::Plain,
+                    BasicEncoding::SecretAlone => BasicForm::SecretAlone,
+                };
+                ClientAuth::Basic { client_id, client_secret, form }
             }
             _ => ClientAuth::Post { client_id, client_secret },
         }))

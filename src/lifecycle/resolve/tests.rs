@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::oauth::client_auth::ClientAuth;
-use crate::oauth::jwt::tests::{es256, verified};
+use crate::oauth::jwt::tests::{es256, stamp, verified};
 use aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED;
 use k8s_openapi::ByteString;
 use serde_json::json;
@@ -43,6 +43,82 @@ fn the_client_secret_decides_between_post_and_none() {
     );
     let without = resolved.read_source(&data(&[("refresh_token", b"r")])).unwrap();
     assert!(matches!(without.client, Client::Fixed(ClientAuth::None { client_id: None })));
+}
+
+#[test]
+fn a_second_secret_makes_the_same_client_in_the_same_style() {
+    let next = |method: &str, pairs: &[(&str, &[u8])]| {
+        let spec_ = parsed(json!({
+            "provider": {"tokenEndpoint": "https://as.example/t", "clientAuthentication": {"method": method}},
+            "grant": {"clientCredentials": {}}, "source": {"name": "s"}, "target": {"name": "t"},
+        }));
+        let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
+        let mut all: Vec<(&str, &[u8])> = vec![("client_id", b"i"), ("client_secret", b"a")];
+        all.extend(pairs);
+        resolved.read_source(&data(&all)).map(|content| content.next_client)
+    };
+    let second: &[(&str, &[u8])] = &[("next_client_secret", b"b\n")];
+    for method in ["ClientSecretBasic", "ClientSecretPost", "ClientSecretJwt"] {
+        assert!(next(method, second).unwrap().is_some(), "{method}");
+        assert!(next(method, &[]).unwrap().is_none(), "{method}");
+        assert!(next(method, &[("next_client_secret", b"a")]).unwrap().is_none(), "{method}");
+    }
+    let post = next("ClientSecretPost", second).unwrap().unwrap();
+    assert!(
+        matches!(post, Client::Fixed(ClientAuth::Post { client_id, client_secret }) if client_id == "i" && client_secret.expose() == "b")
+    );
+    let problem = next("ClientSecretPost", &[("next_client_secret", b"")]).unwrap_err();
+    assert!(problem.message.contains("key next_client_secret"), "{}", problem.message);
+}
+
+#[test]
+fn with_either_secret_the_request_is_the_same_to_the_byte() {
+    let sent = |method: &str| {
+        let spec_ = parsed(json!({
+            "provider": {"tokenEndpoint": "https://as.example/t", "clientAuthentication": {"method": method}},
+            "source": {"name": "s"}, "target": {"name": "t"},
+        }));
+        let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
+        let source = data(&[
+            ("client_id", b"i"),
+            ("client_secret", b"a b"),
+            ("next_client_secret", b"c&d"),
+            ("refresh_token", b"r"),
+        ]);
+        let content = resolved.read_source(&source).unwrap();
+        let clients = [content.client.clone(), content.next_client.clone().unwrap()];
+        clients.map(|client| {
+            let request = resolved.request(&client, &content.input, stamp).unwrap();
+            let authorization = request.headers.get("authorization");
+            let authorization = authorization.map(|value| value.to_str().unwrap().to_owned());
+            (request.body.to_string(), authorization)
+        })
+    };
+    let post = |secret: &str| {
+        let body =
+            format!("grant_type=refresh_token&client_id=i&client_secret={secret}&refresh_token=r");
+        (body, None)
+    };
+    assert_eq!(sent("ClientSecretPost"), [post("a+b"), post("c%26d")]);
+    let basic = |pair: &str| {
+        ("grant_type=refresh_token&refresh_token=r".to_owned(), Some(format!("Basic {pair}")))
+    };
+    // "i:a+b" and "i:c%26d"
+    assert_eq!(sent("ClientSecretBasic"), [basic("aTphK2I="), basic("aTpjJTI2ZA==")]);
+}
+
+#[test]
+fn a_secret_alone_needs_no_client_id() {
+    let spec_ = parsed(json!({
+        "provider": {"tokenEndpoint": "https://as.example/t", "clientAuthentication": {
+            "method": "ClientSecretBasic", "basicEncoding": "SecretAlone",
+        }},
+        "source": {"name": "s"}, "target": {"name": "t"},
+    }));
+    let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
+    let content = resolved.read_source(&data(&[("client_secret", b"s"), ("refresh_token", b"r")]));
+    let Client::Fixed(client) = content.unwrap().client else { panic!("it signs nothing") };
+    assert_eq!(client.authorization().as_deref(), Some("Basic czo="));
 }
 
 type Case = (&'static [(&'static str, &'static [u8])], &'static str);
@@ -93,6 +169,7 @@ fn a_digest_changes_with_each_setting_of_the_request_only() {
         json!({"provider": {"tokenEndpoint": "https://as.example/t", "clientAuthentication": {"method": "PrivateKeyJwt", "keyId": "k"}}}),
         json!({"grant": {"jwtBearer": {"subject": "s"}}}),
         json!({"source": {"name": "s", "keys": {"privateKey": "x"}}}),
+        json!({"provider": {"tokenEndpoint": "https://as.example/t", "response": {"errorCodes": {"1": "InvalidGrant"}}}}),
         json!({"parameters": {"a": "b"}}),
         json!({"audience": "a"}),
         json!({"resources": ["https://a.example"]}),
@@ -106,6 +183,8 @@ fn a_digest_changes_with_each_setting_of_the_request_only() {
         json!({"target": {"name": "u", "labels": {"a": "b"}}}),
         json!({"renewal": {"renewBefore": "5m"}}),
         json!({"suspend": true}),
+        json!({"source": {"name": "s", "keys": {"nextClientSecret": "x"}}}),
+        json!({"provider": {"tokenEndpoint": "https://as.example/t", "response": {"lifetime": "/expires_in"}}}),
     ] {
         assert_eq!(digest(change.clone()), base, "{change}");
     }
@@ -156,7 +235,7 @@ fn a_certificate_is_read_from_the_keys_of_a_tls_secret_or_from_others() {
         let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
         let read = |pairs: &[(&str, &str)]| {
             let pairs: Vec<_> = pairs.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
-            let client = resolved.client_of(&data(&pairs));
+            let client = resolved.clients_of(&data(&pairs)).map(|(client, _)| client);
             client.map_err(|problem| (problem.reason, problem.message))
         };
         let id = ("client_id", "i");
@@ -331,7 +410,7 @@ fn a_key_that_can_not_sign_is_named() {
             &right,
             (
                 &[("client_id", b"me"), ("private_key", b"secret")],
-                "private_key of the source Secret s is no private key in PEM (PKCS#8, PKCS#1 or SEC1)",
+                "private_key of the source Secret s is no private key, neither in PEM (PKCS#8, PKCS#1 or SEC1) nor as JSON Web Key",
             ),
         ),
         (&right, (&[], "client_id of the source Secret s is missing")),

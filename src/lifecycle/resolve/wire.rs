@@ -8,12 +8,13 @@ use url::Url;
 use crate::api::Reason;
 use crate::api::probe::ProbeSpec;
 use crate::api::provider::{
-    Encoding as EncodingSpec, LifetimeUnit, Method as MethodSpec, ProviderSpec, RequestSpec,
-    ResponseSpec,
+    Encoding as EncodingSpec, ErrorMeaning, LifetimeUnit, Method as MethodSpec, ProviderSpec,
+    RequestSpec, ResponseSpec,
 };
 use crate::lifecycle::probe::Probe;
 use crate::lifecycle::problem::Problem;
 use crate::oauth::address::{AddressPolicy, check_url};
+use crate::oauth::error::Meaning;
 use crate::oauth::request::{Encoding, Method, RequestStyle};
 use crate::oauth::response::{ResponseStyle, Unit};
 
@@ -136,7 +137,21 @@ pub fn response_style(spec: Option<&ResponseSpec>) -> ResponseStyle {
         expiry: spec.expiry.clone(),
         refresh_token_lifetime: spec.refresh_token_lifetime.clone(),
         error: or(&spec.error, usual.error),
+        error_codes: spec
+            .error_codes
+            .iter()
+            .map(|(code, is)| (code.clone(), meaning(*is)))
+            .collect(),
         fields: spec.fields.clone(),
         cookies: None,
+    }
+}
+
+fn meaning(spec: ErrorMeaning) -> Meaning {
+    match spec {
+        ErrorMeaning::InvalidGrant => Meaning::InvalidGrant,
+        ErrorMeaning::InvalidClient => Meaning::InvalidClient,
+        ErrorMeaning::InvalidRequest => Meaning::InvalidRequest,
+        ErrorMeaning::Temporary => Meaning::Temporary,
     }
 }

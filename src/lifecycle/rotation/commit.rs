@@ -119,13 +119,15 @@ pub fn commit(
         .filter(|_| !is_another)
         .and_then(|base| base.refresh_token_since)
         .unwrap_or(lifespan.issued_at);
+    let mut shown = set.clone();
+    shown.hide_tokens(&[&spent.seed, &spent.token]);
     let mut record = StateRecord {
         version: VERSION,
         generation: next_generation(base, spent),
         refresh_token: set.refresh_token.clone().unwrap_or_else(|| spent.token.clone()),
         access_token: set.access_token.clone(),
         token_type: set.token_type.clone(),
-        scopes: set.scopes.clone(),
+        scopes: shown.scopes,
         fields: set.fields.clone(),
         refresh_token_since: Some(refresh_token_since),
         refresh_life: refresh_life(lineage, spent, set, refresh_token_since, lifespan.issued_at),
@@ -190,6 +192,7 @@ pub fn salvage(
         scopes: base.map(|base| base.scopes.clone()).unwrap_or_default(),
         refresh_token_lifetime: None,
         fields: base.map(|base| base.fields.clone()).unwrap_or_default(),
+        left_out: Vec::new(),
     };
     let now = to_second(sent_at);
     let lifespan = Lifespan {
@@ -229,6 +232,7 @@ pub(super) mod tests {
             scopes: vec![],
             refresh_token_lifetime: None,
             fields: BTreeMap::new(),
+            left_out: Vec::new(),
         }
     }
 

@@ -52,6 +52,22 @@ impl Client {
         }
     }
 
+    /// Whether it has a secret that the server knows too, and not a key of its own.
+    pub fn has_secret(&self) -> bool {
+        self.secret().is_some()
+    }
+
+    /// The secret that the server knows too, where there is one.
+    pub(in crate::oauth) fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Fixed(
+                ClientAuth::Basic { client_secret, .. } | ClientAuth::Post { client_secret, .. },
+            ) => Some(client_secret.expose()),
+            Self::Fixed(_) => None,
+            Self::Signing(client) => client.key.secret(),
+        }
+    }
+
     /// A digest of id, secret and method: two clients with the same one authenticate alike.
     pub fn fingerprint(&self, salt: &[u8]) -> String {
         match self {

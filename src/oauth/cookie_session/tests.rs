@@ -47,7 +47,7 @@ fn the_access_token_is_a_cookie_whatever_the_page_says() {
         assert_eq!(set.token_type, "Bearer");
         assert_eq!(set.lifetime, Lifetime::Seconds(15));
         assert_eq!(set.refresh_token, None);
-        assert_eq!(set.fields.get("cookie").map(String::as_str), Some("access-token=at"));
+        assert_eq!(set.fields.get("cookie").map(KeptText::expose), Some("access-token=at"));
     }
 }
 

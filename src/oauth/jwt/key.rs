@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::oauth::secret::{ClientSecret, PrivateKey};
 
+use super::jwk;
+
 pub use jsonwebtoken::Algorithm;
 
 /// A key together with the one algorithm that it signs by. It is wiped when dropped.
@@ -25,8 +27,8 @@ pub struct SigningKey {
 /// Why a key can't be used; goes on where the name of the key ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// No PEM, or something else in it.
-    #[error("is no private key in PEM (PKCS#8, PKCS#1 or SEC1)")]
+    /// Neither PEM nor a JSON Web Key, or something else in it.
+    #[error("is no private key, neither in PEM (PKCS#8, PKCS#1 or SEC1) nor as JSON Web Key")]
     NoPem,
     /// It asks for a password.
     #[error("is an encrypted private key; decrypt it first, as by openssl pkey")]
@@ -58,15 +60,20 @@ impl SigningKey {
         Ok(Self { algorithm, key: EncodingKey::from_secret(secret.expose().as_bytes()) })
     }
 
-    /// A private key in PEM.
+    /// A private key, in PEM or as a JSON Web Key.
     ///
     /// # Errors
     /// When it is none, or none for this algorithm.
     pub fn of_private_key(algorithm: Algorithm, pem: &PrivateKey) -> Result<Self, Unfit> {
-        let pem = pem.expose();
-        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map(Zeroizing::new);
-        let der = der
-            .map_err(|_| if pem.contains("ENCRYPTED") { Unfit::Encrypted } else { Unfit::NoPem })?;
+        let text = pem.expose();
+        let der = if jwk::is_meant(text) {
+            jwk::der(text).ok_or(Unfit::NoPem)?
+        } else {
+            PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
+                if text.contains("ENCRYPTED") { Unfit::Encrypted } else { Unfit::NoPem }
+            })?
+        };
+        let der = Zeroizing::new(der);
         let key = match algorithm.family() {
             AlgorithmFamily::Rsa => rsa(&der),
             AlgorithmFamily::Ec => ec(algorithm, &der),
@@ -84,6 +91,12 @@ impl SigningKey {
     /// The signature as it stands in a token.
     pub(super) fn signature(&self, input: &[u8]) -> Option<String> {
         sign(input, &self.key, self.algorithm).ok()
+    }
+
+    /// The secret that it is, where it is one that the server knows too.
+    pub(in crate::oauth) fn secret(&self) -> Option<&str> {
+        let is_shared = self.algorithm.family() == AlgorithmFamily::Hmac;
+        is_shared.then(|| std::str::from_utf8(self.key.as_bytes()).ok()).flatten()
     }
 
     /// The key as text, to tell it from others.

@@ -1,4 +1,4 @@
-use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::encoding::{AsBigEndian as _, AsDer as _, EcPrivateKeyBin};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
@@ -133,6 +133,75 @@ fn the_examples_of_the_rfcs_come_out() {
     ];
     for (key, input, signature) in cases {
         assert_eq!(key.signature(input.as_bytes()).as_deref(), Some(signature));
+    }
+}
+
+/// The numbers of a key in PKCS#1, behind its version.
+fn numbers(der: &[u8]) -> Vec<&[u8]> {
+    let mut rest = &der[4..];
+    let mut numbers = Vec::new();
+    while let [2, length, more @ ..] = rest {
+        let (length, more) = match length {
+            0x81 => (usize::from(more[0]), &more[1..]),
+            0x82 => (usize::from(u16::from_be_bytes([more[0], more[1]])), &more[2..]),
+            short => (usize::from(*short), more),
+        };
+        numbers.push(&more[..length]);
+        rest = &more[length..];
+    }
+    numbers
+}
+
+#[test]
+fn keys_may_be_json_web_keys() {
+    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    // RFC 8037 appendix A.1.
+    let ed = json!({
+        "kty": "OKP", "crv": "Ed25519", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    });
+    // RFC 7517 appendix A.2 writes RSA keys like this one of RFC 7515.
+    let der = RFC_RSA.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    let der = STANDARD.decode(der).unwrap();
+    let mut rsa = json!({"kty": "RSA", "alg": "RS256", "kid": "k"});
+    let names = ["n", "e", "d", "p", "q", "dp", "dq", "qi"];
+    for (name, number) in names.iter().zip(&numbers(&der)[1..]) {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        rsa[name] = json!(text(&number[zeros..]));
+    }
+    let same = |algorithm, pem: &str, jwk: &Value| {
+        let signed = |text: &str| {
+            let key = SigningKey::of_private_key(algorithm, &PrivateKey::new(text)).unwrap();
+            key.signature(b"input").unwrap()
+        };
+        assert_eq!(signed(pem), signed(&jwk.to_string()));
+    };
+    same(Algorithm::EdDSA, RFC_ED, &ed);
+    same(Algorithm::RS256, RFC_RSA, &rsa);
+    for (algorithm, verifier, curve, name) in [
+        (Algorithm::ES256, &ECDSA_P256_SHA256_FIXED, &ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
+        (Algorithm::ES384, &ECDSA_P384_SHA384_FIXED, &ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
+    ] {
+        let pair = EcdsaKeyPair::generate(curve).unwrap();
+        let public = pair.public_key().as_ref();
+        let (x, y) = public[1..].split_at(public.len() / 2);
+        let private: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().unwrap();
+        let jwk = json!({
+            "kty": "EC", "crv": name, "x": text(x), "y": text(y), "d": text(private.as_ref()),
+        });
+        let key = PrivateKey::new(jwk.to_string());
+        let key = SigningKey::of_private_key(algorithm, &key).unwrap();
+        verified(sign(&key, None, &claims(&BTreeMap::new())).unwrap().expose(), verifier, public);
+        let mut without = jwk.clone();
+        without.as_object_mut().unwrap().remove("d");
+        for wrong in
+            [without, json!({"kty": "EC", "crv": "P-521"}), json!({"kty": "oct", "k": "a"})]
+        {
+            let wrong = PrivateKey::new(wrong.to_string());
+            assert_eq!(SigningKey::of_private_key(algorithm, &wrong).unwrap_err(), Unfit::NoPem);
+        }
+        let unfit = SigningKey::of_private_key(algorithm, &PrivateKey::new(rsa.to_string()));
+        assert_eq!(unfit.unwrap_err(), Unfit::Algorithm(algorithm));
     }
 }
 

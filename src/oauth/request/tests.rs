@@ -1,4 +1,5 @@
 use super::*;
+use crate::oauth::client_auth::BasicForm;
 use crate::oauth::client_auth::Client;
 use crate::oauth::jwt::{Algorithm, SigningKey};
 use crate::oauth::secret::{Assertion, ClientSecret, GivenToken};
@@ -61,7 +62,7 @@ fn basic_keeps_the_client_out_of_the_body() {
     let basic = ClientAuth::Basic {
         client_id: "id".into(),
         client_secret: ClientSecret::new("s"),
-        encoded: true,
+        form: BasicForm::Encoded,
     };
     assert_eq!(
         body(&basic, &GrantInput::ClientCredentials, &[], &RequestStyle::default()),

@@ -1,22 +1,38 @@
 //! The refresh token in an answer that is of no other use: broken off behind it, or with nothing else in it that makes sense.
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use url::form_urlencoded;
 
 /// The text at a pointer (RFC 6901), if it is there to its last character; whatever follows it may be missing or wrong.
 pub fn text_at(body: &[u8], pointer: &str) -> Option<String> {
-    if !pointer.is_empty() && !pointer.starts_with('/') {
-        return None;
-    }
-    let path: Vec<String> = pointer
-        .split('/')
-        .skip(1)
-        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
-        .collect();
+    let path = path(pointer)?;
     let mut found = None;
     let mut json = serde_json::Deserializer::from_slice(body);
     // An error may well come behind what is looked for.
     let _ = Seek { path: &path, found: &mut found }.deserialize(&mut json);
     found
+}
+
+/// The value of a member at the top, where the answer is a form and the value is there to its last character: in one that
+/// broke off only another member behind it tells.
+pub fn value_at(body: &[u8], pointer: &str, is_whole: bool) -> Option<String> {
+    let body = body.trim_ascii();
+    if !body.first()?.is_ascii_alphanumeric() || !body.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
+    let [name] = path(pointer)?.try_into().ok()?;
+    let end = if is_whole { body.len() } else { body.iter().rposition(|byte| *byte == b'&')? };
+    let mut pairs = form_urlencoded::parse(body.get(..end)?);
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| value.into_owned())
+}
+
+/// The segments of a pointer, if it is one.
+fn path(pointer: &str) -> Option<Vec<String>> {
+    if !pointer.is_empty() && !pointer.starts_with('/') {
+        return None;
+    }
+    let segments = pointer.split('/').skip(1);
+    Some(segments.map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect())
 }
 
 /// A place in a list, which has one spelling (RFC 6901 §4).
@@ -118,6 +134,26 @@ mod tests {
         for no_pointer in ["refresh_token", "authed_user/refresh_token", "/list/01/t", "/list/+1/t"]
         {
             assert_eq!(text_at(&whole, no_pointer), None, "{no_pointer}");
+        }
+    }
+
+    #[test]
+    fn a_form_that_broke_off_gives_only_what_another_member_ends() {
+        let form = "access_token=at&refresh_token=r%2Ft&scope=";
+        let value = |body: &str, is_whole| value_at(body.as_bytes(), "/refresh_token", is_whole);
+        assert_eq!(value(form, false).as_deref(), Some("r/t"));
+        for cut in 0..=form.find("&scope").unwrap() {
+            assert_eq!(value(&form[..cut], false), None, "{cut}");
+        }
+        assert_eq!(value("access_token=&refresh_token=rt\n", true).as_deref(), Some("rt"));
+        assert_eq!(value_at(form.as_bytes(), "/data/refresh_token", false), None);
+        for other in [
+            "{\"a\":\"x&refresh_token=rt&\"",
+            "<a href=x&refresh_token=rt&y>",
+            "a b&refresh_token=rt&c",
+            "",
+        ] {
+            assert_eq!(value(other, false), None, "{other}");
         }
     }
 }

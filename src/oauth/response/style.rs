@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::oauth::cookie_session::CookieNames;
+use crate::oauth::error::Meaning;
 
 /// How token responses are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct ResponseStyle {
     pub refresh_token_lifetime: Option<String>,
     /// Of the error code.
     pub error: String,
+    /// What codes mean that are the server's own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub error_codes: BTreeMap<String, Meaning>,
     /// Of texts that workloads need, by the key they get in the target.
     pub fields: BTreeMap<String, String>,
     /// The cookies that are read in place of all that, in a cookie session.
@@ -45,6 +49,16 @@ pub enum Unit {
     Milliseconds,
 }
 
+impl ResponseStyle {
+    /// What a person calls the place of the lifetime.
+    pub fn lifetime_name(&self) -> String {
+        match &self.cookies {
+            Some(cookies) => format!("Max-Age of the cookie {}", cookies.access),
+            None => super::name_of(&self.lifetime).to_owned(),
+        }
+    }
+}
+
 impl Default for ResponseStyle {
     fn default() -> Self {
         Self {
@@ -57,6 +71,7 @@ impl Default for ResponseStyle {
             expiry: None,
             refresh_token_lifetime: None,
             error: "/error".to_owned(),
+            error_codes: BTreeMap::new(),
             fields: BTreeMap::new(),
             cookies: None,
         }

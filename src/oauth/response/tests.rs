@@ -166,7 +166,8 @@ fn members_are_found_where_the_server_puts_them() {
         (Lifetime::Seconds(43200), vec!["a".to_owned(), "b".to_owned()])
     );
     let fields = [("enterprise", "false"), ("team", "T1")];
-    assert_eq!(set.fields, fields.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    let fields = fields.map(|(key, value)| (key.to_owned(), KeptText::new(value)));
+    assert_eq!(set.fields, fields.into());
     let cut = RawResponse { ending: Ending::BrokenOff, ..answer(200, &body[..body.len() - 30]) };
     assert_eq!(salvage_refresh_token(&cut, &style).unwrap().expose(), "xoxe-1");
 }
@@ -207,7 +208,7 @@ fn reads_the_examples_of_token_exchange() {
         "token_type":"Bearer","expires_in":60}"#,
     );
     assert_eq!((set.token_type.as_str(), set.lifetime), ("Bearer", Lifetime::Seconds(60)));
-    let issued = set.fields.get("issued_token_type").map(String::as_str);
+    let issued = set.fields.get("issued_token_type").map(KeptText::expose);
     assert_eq!(issued, Some("urn:ietf:params:oauth:token-type:access_token"));
     let set = read(r#"{"access_token":"PHNhbWw","token_type":"N_A"}"#);
     assert_eq!((set.token_type.as_str(), set.lifetime), ("N_A", Lifetime::Missing));

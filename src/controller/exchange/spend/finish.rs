@@ -8,6 +8,7 @@ use crate::lifecycle::rotation::claim::Verdict;
 use crate::lifecycle::rotation::commit::lifespan;
 use crate::lifecycle::rotation::exchange::End as Over;
 use crate::lifecycle::schedule::plus;
+use crate::oauth::error::TokenError;
 
 use crate::controller::exchange::attempt::End;
 use crate::controller::exchange::write_back::write_back;
@@ -42,10 +43,20 @@ impl Spender<'_, '_> {
                 Ok(End::Stale)
             }
             Over::Outdated => Ok(End::Stale),
+            Over::Kept if self.client_was_refused() => {
+                let problem = self.problem.take().into_iter().zip(&self.seen).next();
+                problem.map_or(Ok(End::Stale), |(problem, seen)| {
+                    seen.chosen.refused(self.exchange, problem)
+                })
+            }
             Over::Blocked | Over::NotSent | Over::Kept | Over::Rejected | Over::Unknown => {
                 self.problem.take().map_or(Ok(End::Stale), Err)
             }
         }
+    }
+
+    fn client_was_refused(&self) -> bool {
+        matches!(self.answer, Some(Answer::Kept(TokenError::InvalidClient(_))))
     }
 
     pub(super) fn wait(&self, verdict: &Verdict) -> Result<End, Problem> {

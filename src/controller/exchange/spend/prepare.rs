@@ -18,7 +18,7 @@ use crate::oauth::secret::{AccessToken, RefreshToken};
 use crate::controller::exchange::look::look;
 use crate::controller::journal::Entry;
 use crate::controller::secrets::WriteError;
-use crate::controller::state::{self, FIRST_RETRY};
+use crate::controller::state::{self, FIRST_RETRY, Taking};
 use crate::controller::target;
 
 use super::{Spender, USUAL_TOKEN};
@@ -153,8 +153,9 @@ impl Spender<'_, '_> {
         }
         self.claimed = since_boot();
         fail_point::reach("claiming");
-        let written =
-            state::claim(&context.secrets, &self.place, &self.base, claim, &intent.token).await;
+        let texts = self.exchange.spec.response.fields.len();
+        let taking = Taking { claim, token: &intent.token, texts };
+        let written = state::claim(&context.secrets, &self.place, &self.base, taking).await;
         match written {
             Ok((state, meta)) => {
                 self.note(|note| note.keep(&state));

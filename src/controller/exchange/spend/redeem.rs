@@ -61,7 +61,7 @@ impl Spender<'_, '_> {
         self.keep_for_rescue();
         fail_point::reach("sending");
         let grant = GrantInput::RefreshToken(token.clone());
-        let request = self.exchange.spec.request(&seen.client, &grant, || context.stamp());
+        let request = self.exchange.spec.request(&seen.chosen.client, &grant, || context.stamp());
         let guard = context.send_guard(claim.term, self.claimed, self.last_harmless(intent));
         let (guard, allowed) = noting(guard);
         let limit = answer_limit(self.exchange.spec.reuse_grace);
@@ -131,8 +131,12 @@ impl Spender<'_, '_> {
     }
 
     pub(super) async fn parse(&mut self) -> Event<RefreshToken> {
-        let answer =
+        let mut answer =
             answer::read(self.raw.as_ref(), &self.exchange.spec.response, self.why_none.take());
+        if let (Answer::Granted(set), Some(seen)) = (&mut answer, &self.seen) {
+            seen.chosen.taken(self.exchange);
+            set.hide_sent(&seen.chosen.client, &GrantInput::RefreshToken(seen.spent.token.clone()));
+        }
         self.problem = answer.error().map(|error| match &answer {
             Answer::Unknown(_) => of_unknown_outcome(error),
             // The token is safe, and its server is asked again as after any failure.

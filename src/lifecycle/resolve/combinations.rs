@@ -1,0 +1,188 @@
+//! What of a credential does not go together with its provider. Where the provider stands in the credential the CRD refuses
+//! most of it; one that is named can suit another credential only.
+
+use crate::api::Reason;
+use crate::api::credential::OAuthCredentialSpec;
+use crate::api::provider::{ClientAuthenticationMethod, RequestSpec};
+use crate::lifecycle::problem::Problem;
+use crate::oauth::request::RequestStyle;
+
+use super::GrantKind;
+
+/// Looks for it.
+///
+/// # Errors
+/// `SpecInvalid` with the fields at fault.
+pub(super) fn check(
+    spec: &OAuthCredentialSpec,
+    method: Option<ClientAuthenticationMethod>,
+    request: Option<&RequestSpec>,
+) -> Result<(), Problem> {
+    let grant = GrantKind::of(spec);
+    if grant == GrantKind::ClientCredentials && method == Some(ClientAuthenticationMethod::None) {
+        return Err(invalid(
+            "grant clientCredentials needs a client secret: clientAuthentication.method of its provider can't be None",
+        ));
+    }
+    check_secrets(spec, method)?;
+    let grant_type_is_omitted = request.is_some_and(|request| {
+        request.grant_type.is_some()
+            && request.omit_parameters.iter().any(|one| <&str>::from(one) == "grant_type")
+    });
+    if grant_type_is_omitted {
+        return Err(invalid(
+            "spec.provider.request.grantType is not sent, since omitParameters leaves grant_type out; remove one of them",
+        ));
+    }
+    Ok(())
+}
+
+/// A key that the user names and nobody reads is a mistake.
+fn check_secrets(
+    spec: &OAuthCredentialSpec,
+    method: Option<ClientAuthenticationMethod>,
+) -> Result<(), Problem> {
+    let Some(keys) = &spec.source.keys else { return Ok(()) };
+    let unused = match method {
+        None
+        | Some(
+            ClientAuthenticationMethod::ClientSecretBasic
+            | ClientAuthenticationMethod::ClientSecretPost
+            | ClientAuthenticationMethod::ClientSecretJwt,
+        ) => return Ok(()),
+        Some(ClientAuthenticationMethod::None) => "None",
+        Some(ClientAuthenticationMethod::TlsClientAuth) => "TlsClientAuth",
+        Some(ClientAuthenticationMethod::PrivateKeyJwt) => "PrivateKeyJwt",
+    };
+    for (field, key) in
+        [("clientSecret", &keys.client_secret), ("nextClientSecret", &keys.next_client_secret)]
+    {
+        if key.is_some() {
+            return Err(invalid(&format!(
+                "spec.source.keys.{field} is not used with client authentication {unused}, which the provider says; remove one of them"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Looks for two members of a request that would have one name.
+///
+/// # Errors
+/// `SpecInvalid` with the name.
+pub(super) fn check_names(spec: &OAuthCredentialSpec, style: &RequestStyle) -> Result<(), Problem> {
+    let grant: &[&str] = match GrantKind::of(spec) {
+        GrantKind::CookieSession => return Ok(()),
+        GrantKind::RefreshToken => &["refresh_token"],
+        GrantKind::ClientCredentials => &[],
+        GrantKind::JwtBearer => &["assertion"],
+        GrantKind::Password => &["username", "password"],
+        GrantKind::TokenExchange => &["subject_token", "actor_token"],
+    };
+    let always = ["grant_type", "client_id", "client_secret", "client_assertion"];
+    let wanted = [
+        ("scope", !spec.scopes.is_empty()),
+        ("audience", spec.audience.is_some()),
+        ("resource", !spec.resources.is_empty()),
+    ];
+    let wanted = wanted.iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| *name);
+    let sent = always.iter().chain(grant).copied().chain(wanted);
+    let mut names: Vec<&str> = Vec::new();
+    for standard in sent.filter(|standard| !style.omits(standard)) {
+        let name = style.name(standard);
+        if names.contains(&name) {
+            return Err(invalid(&format!(
+                "spec.provider.request.parameterNames gives two members of the request the name {name}"
+            )));
+        }
+        if style.parameters.contains_key(name) {
+            return Err(invalid(&format!(
+                "spec.parameters or spec.provider.request.parameters has {name}, which is sent for {standard} already; remove one of them"
+            )));
+        }
+        names.push(name);
+    }
+    Ok(())
+}
+
+fn invalid(message: &str) -> Problem {
+    Problem::new(Reason::SpecInvalid, message.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::api::credential::OAuthCredentialSpec;
+    use crate::lifecycle::provider::Provider;
+    use crate::oauth::address::AddressPolicy;
+
+    /// What is said of a provider in an object of its own.
+    fn said(provider: &Value, credential: &Value) -> Option<String> {
+        let mut given = json!({"provider": {}, "source": {"name": "s"}, "target": {"name": "t"}});
+        given.as_object_mut().unwrap().extend(credential.as_object().unwrap().clone());
+        let credential: OAuthCredentialSpec = serde_json::from_value(given).unwrap();
+        let mut spec = json!({"tokenEndpoint": "https://as.example/t"});
+        spec.as_object_mut().unwrap().extend(provider.as_object().unwrap().clone());
+        let provider = Provider::of_object(serde_json::from_value(spec).unwrap());
+        let resolved = super::super::spec(&credential, &provider, AddressPolicy::default());
+        resolved.err().map(|problem| problem.message)
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named() {
+        let method = |method| json!({"clientAuthentication": {"method": method}});
+        let keys = |key: &str| json!({"source": {"name": "s", "keys": {key: "k"}}});
+        let names = |names| json!({"request": {"parameterNames": names}});
+        for (provider, credential, words) in [
+            (method("None"), json!({"grant": {"clientCredentials": {}}}), "needs a client secret"),
+            (method("None"), keys("clientSecret"), "keys.clientSecret is not used"),
+            (
+                method("PrivateKeyJwt"),
+                keys("nextClientSecret"),
+                "keys.nextClientSecret is not used",
+            ),
+            (method("TlsClientAuth"), keys("clientSecret"), "keys.clientSecret is not used"),
+            (names(json!({"client_id": "a", "client_secret": "a"})), json!({}), "the name a"),
+            (names(json!({"client_id": "client_secret"})), json!({}), "the name client_secret"),
+            (
+                names(json!({"client_id": "key"})),
+                json!({"parameters": {"key": "x"}}),
+                "has key, which is sent for client_id",
+            ),
+            (
+                json!({"request": {"parameters": {"audience": "a"}}}),
+                json!({"audience": "b"}),
+                "has audience",
+            ),
+            (
+                json!({"request": {"grantType": "g", "omitParameters": ["grant_type"]}}),
+                json!({}),
+                "grantType is not sent",
+            ),
+        ] {
+            let said = said(&provider, &credential).unwrap_or_default();
+            assert!(said.contains(words), "{provider}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_goes_together_is_let_be() {
+        let names = |names| json!({"request": {"parameterNames": names}});
+        for (provider, credential) in [
+            (names(json!({"client_id": "client_secret", "client_secret": "client_id"})), json!({})),
+            (names(json!({"refresh_token": "assertion"})), json!({})),
+            (json!({"request": {"parameters": {"audience": "a"}}}), json!({})),
+            (
+                json!({"request": {"parameterNames": {"client_id": "client_secret"}, "omitParameters": ["client_secret"]}}),
+                json!({}),
+            ),
+            (
+                json!({"clientAuthentication": {"method": "ClientSecretJwt"}}),
+                json!({"source": {"name": "s", "keys": {"nextClientSecret": "k"}}}),
+            ),
+        ] {
+            assert_eq!(said(&provider, &credential), None, "{provider}");
+        }
+    }
+}
