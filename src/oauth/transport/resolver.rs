@@ -15,8 +15,11 @@ pub(super) type Lookup =
 
 /// A name that led to an address the policy denies.
 #[derive(Debug, thiserror::Error)]
-#[error("the host of the endpoint resolves to {0}, which the operator does not call")]
-pub(super) struct DeniedAddress(&'static str);
+#[error("the host {host} of the endpoint resolves to {why}, which the operator does not call")]
+pub(super) struct DeniedAddress {
+    host: String,
+    why: &'static str,
+}
 
 /// Hands on only checked addresses, so that the address checked is the one dialled.
 #[derive(Clone)]
@@ -41,7 +44,9 @@ impl Resolve for CheckedResolver {
             let is_proxy = proxy.as_deref() == Some(name.as_str());
             let found = lookup(name.as_str().to_owned()).await?;
             match found.iter().find_map(|address| policy.denies(address.ip())) {
-                Some(why) if !is_proxy => Err(DeniedAddress(why).into()),
+                Some(why) if !is_proxy => {
+                    Err(DeniedAddress { host: name.as_str().to_owned(), why }.into())
+                }
                 _ => Ok(Box::new(found.into_iter()) as Addrs),
             }
         })
