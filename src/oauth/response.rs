@@ -6,7 +6,6 @@ mod echo;
 mod kept;
 mod lifetime;
 mod salvage;
-mod shown;
 mod style;
 
 use std::collections::BTreeMap;
@@ -61,7 +60,7 @@ pub enum Ending {
 }
 
 /// A token response that can be used.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TokenSet {
     /// `access_token`.
     pub access_token: AccessToken,

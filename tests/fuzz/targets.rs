@@ -11,7 +11,7 @@ use oauth_keeper::oauth::error::TokenError;
 use oauth_keeper::oauth::response::{
     Ending, Lifetime, MAX_LIFETIME_SECONDS, RawResponse, TokenSet,
 };
-use oauth_keeper::oauth::secret::{RefreshToken, is_token};
+use oauth_keeper::oauth::secret::{KeptText, RefreshToken, is_token};
 use zeroize::Zeroizing;
 
 use crate::corpus::CANARY;
@@ -55,6 +55,7 @@ fn is_bounded(set: &TokenSet, fields: usize, longest: usize) {
     assert!(
         set.fields
             .values()
+            .map(KeptText::expose)
             .all(|text| text.len() <= longest && !text.chars().any(char::is_control))
     );
     let lives = 1..=MAX_LIFETIME_SECONDS;

@@ -86,7 +86,10 @@ mod tests {
                 ..ObjectMeta::default()
             };
             let document = endpoint.map(|endpoint| {
-                Arc::new(Metadata { token_endpoint: Url::parse(endpoint).unwrap() })
+                Arc::new(Metadata {
+                    token_endpoint: Url::parse(endpoint).unwrap(),
+                    mtls_token_endpoint: None,
+                })
             });
             let found = checked.look(ProviderKind::OAuthProvider, &meta, document, |document| {
                 times.set(times.get() + 1);

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use oauth_keeper::oauth::response::{
-    Ending, MAX_FIELD, RawResponse, ResponseStyle, parse, salvage_refresh_token,
+    Ending, MAX_KEPT, RawResponse, ResponseStyle, parse, salvage_refresh_token,
 };
 
 use super::{answer, is_bounded, is_ours, lines};
@@ -41,7 +41,7 @@ fn reads(raw: &RawResponse, style: &ResponseStyle, spends: bool) {
             return salvaged(raw, style);
         }
     };
-    is_bounded(&set, style.fields.len(), MAX_FIELD);
+    is_bounded(&set, style.fields.len(), MAX_KEPT);
     assert!((200..300).contains(&raw.status));
     // Written otherwise it says the same.
     let Ok(value @ serde_json::Value::Object(_)) = serde_json::from_slice(&raw.body) else {
