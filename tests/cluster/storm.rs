@@ -136,6 +136,9 @@ impl Storm {
         }
         eprintln!("{}: {lost} tokens that were under way were lost", self.fleet.stage.namespace);
         assert!(lost <= UNDER_WAY, "more are lost than were under way");
+        // What was lost is tried once more before its access token expires, and a refusal is confirmed once.
+        let reuses = self.fleet.server.counts().reuses;
+        assert!(reuses <= 2 * lost, "{reuses} replaced tokens were sent");
         self.ends().await;
     }
 
