@@ -127,7 +127,7 @@ reasons! {
         "The issuer's document (RFC 8414, OpenID Connect Discovery) can't be had, or is not that of this issuer. One that was read earlier stays in use.",
         "Correct `issuer`: it must be what the document says, to the letter. Or give `tokenEndpoint` instead.";
     RateLimited: Passing,
-        "The authorization server answered 429. Its `Retry-After` is honoured.",
+        "The authorization server answered 429. Its `Retry-After` is honoured. After five in a row the requests of a namespace to that host are held back, and one at a time is tried.",
         "Have fewer credentials on one client, or a longer `renewal.minInterval`.";
     ServerError: Passing,
         "The authorization server answered with a 5xx status, or with `temporarily_unavailable` or the like. Or requests to the host are held back, since five in a row failed or were not answered. (After a refresh token was sent, a 5xx status is `ExchangeOutcomeUnknown`.)",

@@ -5,6 +5,7 @@
 mod beyond;
 mod place;
 mod queue;
+mod shares;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::oauth::error::TokenError;
 use crate::oauth::response::{Ending, RawResponse};
 
 use self::place::Place;
-use self::queue::{Queue, Shares, Ticket};
+use self::queue::{Queue, Ticket};
+use self::shares::Shares;
 
 /// One host may take this share of all slots.
 const SHARE_OF_A_HOST: usize = 4;
@@ -225,6 +227,9 @@ impl Slot {
     /// Notes how the request ended, as far as it tells of the server.
     pub fn saw(&mut self, answer: &Result<RawResponse, TokenError>) {
         self.outcome = match answer {
+            Ok(raw) if raw.status == 429 => {
+                Outcome::Failed(Trouble::Limited(raw.asks_to_wait().unwrap_or_default()))
+            }
             Ok(raw) if raw.status >= 500 || raw.ending == Ending::BrokenOff => {
                 Outcome::Failed(Trouble::Failing)
             }

@@ -11,6 +11,8 @@ const FAILURES: u32 = 5;
 /// The wait before the first trial, doubled after each that fails.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LAST_WAIT: Duration = Duration::from_secs(300);
+/// A server that asks for a longer wait is asked again after this.
+const LONGEST_ASKED_FOR: Duration = Duration::from_secs(3600);
 /// How long until twice as many requests go out at once, also where none is answered.
 const TWICE_AFTER: Duration = Duration::from_secs(1);
 
@@ -21,14 +23,16 @@ pub enum Trouble {
     Unreachable,
     /// A 5xx status, or no whole answer.
     Failing,
+    /// 429, with what `Retry-After` asks for.
+    Limited(Duration),
 }
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// With an answer, whatever it says.
+    /// With an answer, whatever it says but for what is a failure.
     Answered,
-    /// Without one that is of the server.
+    /// With none, or one that says to come later.
     Failed(Trouble),
     /// There was none after all, or it tells nothing.
     NotTried,
@@ -176,6 +180,11 @@ impl Breaker {
 
     fn open(&mut self, trouble: Trouble, failed_trials: u32, now: Duration) {
         let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failed_trials)).min(LAST_WAIT);
+        let asked_for = match trouble {
+            Trouble::Limited(wait) => wait.min(LONGEST_ASKED_FOR),
+            Trouble::Unreachable | Trouble::Failing => Duration::ZERO,
+        };
+        let wait = wait.max(asked_for);
         let wait = wait.saturating_add((wait / 5).mul_f64(self.jitter.clamp(0.0, 1.0)));
         let held = Held { trouble, next_trial: now.saturating_add(wait) };
         self.state = State::Open { held, failed_trials, trying: None };

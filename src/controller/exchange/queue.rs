@@ -149,6 +149,7 @@ fn problem(host: &str, held: Held) -> Problem {
     let (reason, what) = match held.trouble {
         Trouble::Unreachable => (Reason::EndpointUnreachable, "could not be connected to"),
         Trouble::Failing => (Reason::ServerError, "failed or did not answer"),
+        Trouble::Limited(_) => (Reason::RateLimited, "answered 429 (too many requests)"),
     };
     let message = format!(
         "token requests are held back: {host} {what} several times in a row, and is tried with one request at a time until it answers"

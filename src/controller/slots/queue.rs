@@ -15,21 +15,7 @@ use crate::lifecycle::rate::{Rate, RateLimit};
 use super::Press;
 use super::beyond::Beyond;
 use super::place::Place;
-
-/// How much may be under way at once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shares {
-    /// Requests in all.
-    pub(super) all: usize,
-    /// Those of one namespace.
-    pub(super) of_a_namespace: usize,
-    /// Those at one host.
-    pub(super) of_a_host: usize,
-    /// Those of one namespace at one host.
-    pub(super) of_a_lane: usize,
-    /// Exchanges of one namespace at one host, those that wait for a commit included.
-    pub(super) exchanges: usize,
-}
+use super::shares::Shares;
 
 /// What is given back at the end.
 #[derive(Debug)]
@@ -143,6 +129,8 @@ impl<T> Queue<T> {
             self.ready(place);
         }
         if press == Press::Now {
+            // What keeps the lane still may not keep this one.
+            self.go_on(place);
             self.beyond.enter(place);
         }
     }
@@ -159,18 +147,16 @@ impl<T> Queue<T> {
         }
         for _ in 0..self.turns.len() {
             let name = self.turns.pop_front()?;
-            if let Some((waiter, place)) = self.next_of(&name, now) {
-                let ticket = self.begin(place, now);
+            if let Some(begun) = self.next_of(&name, now) {
                 self.keep_turn(&name);
-                return Some((waiter, ticket));
+                return Some(begun);
             }
             self.keep_turn(&name);
         }
         None
     }
 
-    /// The next of those whom neither a limit nor a breaker may hold: what they repeat is lost otherwise. Their requests
-    /// count for both all the same.
+    /// The next of those whom full shares may not hold either: what they repeat is lost otherwise.
     fn next_in_a_hurry(&mut self, now: Duration) -> Option<(T, Ticket)> {
         let (lanes, most) = (&self.lanes, self.shares.exchanges.saturating_mul(2));
         let place = self.beyond.next(|place| {
@@ -300,8 +286,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The first waiter of a namespace that may begin.
-    fn next_of(&mut self, name: &Arc<str>, now: Duration) -> Option<(T, Place)> {
+    /// Lets the first waiter of a namespace begin that may.
+    fn next_of(&mut self, name: &Arc<str>, now: Duration) -> Option<(T, Ticket)> {
         loop {
             let namespace = self.namespaces.get_mut(name)?;
             if namespace.under_way >= self.shares.of_a_namespace {
@@ -312,10 +298,12 @@ impl<T> Queue<T> {
             match self.may_begin(&place, now) {
                 Ok(()) => {
                     let lane = self.lane(&place, now);
-                    let waiter = lane.in_a_hurry.pop_front().or_else(|| lane.waiting.pop_front());
+                    let in_a_hurry = lane.in_a_hurry.pop_front();
+                    let is_in_a_hurry = in_a_hurry.is_some();
+                    let waiter = in_a_hurry.or_else(|| lane.waiting.pop_front());
                     self.ready(&place);
                     if let Some(waiter) = waiter {
-                        return Some((waiter, place));
+                        return Some((waiter, self.begin(place, is_in_a_hurry, now)));
                     }
                 }
                 Err(why) => self.stop(&place, &why),
@@ -330,8 +318,12 @@ impl<T> Queue<T> {
         let lane = self.lane(place, now);
         let lane_is_full = lane.under_way >= shares.of_a_lane || lane.exchanges >= shares.exchanges;
         let free_at = lane.rate.free_at();
+        // Neither a limit nor a breaker may hold those in a hurry; their requests count for both all the same.
+        let is_urgent = !lane.in_a_hurry.is_empty();
         match lane.breaker.admits(lane.under_way, now) {
             _ if lane_is_full => Err(Not::Still),
+            _ if is_urgent && host_is_full => Err(Not::HostFull),
+            _ if is_urgent => Ok(()),
             Admission::AfterAnother => Err(Not::Still),
             Admission::NotBefore(time) => Err(Not::Before(time.max(free_at))),
             Admission::Now if free_at > now => Err(Not::Before(free_at)),
@@ -354,7 +346,7 @@ impl<T> Queue<T> {
         }
     }
 
-    fn begin(&mut self, place: Place, now: Duration) -> Ticket {
+    fn begin(&mut self, place: Place, is_in_a_hurry: bool, now: Duration) -> Ticket {
         self.under_way = self.under_way.saturating_add(1);
         if let Some(namespace) = self.namespaces.get_mut(&place.namespace) {
             namespace.under_way = namespace.under_way.saturating_add(1);
@@ -366,7 +358,7 @@ impl<T> Queue<T> {
         lane.under_way = lane.under_way.saturating_add(1);
         lane.exchanges = lane.exchanges.saturating_add(1);
         lane.rate.begin(now);
-        let pass = lane.breaker.begin();
+        let pass = if is_in_a_hurry { Pass::Usual } else { lane.breaker.begin() };
         Ticket { place, pass, begun: now, is_beyond: false }
     }
 

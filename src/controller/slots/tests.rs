@@ -230,6 +230,46 @@ async fn those_in_a_hurry_have_room_beyond_full_shares_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_in_a_hurry_take_the_room_that_a_breaker_keeps_from_others() {
+    let slots = slots(32);
+    warm(&slots, "n", "h").await;
+    for _ in 0..5 {
+        take(&slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing);
+    }
+    let usual = slots.wait("n", "h", Press::Usual);
+    let begun: Vec<_> = std::iter::from_fn(|| hurry(&slots, "n", "h")).take(99).collect();
+    assert_eq!(begun.len(), 7 + 2, "the share of a namespace at a host, and beyond");
+    drop(begun);
+    sleep(seconds(10)).await;
+    slot(usual).await.outcome = Outcome::Answered;
+    assert!(take(&slots, "n", "h").is_some(), "one trial, and it goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_server_asks_to_come_later_it_is_not_asked_by_all() {
+    let slots = slots(32);
+    warm(&slots, "n", "h").await;
+    let limited = RawResponse {
+        status: 429,
+        retry_after: Some("120".to_owned()),
+        received_at: jiff::Timestamp::UNIX_EPOCH,
+        ending: Ending::Whole,
+        body: Vec::new().into(),
+        set_cookies: Vec::new(),
+    };
+    let mut sent = 0;
+    while let Some(mut slot) = take(&slots, "n", "h") {
+        slot.saw(&Ok(limited.clone()));
+        sent += 1;
+    }
+    assert_eq!(sent, 5);
+    let begun = paused();
+    slot(slots.wait("n", "h", Press::Usual)).await.saw(&Ok(limited));
+    let waited = paused().saturating_sub(begun);
+    assert!((seconds(120)..=seconds(144)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_our_own_fault_or_half_an_answer_does_not_speak_for_the_server() {
     let slots = slots(32);
     warm(&slots, "n", "h").await;
