@@ -136,7 +136,7 @@ pub struct OAuthCredentialSpec {
     #[x_kube(
         validation = Rule::new("self.all(name, name.size() >= 1 && name.size() <= 128)")
             .message("parameters has a name that is empty or longer than 128 characters"),
-        validation = Rule::new("self.all(name, !(name in ['grant_type', 'client_id', 'client_secret', 'refresh_token', 'scope', 'audience', 'resource', 'client_assertion', 'client_assertion_type', 'assertion', 'username', 'password', 'subject_token', 'actor_token']))")
+        validation = Rule::new("self.all(name, !(name in ['grant_type', 'client_id', 'client_secret', 'refresh_token', 'scope', 'audience', 'resource', 'client_assertion', 'client_assertion_type', 'assertion', 'username', 'password', 'subject_token', 'subject_token_type', 'actor_token', 'actor_token_type', 'requested_token_type']))")
             .message("parameters must not set what the operator sends itself: use scopes, audience, resources or provider.request")
     )]
     pub parameters: BTreeMap<String, String>,

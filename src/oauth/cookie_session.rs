@@ -13,9 +13,7 @@ use zeroize::Zeroizing;
 use super::cookies::{self, Life};
 use super::error::TokenError;
 use super::request::{Method, TokenRequest};
-use super::response::{
-    Lifetime, MAX_LIFETIME_SECONDS, RawResponse, TokenSet, jwt_expiry, retry_after,
-};
+use super::response::{Lifetime, MAX_LIFETIME_SECONDS, RawResponse, TokenSet, jwt_expiry};
 use super::secret::{AccessToken, KeptText, RefreshToken, is_token};
 use super::tls::Tls;
 
@@ -131,8 +129,8 @@ fn refusal(raw: &RawResponse, names: &CookieNames) -> TokenError {
         // Its new refresh token must not be lost.
         ..=399 if refresh(raw, names).is_some() => TokenError::Invalid(without()),
         401 => TokenError::InvalidGrant(without()),
-        429 => TokenError::RateLimited { retry_after: retry_after(raw) },
-        408 | 425 | 500..=599 => TokenError::Server { status, retry_after: retry_after(raw) },
+        429 => TokenError::RateLimited { retry_after: raw.asks_to_wait() },
+        408 | 425 | 500..=599 => TokenError::Server { status, retry_after: raw.asks_to_wait() },
         300..=399 => TokenError::Invalid(format!(
             "the server answered with a redirect ({status}), which is not followed"
         )),

@@ -73,6 +73,15 @@ impl TokenError {
         }
     }
 
+    /// The same, with what the server asked to wait.
+    #[must_use]
+    pub fn after(mut self, wait: Option<Duration>) -> Self {
+        if let Self::RateLimited { retry_after } | Self::Server { retry_after, .. } = &mut self {
+            *retry_after = wait;
+        }
+        self
+    }
+
     /// What went wrong, in words of ours.
     pub fn why(&self) -> String {
         match self {
@@ -86,6 +95,9 @@ impl TokenError {
             | Self::InvalidRequest(why) => why.clone(),
             Self::RateLimited { .. } => {
                 "the authorization server answered 429 (too many requests)".to_owned()
+            }
+            Self::Server { status, .. } if *status < 500 => {
+                format!("the authorization server answered {status} with an error that passes")
             }
             Self::Server { status, .. } => format!("the authorization server answered {status}"),
         }

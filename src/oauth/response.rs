@@ -48,6 +48,18 @@ pub struct RawResponse {
     pub set_cookies: Vec<Zeroizing<String>>,
 }
 
+impl RawResponse {
+    /// `Retry-After`: seconds or an HTTP date (RFC 9110 §10.2.3).
+    pub fn asks_to_wait(&self) -> Option<Duration> {
+        let text = self.retry_after.as_deref()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Duration::try_from(at.duration_since(self.received_at)).ok()
+    }
+}
+
 /// Whether an answer is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -109,21 +121,21 @@ pub fn parse(
         }
     }
     let answer = object(&raw.body);
-    match raw.status {
+    let read = match raw.status {
         200..=299 if depth::is_too_deep(&raw.body) => {
             Err(TokenError::Invalid("the answer is nested more than 16 levels deep".to_owned()))
         }
         200..=299 => success(answer.as_ref(), raw.status, style, spends_token),
-        429 => Err(TokenError::RateLimited { retry_after: retry_after(raw) }),
-        408 | 425 | 500..=599 => {
-            Err(TokenError::Server { status: raw.status, retry_after: retry_after(raw) })
-        }
+        429 => Err(TokenError::RateLimited { retry_after: None }),
+        408 | 425 | 500..=599 => Err(TokenError::Server { status: raw.status, retry_after: None }),
         300..=399 => Err(TokenError::Invalid(format!(
             "the token endpoint answered with a redirect ({}), which is not followed",
             raw.status
         ))),
         status => Err(refusal(answer.as_ref(), status, style, spends_token)),
-    }
+    };
+    // Also where only the error code says that it passes.
+    read.map_err(|error| error.after(raw.asks_to_wait()))
 }
 
 /// The members: a JSON object, or a form as some servers write it whatever they are asked for.
@@ -268,16 +280,6 @@ fn scheme(token_type: &str) -> String {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     let is_bearer = token_type.eq_ignore_ascii_case("bearer") || NO_SCHEMES.contains(&token_type);
     if plain && !is_bearer { token_type.to_owned() } else { "Bearer".to_owned() }
-}
-
-/// `Retry-After`: seconds or an HTTP date.
-pub(super) fn retry_after(raw: &RawResponse) -> Option<Duration> {
-    let text = raw.retry_after.as_deref()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Duration::try_from(at.duration_since(raw.received_at)).ok()
 }
 
 #[cfg(test)]

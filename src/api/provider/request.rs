@@ -46,7 +46,7 @@ pub struct RequestSpec {
     #[x_kube(
         validation = Rule::new("self.all(name, name.size() >= 1 && name.size() <= 128)")
             .message("request.parameters has a name that is empty or longer than 128 characters"),
-        validation = Rule::new("self.all(name, !(name in ['grant_type', 'client_id', 'client_secret', 'refresh_token', 'scope', 'client_assertion', 'client_assertion_type', 'assertion', 'username', 'password', 'subject_token', 'actor_token']))")
+        validation = Rule::new("self.all(name, !(name in ['grant_type', 'client_id', 'client_secret', 'refresh_token', 'scope', 'client_assertion', 'client_assertion_type', 'assertion', 'username', 'password', 'subject_token', 'subject_token_type', 'actor_token', 'actor_token_type', 'requested_token_type']))")
             .message("request.parameters must not set what the operator sends itself: use scopes, grantType, parameterNames or omitParameters")
     )]
     pub parameters: BTreeMap<String, String>,

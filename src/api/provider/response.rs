@@ -62,7 +62,7 @@ pub struct ResponseSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(
-        validation = Rule::new("self.all(code, code.size() >= 1 && code.size() <= 128 && code.matches('^[!-~]+$'))")
+        validation = Rule::new("self.all(code, code.size() >= 1 && code.size() <= 128 && code.matches('^[ -~]+$'))")
             .message("response.errorCodes has a code that is empty, longer than 128 characters, or no printable ASCII")
     )]
     pub error_codes: BTreeMap<String, ErrorMeaning>,

@@ -97,7 +97,7 @@ impl Resolved<'_> {
         data: &BTreeMap<String, ByteString>,
     ) -> Result<SourceContent, Problem> {
         let content = Content { name: self.source.name, data };
-        let client = self.client(&self.source, &content)?;
+        let client = self.client(&self.present(&content), &content)?;
         let next_client = self.next_client(&client, &content)?;
         Ok(SourceContent { client, next_client, input: self.input(&content)? })
     }
@@ -111,9 +111,22 @@ impl Resolved<'_> {
         data: &BTreeMap<String, ByteString>,
     ) -> Result<(Client, Option<Client>), Problem> {
         let content = Content { name: self.source.name, data };
-        let client = self.client(&self.source, &content)?;
+        let client = self.client(&self.present(&content), &content)?;
         let next_client = self.next_client(&client, &content)?;
         Ok((client, next_client))
+    }
+
+    /// A next secret without a present one has taken its place.
+    fn present<'s>(&'s self, content: &Content<'_>) -> Source<'s> {
+        let has = |key: &str| content.data.contains_key(key);
+        let source = self.source;
+        if !has(source.client_secret)
+            && !source.client_secret_named
+            && has(source.next_client_secret)
+        {
+            return Source { client_secret: source.next_client_secret, ..source };
+        }
+        source
     }
 
     fn next_client(

@@ -46,6 +46,19 @@ fn the_client_secret_decides_between_post_and_none() {
 }
 
 #[test]
+fn a_second_secret_alone_has_taken_the_place_of_the_first() {
+    let spec_ = minimal();
+    let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
+    let keys: [(&str, &[u8]); 3] =
+        [("client_id", b"i"), ("next_client_secret", b"s"), ("refresh_token", b"r")];
+    let content = resolved.read_source(&data(&keys)).unwrap();
+    assert!(
+        matches!(content.client, Client::Fixed(ClientAuth::Post { client_secret, .. }) if client_secret.expose() == "s")
+    );
+    assert!(content.next_client.is_none());
+}
+
+#[test]
 fn a_second_secret_makes_the_same_client_in_the_same_style() {
     let next = |method: &str, pairs: &[(&str, &[u8])]| {
         let spec_ = parsed(json!({
@@ -169,7 +182,6 @@ fn a_digest_changes_with_each_setting_of_the_request_only() {
         json!({"provider": {"tokenEndpoint": "https://as.example/t", "clientAuthentication": {"method": "PrivateKeyJwt", "keyId": "k"}}}),
         json!({"grant": {"jwtBearer": {"subject": "s"}}}),
         json!({"source": {"name": "s", "keys": {"privateKey": "x"}}}),
-        json!({"provider": {"tokenEndpoint": "https://as.example/t", "response": {"errorCodes": {"1": "InvalidGrant"}}}}),
         json!({"parameters": {"a": "b"}}),
         json!({"audience": "a"}),
         json!({"resources": ["https://a.example"]}),
@@ -185,6 +197,8 @@ fn a_digest_changes_with_each_setting_of_the_request_only() {
         json!({"suspend": true}),
         json!({"source": {"name": "s", "keys": {"nextClientSecret": "x"}}}),
         json!({"provider": {"tokenEndpoint": "https://as.example/t", "response": {"lifetime": "/expires_in"}}}),
+        // Of a token that is there they say nothing.
+        json!({"provider": {"tokenEndpoint": "https://as.example/t", "response": {"error": "/c", "errorCodes": {"1": "InvalidGrant"}}}}),
     ] {
         assert_eq!(digest(change.clone()), base, "{change}");
     }
