@@ -24,7 +24,7 @@ const LIFETIME: Duration = Duration::from_secs(120);
 /// So that it is renewed each six seconds.
 const RENEW_BEFORE: &str = "114s";
 /// So many requests are under way at once at one host: a quarter of the chart's `concurrency`.
-const UNDER_WAY: usize = 8;
+const UNDER_WAY: u64 = 8;
 /// For the whole fleet to go on after something went wrong.
 const LIMIT: Duration = Duration::from_secs(120);
 
