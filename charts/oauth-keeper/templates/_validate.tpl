@@ -5,6 +5,7 @@
 {{- include "oauth-keeper.validateReplicas" . }}
 {{- include "oauth-keeper.validateDisruptions" . }}
 {{- include "oauth-keeper.validateJournal" . }}
+{{- include "oauth-keeper.validateResources" . }}
 {{- include "oauth-keeper.validateNetwork" . }}
 {{- end }}
 {{- end }}
@@ -72,11 +73,25 @@
 {{- if lt $size (mul $needed 1024) }}
 {{- fail (printf "journal.sizeLimit (%v) must be %dKi or more for a concurrency of %v: 400 KiB for each request under way" .journal.sizeLimit $needed .concurrency) }}
 {{- end }}
-{{- with (dig "limits" dict (.resources | default dict) | default dict).memory }}
-{{- if le (include "oauth-keeper.bytes" . | int64) $size }}
-{{- fail (printf "resources.limits.memory (%v) must be larger than journal.sizeLimit, which counts towards it" .) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* What the process needs beside the journal: some 15 MiB idle, and more for credentials. */}}
+{{- define "oauth-keeper.validateResources" -}}
+{{- $resources := .Values.resources | default dict }}
+{{- $limits := $resources.limits | default dict }}
+{{- $journal := ternary .Values.journal.sizeLimit "0" .Values.journal.enabled }}
+{{- with $limits.memory }}
+{{- $needed := add (include "oauth-keeper.bytes" $journal | int64) (mul 32 1024 1024) }}
+{{- if lt (include "oauth-keeper.bytes" . | int64) $needed }}
+{{- fail (printf "resources.limits.memory (%v) must be %vKi or more: 32Mi for the process, and what is in the journal counts towards it (journal.sizeLimit)" . (divf $needed 1024.0 | ceil | int64)) }}
+{{- end }}
+{{- end }}
+{{- range $name, $requested := $resources.requests }}
+{{- $limit := get $limits $name }}
+{{- if and (hasKey $limits $name) (gt (include "oauth-keeper.amount" $requested | float64) (include "oauth-keeper.amount" $limit | float64)) }}
+{{- fail (printf "resources.requests.%s (%v) must not be above resources.limits.%s (%v)" $name $requested $name $limit) }}
 {{- end }}
 {{- end }}
 {{- end }}
