@@ -19,11 +19,11 @@ dnsConfig:
 hostAliases:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.imagePullSecrets }}
+{{- with include "oauth-keeper.imagePullSecrets" . | fromYamlArray }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.priorityClassName }}
+{{- with .Values.priorityClassName | default (.Values.global | default dict).priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.podSecurityContext }}
@@ -55,6 +55,15 @@ topologySpreadConstraints:
   - {{ dict "labelSelector" (.labelSelector | default $selector) | merge (omit . "labelSelector") | toYaml | nindent 4 | trim }}
   {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Those of `global` may be names alone, as many charts have them. */}}
+{{- define "oauth-keeper.imagePullSecrets" -}}
+{{- $secrets := .Values.imagePullSecrets | default list }}
+{{- range (.Values.global | default dict).imagePullSecrets }}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
+{{- end }}
+{{- uniq $secrets | toYaml }}
 {{- end }}
 
 {{- define "oauth-keeper.container" -}}

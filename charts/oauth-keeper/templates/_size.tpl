@@ -24,3 +24,13 @@
 {{- if hasSuffix "%" . }}{{ divf (mulf (trimSuffix "%" . | float64) $pods) 100.0 | ceil | int }}{{ else }}{{ int . }}{{ end }}
 {{- end }}
 {{- end }}
+
+{{/* A duration of Prometheus. */}}
+{{- define "oauth-keeper.milliseconds" -}}
+{{- $factors := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 }}
+{{- $sum := 0 }}
+{{- range regexFindAll "[0-9]+(ms|[smhdwy])" . -1 }}
+{{- $sum = add $sum (mul (regexFind "^[0-9]+" .) (get $factors (regexFind "[a-z]+$" .))) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
