@@ -57,6 +57,7 @@ fn main() -> ExitCode {
             uninstall::what_users_made_stays_and_nothing_else,
             uninstall::amid_renewals_it_loses_nothing,
             namespaced::with_roles_alone_it_works_and_reads_nothing_elsewhere,
+            namespaced::the_admin_of_a_namespace_can_install_it_there,
             uninstall::all_of_it_can_be_removed,
         ])
     })

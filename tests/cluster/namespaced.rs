@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use oauth_keeper_test_support::{chart, helm, wait};
+use serde_json::json;
+
 use crate::env::Env;
 use crate::inventory;
 use crate::release::{NAME, Release};
-use crate::stage::{HOUR, eager, spec};
+use crate::stage::{HOUR, SOON, eager, spec};
 
 pub async fn with_roles_alone_it_works_and_reads_nothing_elsewhere(env: Arc<Env>) {
     let ours = env.stage("ours").await;
@@ -37,6 +40,72 @@ pub async fn with_roles_alone_it_works_and_reads_nothing_elsewhere(env: Arc<Env>
         }
     }
     release.uninstall().await;
+}
+
+/// The admin of one namespace, who has nothing else.
+const TENANT: &str = "tenant-admin";
+/// What the tenant calls the release and its objects.
+const TENANT_RELEASE: &str = "keeper";
+
+/// As the document has it: the cluster's part by its admin, then the operator by one of a namespace.
+pub async fn the_admin_of_a_namespace_can_install_it_there(env: Arc<Env>) {
+    let cluster_part = Release::begin(&env, &["operator.enabled=false"]).await;
+    let tenant = env.stage("tenant").await;
+    make_admin_of(&env, "tenant").await;
+    as_tenant(&env, &install_arguments()).await.unwrap_or_else(|error| panic!("{error}"));
+
+    let server = env.server(HOUR).await;
+    tenant.refreshing("one", &server, eager(spec("one", &server.token_endpoint()))).await;
+    tenant.ready("one").await;
+
+    // While its operator runs, which takes the finalizer off.
+    let delete = ["delete", "oauthcredential", "one", "--namespace", "tenant", "--wait"];
+    env.cluster.control_plane.kubectl(&delete).await;
+    let uninstall = ["uninstall", TENANT_RELEASE, "--namespace", "tenant"];
+    as_tenant(&env, &uninstall).await.unwrap_or_else(|error| panic!("{error}"));
+    cluster_part.uninstall().await;
+}
+
+fn install_arguments() -> Vec<String> {
+    let folder = chart::folder();
+    let folder = folder.to_str().expect("the path is text");
+    let name = format!("fullnameOverride={TENANT_RELEASE}");
+    let values = ["watchNamespaces={tenant}", "crds.enabled=false", "allowHttp=true", &name];
+    let mut arguments = vec!["install", TENANT_RELEASE, folder, "--namespace", "tenant"];
+    arguments.extend(["--wait", "--timeout", "3m"]);
+    for value in values {
+        arguments.extend(["--set", value]);
+    }
+    arguments.into_iter().map(str::to_owned).collect()
+}
+
+async fn as_tenant(env: &Env, arguments: &[impl AsRef<str>]) -> Result<String, String> {
+    let mut all: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+    all.extend(["--kube-as-user", TENANT]);
+    helm::run(env.cluster.control_plane.admin_kubeconfig(), &all).await
+}
+
+/// With all that the cluster's part adds to that role.
+async fn make_admin_of(env: &Env, namespace: &str) {
+    let control_plane = &env.cluster.control_plane;
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": TENANT, "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": TENANT}],
+    });
+    control_plane.apply_objects(&[binding]).await.expect("a role can be bound");
+    let who = format!("--as={TENANT}");
+    for resource in ["oauthcredentials", "oauthproviders"] {
+        let status = ["auth", "can-i", "patch", resource, "--subresource=status"];
+        let question = [&status[..], &["--namespace", namespace, &who]].concat();
+        // The controller manager makes one role of many, a moment later.
+        wait::until_ok("the role has what the release adds", SOON, || {
+            control_plane.try_kubectl(&question)
+        })
+        .await;
+    }
 }
 
 async fn can(env: &Env, verb: &str, namespace: &str, who: &str) -> String {

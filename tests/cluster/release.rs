@@ -76,10 +76,10 @@ impl Release {
 
     /// Has its pods end, with what they have under way, and waits until they are gone.
     pub async fn stops(&self) {
-        let control_plane = &self.env.cluster.control_plane;
-        let deployment = format!("deployment/{NAME}");
-        let scale = ["scale", "--namespace", NAME, &deployment, "--replicas=0"];
-        control_plane.kubectl(&scale).await;
+        let folder = chart::folder();
+        let folder = folder.to_str().expect("the path is text");
+        let stopped = ["--reset-then-reuse-values", "--set", "replicas=0"];
+        self.helm(&[&["upgrade", NAME, folder], &stopped[..]].concat()).await;
         self.has_no_pods().await;
     }
 

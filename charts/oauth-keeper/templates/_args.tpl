@@ -2,8 +2,8 @@
 /var/lib/oauth-keeper/journal
 {{- end }}
 
-{{/* The command line of the operator. `extraArgs` come last. */}}
-{{- define "oauth-keeper.args" -}}
+{{/* The command line of the operator, without `extraArgs`, which come last. */}}
+{{- define "oauth-keeper.ownArgs" -}}
 - run
 {{- range .Values.watchNamespaces }}
 - --namespace={{ . }}
@@ -32,6 +32,10 @@
 {{- with .Values.proxy }}
 - --proxy={{ . }}
 {{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.args" -}}
+{{ include "oauth-keeper.ownArgs" . }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}
 {{- end }}

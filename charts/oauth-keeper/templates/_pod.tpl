@@ -19,15 +19,25 @@ dnsConfig:
 hostAliases:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.imagePullSecrets }}
+{{- with include "oauth-keeper.imagePullSecrets" . | fromYamlArray }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.priorityClassName }}
+{{- with .Values.priorityClassName | default (.Values.global | default dict).priorityClassName }}
 priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . | quote }}
+{{- end }}
+{{- with .Values.schedulerName }}
+schedulerName: {{ . | quote }}
 {{- end }}
 {{- with .Values.podSecurityContext }}
 securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.initContainers }}
+initContainers:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 containers:
@@ -57,6 +67,15 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
+{{/* Those of `global` may be names alone, as many charts have them. */}}
+{{- define "oauth-keeper.imagePullSecrets" -}}
+{{- $secrets := .Values.imagePullSecrets | default list }}
+{{- range (.Values.global | default dict).imagePullSecrets }}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
+{{- end }}
+{{- uniq $secrets | toYaml }}
+{{- end }}
+
 {{- define "oauth-keeper.container" -}}
 name: oauth-keeper
 image: {{ include "oauth-keeper.image" . | quote }}
@@ -74,6 +93,14 @@ env:
   {{- with .Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- with .Values.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.lifecycle }}
+lifecycle:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 ports:
   - name: admin
     containerPort: {{ .Values.admin.port }}

@@ -1,21 +1,36 @@
 {{/* Combinations of values that a schema can't put into words a user understands. */}}
 {{- define "oauth-keeper.validate" -}}
+{{- include "oauth-keeper.validateScope" . }}
 {{- include "oauth-keeper.validateRights" . }}
 {{- if .Values.operator.enabled }}
 {{- include "oauth-keeper.validateReplicas" . }}
 {{- include "oauth-keeper.validateDisruptions" . }}
 {{- include "oauth-keeper.validateJournal" . }}
+{{- include "oauth-keeper.validateResources" . }}
 {{- include "oauth-keeper.validateNetwork" . }}
+{{- include "oauth-keeper.validatePod" . }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateScope" -}}
+{{- with .Values }}
+{{- if has "" .watchNamespaces }}
+{{- fail "watchNamespaces has an empty name in it, as --set 'watchNamespaces={}' makes one: for all namespaces leave it out, or write --set-json 'watchNamespaces=[]'" }}
+{{- end }}
+{{- $roles := and .rbac.create (not (include "oauth-keeper.isGuest" $)) (or .rbac.aggregateToView .rbac.aggregateToEdit .rbac.aggregateToAdmin) }}
+{{- if not (or .operator.enabled .crds.enabled (include "oauth-keeper.bringsPolicy" $) $roles .extraObjects) }}
+{{- fail "nothing is left to install: operator.enabled and crds.enabled are false, and there is neither an admission policy nor a role for users (with watchNamespaces and without crds.enabled a release brings no roles for users)" }}
+{{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "oauth-keeper.validateRights" -}}
 {{- with .Values }}
-{{- if and (not .operator.enabled) (include "oauth-keeper.isGuest" $) (not (include "oauth-keeper.bringsPolicy" $)) }}
-{{- fail "nothing is left to install: operator.enabled is false, and with watchNamespaces and without crds.enabled a release brings nothing else" }}
-{{- end }}
 {{- if and .rbac.create (not .serviceAccount.create) (not .serviceAccount.name) }}
 {{- fail "serviceAccount.name must be set when serviceAccount.create is false and rbac.create is true: every pod of the namespace would have the rights" }}
+{{- end }}
+{{- if and .operator.enabled .rbac.create (eq (.serviceAccount.name | default "") "default") }}
+{{- fail "serviceAccount.name must not be default when rbac.create is true: every pod of the namespace would have the rights" }}
 {{- end }}
 {{- if and .rbac.serviceAccountTokens (eq (toString .admissionPolicy.enabled) "auto") (include "oauth-keeper.isGuest" $) }}
 {{- fail "admissionPolicy.enabled must be true or false when rbac.serviceAccountTokens is true in a release with watchNamespaces and without the CRDs: without a policy whoever may write credentials can have the token of any ServiceAccount sent to an endpoint of their own. Set true for a policy of these namespaces (it takes rights on the cluster), or false if another release has brought one for the cluster" }}
@@ -72,11 +87,25 @@
 {{- if lt $size (mul $needed 1024) }}
 {{- fail (printf "journal.sizeLimit (%v) must be %dKi or more for a concurrency of %v: 400 KiB for each request under way" .journal.sizeLimit $needed .concurrency) }}
 {{- end }}
-{{- with (dig "limits" dict (.resources | default dict) | default dict).memory }}
-{{- if le (include "oauth-keeper.bytes" . | int64) $size }}
-{{- fail (printf "resources.limits.memory (%v) must be larger than journal.sizeLimit, which counts towards it" .) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* What the process needs beside the journal: some 15 MiB idle, and more for credentials. */}}
+{{- define "oauth-keeper.validateResources" -}}
+{{- $resources := .Values.resources | default dict }}
+{{- $limits := $resources.limits | default dict }}
+{{- $journal := ternary .Values.journal.sizeLimit "0" .Values.journal.enabled }}
+{{- with $limits.memory }}
+{{- $needed := add (include "oauth-keeper.bytes" $journal | int64) (mul 32 1024 1024) }}
+{{- if lt (include "oauth-keeper.bytes" . | int64) $needed }}
+{{- fail (printf "resources.limits.memory (%v) must be %vKi or more: 32Mi for the process, and what is in the journal counts towards it (journal.sizeLimit)" . (divf $needed 1024.0 | ceil | int64)) }}
+{{- end }}
+{{- end }}
+{{- range $name, $requested := $resources.requests }}
+{{- $limit := get $limits $name }}
+{{- if and (hasKey $limits $name) (gt (include "oauth-keeper.amount" $requested | float64) (include "oauth-keeper.amount" $limit | float64)) }}
+{{- fail (printf "resources.requests.%s (%v) must not be above resources.limits.%s (%v)" $name $requested $name $limit) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -85,6 +114,14 @@
 {{- with .Values }}
 {{- if and .serviceMonitor.enabled .podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled can't both be true: every sample would be taken twice" }}
+{{- end }}
+{{- range $name := list "serviceMonitor" "podMonitor" }}
+{{- $monitor := get $.Values $name }}
+{{- if and $monitor.interval $monitor.scrapeTimeout }}
+{{- if gt (include "oauth-keeper.milliseconds" $monitor.scrapeTimeout | int64) (include "oauth-keeper.milliseconds" $monitor.interval | int64) }}
+{{- fail (printf "%s.scrapeTimeout (%s) must not be longer than %s.interval (%s): Prometheus would refuse it" $name $monitor.scrapeTimeout $name $monitor.interval) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if and .serviceMonitor.enabled (not .service.enabled) }}
 {{- fail "serviceMonitor.enabled needs service.enabled; or use podMonitor" }}
