@@ -65,10 +65,8 @@ pub fn of<'a>(context: &Context, credential: &'a OAuthCredential) -> Result<Prov
     let meta = &credential.metadata;
     let Some(reference) = &chosen.reference else {
         let provider = Provider::inline(&chosen.inline);
-        return match document(context, &provider, meta)? {
-            Some(document) => provider.completed(&document),
-            None => Ok(provider),
-        };
+        let document = document(context, &provider, meta)?;
+        return with(provider, document.as_deref());
     };
     if chosen.inline != ProviderSpec::default() {
         let message = "spec.provider.ref takes no other field of spec.provider beside it";
@@ -116,7 +114,15 @@ fn document(
     }
 }
 
-/// With what its issuer publishes, as it was checked last.
+/// With what its issuer publishes, where it has one.
+fn with<'a>(provider: Provider<'a>, document: Option<&Metadata>) -> Result<Provider<'a>, Problem> {
+    match document {
+        Some(document) => provider.completed(document),
+        None => Ok(provider),
+    }
+}
+
+/// The same, as it was checked last.
 fn checked(
     context: &Context,
     object: &Object<'_>,
@@ -125,10 +131,7 @@ fn checked(
     let Object { kind, meta, spec } = *object;
     context.checked.look(kind, meta, document, |document| {
         let provider = Provider::of_object(spec.clone()).named(&object.reference());
-        let provider = match document {
-            Some(document) => provider.completed(document)?,
-            None => provider,
-        };
+        let provider = with(provider, document)?;
         check(&provider, context.policy)?;
         Ok(provider)
     })

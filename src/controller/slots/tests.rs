@@ -142,6 +142,26 @@ async fn namespaces_take_turns_at_a_host() {
     assert!(["ababa", "babaa"].contains(&order.as_str()), "{order}");
 }
 
+/// As many failures as have requests held back.
+async fn fail_in_a_row(slots: &Slots) {
+    warm(slots, "n", "h").await;
+    for _ in 0..5 {
+        take(slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing);
+    }
+}
+
+/// An empty answer.
+fn answer(status: u16, ending: Ending) -> RawResponse {
+    RawResponse {
+        status,
+        retry_after: None,
+        received_at: jiff::Timestamp::UNIX_EPOCH,
+        ending,
+        body: Vec::new().into(),
+        set_cookies: Vec::new(),
+    }
+}
+
 /// One in a hurry, if it may begin at once.
 fn hurry(slots: &Slots, namespace: &str, host: &str) -> Option<Slot> {
     slot(slots.wait(namespace, host, Press::Now)).now_or_never()
@@ -192,10 +212,7 @@ async fn one_in_a_hurry_passes_a_limit_that_counts_it() {
 #[tokio::test(start_paused = true)]
 async fn one_in_a_hurry_passes_the_breaker() {
     let slots = slots(32);
-    warm(&slots, "n", "h").await;
-    for _ in 0..5 {
-        take(&slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing);
-    }
+    fail_in_a_row(&slots).await;
     assert!(take(&slots, "n", "h").is_none());
     hurry(&slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing);
     assert!(take(&slots, "n", "h").is_none());
@@ -232,10 +249,7 @@ async fn those_in_a_hurry_have_room_beyond_full_shares_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn those_in_a_hurry_take_the_room_that_a_breaker_keeps_from_others() {
     let slots = slots(32);
-    warm(&slots, "n", "h").await;
-    for _ in 0..5 {
-        take(&slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing);
-    }
+    fail_in_a_row(&slots).await;
     let usual = slots.wait("n", "h", Press::Usual);
     let begun: Vec<_> = std::iter::from_fn(|| hurry(&slots, "n", "h")).take(99).collect();
     assert_eq!(begun.len(), 7 + 2, "the share of a namespace at a host, and beyond");
@@ -249,19 +263,9 @@ async fn those_in_a_hurry_take_the_room_that_a_breaker_keeps_from_others() {
 async fn where_a_server_asks_to_come_later_it_is_not_asked_by_all() {
     let slots = slots(32);
     warm(&slots, "n", "h").await;
-    let limited = RawResponse {
-        status: 429,
-        retry_after: Some("120".to_owned()),
-        received_at: jiff::Timestamp::UNIX_EPOCH,
-        ending: Ending::Whole,
-        body: Vec::new().into(),
-        set_cookies: Vec::new(),
-    };
-    let mut sent = 0;
-    while let Some(mut slot) = take(&slots, "n", "h") {
-        slot.saw(&Ok(limited.clone()));
-        sent += 1;
-    }
+    let limited = RawResponse { retry_after: Some("120".to_owned()), ..answer(429, Ending::Whole) };
+    let sent = std::iter::from_fn(|| take(&slots, "n", "h")).take(99);
+    let sent = sent.map(|mut slot| slot.saw(&Ok(limited.clone()))).count();
     assert_eq!(sent, 5);
     let begun = paused();
     slot(slots.wait("n", "h", Press::Usual)).await.saw(&Ok(limited));
@@ -284,14 +288,7 @@ async fn what_is_our_own_fault_or_half_an_answer_does_not_speak_for_the_server()
     ends(Err(TokenError::NotSent(String::new())), 20);
     ends(Err(TokenError::Denied(String::new())), 20);
     assert_eq!(held(), None);
-    let broken_off = |status| RawResponse {
-        status,
-        retry_after: None,
-        received_at: jiff::Timestamp::UNIX_EPOCH,
-        ending: Ending::BrokenOff,
-        body: Vec::new().into(),
-        set_cookies: Vec::new(),
-    };
+    let broken_off = |status| answer(status, Ending::BrokenOff);
     ends(Ok(broken_off(200)), 5);
     assert_eq!(held(), Some(Trouble::Failing));
     // Nor does one close it again.
@@ -299,7 +296,7 @@ async fn what_is_our_own_fault_or_half_an_answer_does_not_speak_for_the_server()
     ends(Ok(broken_off(400)), 1);
     assert_eq!(held(), Some(Trouble::Failing));
     sleep(seconds(30)).await;
-    ends(Ok(RawResponse { ending: Ending::Whole, ..broken_off(400) }), 1);
+    ends(Ok(answer(400, Ending::Whole)), 1);
     assert_eq!(held(), None);
     ends(Err(TokenError::Unreachable(String::new())), 5);
     assert_eq!(held(), Some(Trouble::Unreachable));
