@@ -105,6 +105,5 @@ fn unanswered(error: &TokenError) -> Verdict {
         TokenError::Unreachable(_) => Unclear::NotReached,
         _ => Unclear::NotAnswered,
     };
-    // The transport speaks of what it mostly goes to.
-    Verdict::Inconclusive(kind, error.why().replace("the token endpoint", "it"))
+    Verdict::Inconclusive(kind, error.why_of("it"))
 }

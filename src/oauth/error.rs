@@ -82,6 +82,11 @@ impl TokenError {
         self
     }
 
+    /// What went wrong with a request to something else than the token endpoint, of which the transport mostly speaks.
+    pub fn why_of(&self, what: &str) -> String {
+        self.why().replace("the token endpoint", what)
+    }
+
     /// What went wrong, in words of ours.
     pub fn why(&self) -> String {
         match self {

@@ -118,7 +118,6 @@ fn unanswered(issuer: &str, error: &TokenError) -> Problem {
         TokenError::Unreachable(_) | TokenError::NotSent(_) => Reason::EndpointUnreachable,
         _ => Reason::DiscoveryFailed,
     };
-    // The transport speaks of what it mostly goes to.
-    let why = error.why().replace("the token endpoint", "it");
+    let why = error.why_of("it");
     Problem::new(reason, format!("the issuer {issuer} was not read: {why}"))
 }

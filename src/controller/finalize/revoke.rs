@@ -81,10 +81,7 @@ async fn ask(
     for client in [client].into_iter().chain(next) {
         let request = spec.revocation(&client, &record.refresh_token, &context.stamp());
         let Some(request) = request.map_err(|error| error.why())? else { return Ok(()) };
-        // The transport speaks of what it mostly goes to.
-        let why = |error: TokenError| {
-            error.why().replace("the token endpoint", "the revocation endpoint")
-        };
+        let why = |error: TokenError| error.why_of("the revocation endpoint");
         let answer = context.transport.send(&request).await.map_err(why)?;
         outcome = match answer.status {
             200..=299 => return Ok(()),
