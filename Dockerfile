@@ -1,4 +1,4 @@
-# The image of oauth-keeper: the program on a base without shell or package manager.
+# The image of oauth-keeper: the program, linked statically, on a base without shell, package manager or C library.
 # tests/image/build builds this very file with base images made from the machine it runs on; a release builds it with what
 # the tags stand for on that day, by digest, and tells the digests (image.txt).
 #
@@ -12,10 +12,12 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
     touch src/lib.rs src/main.rs \
- && cargo build --locked --release --bin oauth-keeper \
- && install -D target/release/oauth-keeper /out/oauth-keeper
+ && host=$(rustc --print host-tuple) \
+ && RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --bin oauth-keeper --target "$host" \
+ && install -D "target/$host/release/oauth-keeper" /out/oauth-keeper
 
-FROM gcr.io/distroless/cc-debian12:nonroot
+# Certificates of authorities, time zones and a user: no library.
+FROM gcr.io/distroless/static-debian12:nonroot
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="oauth-keeper" \
       org.opencontainers.image.description="A Kubernetes operator that keeps OAuth tokens fresh in Secrets" \

@@ -3,7 +3,7 @@ CACHE := $(or $(OAUTH_KEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oauth
 CARGO ?= cargo
 
 # What a cluster takes, beside the image.
-NODE := control-plane node containerd runc cni-plugins iproute2 pod-image helm
+NODE := control-plane node containerd runc cni-plugins iproute2 dnsmasq pod-image helm
 IMAGE := target/image.tar
 
 .PHONY: help demo cluster cluster-down test unit api-server oldest faults soak fuzz providers chart image cluster-tests node \

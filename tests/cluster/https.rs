@@ -27,7 +27,12 @@ pub async fn servers_are_known_by_the_bundle_or_by_the_roots_of_the_image(env: A
     let stage = env.stage("https").await;
     let server = env.server(HOUR).await;
     let authority = Authority::new();
-    let front = TlsFront::start_at(NODE_ADDRESS, server.address(), config(&authority)).await;
+    let front = TlsFront::start_at(
+        NODE_ADDRESS,
+        server.address(),
+        config(&authority, &NODE_ADDRESS.to_string()),
+    )
+    .await;
     let endpoint = format!("https://{NODE_ADDRESS}:{}/token", front.port());
     let bundle = json!({"provider": {"tls": {"caBundle": authority.certificate()}}});
 
@@ -55,8 +60,9 @@ pub async fn servers_are_known_by_the_bundle_or_by_the_roots_of_the_image(env: A
     env.cluster.control_plane.kubectl(&["delete", "configmap", "roots", "-n", NAME]).await;
 }
 
-fn config(authority: &Authority) -> ServerConfig {
-    let own = authority.host(&NODE_ADDRESS.to_string());
+/// For a server of that name.
+pub fn config(authority: &Authority, name: &str) -> ServerConfig {
+    let own = authority.host(name);
     let chain = CertificateDer::from_pem_slice(own.certificate.as_bytes()).expect("it is PEM");
     let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).expect("it is PEM");
     ServerConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))

@@ -20,6 +20,7 @@ mod oracle;
 #[path = "../api_server/stage.rs"]
 mod stage;
 
+mod dns;
 mod env;
 mod https;
 mod inventory;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             release::with_defaults_it_runs_where_pod_security_is_restricted,
             mounts::a_pod_sees_each_renewal,
             https::servers_are_known_by_the_bundle_or_by_the_roots_of_the_image,
+            dns::a_service_is_found_by_its_name,
             resilience::the_leader_is_deleted,
             resilience::the_leader_is_killed,
             resilience::the_leader_is_killed_before_a_strict_server,

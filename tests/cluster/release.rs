@@ -16,6 +16,12 @@ use crate::stage::SOON;
 
 /// The release, its namespace, and, after it, most of its objects.
 pub const NAME: &str = "oauth-keeper";
+/// What Helm leaves, as users' objects depend on it.
+pub const CRDS: [&str; 3] = [
+    "oauthcredentials.oauth-keeper.dev",
+    "oauthproviders.oauth-keeper.dev",
+    "clusteroauthproviders.oauth-keeper.dev",
+];
 /// How many pods the chart makes.
 const REPLICAS: usize = 2;
 /// Until the pods are ready.

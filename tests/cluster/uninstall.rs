@@ -7,7 +7,7 @@ use oauth_keeper_test_support::wait;
 use crate::env::Env;
 use crate::inventory;
 use crate::oracle;
-use crate::release::{NAME, Release};
+use crate::release::{CRDS, NAME, Release};
 use crate::stage::{HOUR, SOON, eager, spec};
 use crate::storm::Storm;
 
@@ -88,10 +88,7 @@ pub async fn all_of_it_can_be_removed(env: Arc<Env>) {
     let everywhere = ["--all", "--all-namespaces", "--wait", "--timeout=120s"];
     control_plane.kubectl(&[&["delete", "oauthcredentials"], &everywhere[..]].concat()).await;
     release.uninstall().await;
-    let crds = ["oauthcredentials", "oauthproviders", "clusteroauthproviders"];
-    let crds = crds.map(|plural| format!("{plural}.oauth-keeper.dev"));
-    let crds = crds.each_ref().map(String::as_str);
-    control_plane.kubectl(&[&["delete", "crd"], &crds[..]].concat()).await;
+    control_plane.kubectl(&[&["delete", "crd"], &CRDS[..]].concat()).await;
     delete_lease(&env).await;
 
     // These come with every namespace.

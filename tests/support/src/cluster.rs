@@ -2,13 +2,14 @@
 //! and a kubelet, so that pods run, mount Secrets and are replaced as everywhere.
 //!
 //! It starts in namespaces of its own ([`namespaces::inside`]) and takes the rights of root. Pods have
-//! a network, but nothing answers to names, no rule of a NetworkPolicy is enforced, and of all
+//! a network, but nothing answers to names unless a test starts a [`NameServer`], no rule of a NetworkPolicy is enforced, and of all
 //! Services only `kubernetes` has something behind it.
 
 mod container_runtime;
 mod controllers;
 pub mod door;
 mod kubelet;
+mod name_server;
 pub mod namespaces;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 
 use self::container_runtime::ContainerRuntime;
 use self::door::Address;
+pub use self::name_server::NameServer;
 use crate::certificates::SERVICE_ADDRESS;
 use crate::control_plane::ControlPlane;
 use crate::process::Process;
