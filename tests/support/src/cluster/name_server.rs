@@ -25,7 +25,7 @@ impl NameServer {
         let mut command = Command::new(tools::installed("dnsmasq").await);
         command
             .args(["--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root"])
-            .args(["--no-resolv", "--no-hosts", "--local=//", "--log-facility=-"])
+            .args(["--no-resolv", "--no-hosts", "--local=/#/", "--log-facility=-"])
             .args(["--bind-interfaces", &format!("--listen-address={NODE_ADDRESS}")])
             .arg(format!("--host-record={name},{NODE_ADDRESS}"));
         let process = Process::start("dnsmasq", &command, &folder.path().join("log"));
