@@ -9,6 +9,7 @@
 {{- include "oauth-keeper.validateResources" . }}
 {{- include "oauth-keeper.validateNetwork" . }}
 {{- include "oauth-keeper.validatePod" . }}
+{{- include "oauth-keeper.validateRunning" . }}
 {{- end }}
 {{- end }}
 
