@@ -23,6 +23,7 @@ mod stage;
 mod env;
 mod https;
 mod inventory;
+mod kept;
 mod metrics;
 mod mounts;
 mod namespaced;

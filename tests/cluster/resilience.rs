@@ -1,18 +1,19 @@
 //! What happens to a cluster on any day, while tokens are renewed.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use oauth_keeper_test_support::wait;
 
 use crate::env::{Env, NEXT_TAG};
+use crate::kept::Kept;
 use crate::metrics;
 use crate::pods::{container_id, name, restarts};
 use crate::release::Release;
 use crate::stage::SOON;
-use crate::storm::Storm;
+use crate::storm::{Death, Storm};
 
 pub async fn the_leader_is_deleted(env: Arc<Env>) {
     let release = Release::plain(&env).await;
@@ -35,15 +36,22 @@ pub async fn the_leader_is_killed(env: Arc<Env>) {
     storm.ends_well(&release).await;
 }
 
-/// And this one does not.
+/// And this one does not. What the process had in no safe place when it died is lost, and nothing else.
 pub async fn the_leader_is_killed_before_a_strict_server(env: Arc<Env>) {
-    /// Longer than an exchange takes from the answer to the commit.
-    const EXCHANGE: Duration = Duration::from_secs(2);
     let release = Release::plain(&env).await;
     let storm = Storm::begin(&env, "killed-strict", None).await;
-    let begun = SystemTime::now() - EXCHANGE;
-    kill_leader(&env, &release).await;
-    storm.ends_well_but_for(&release, begun..=SystemTime::now()).await;
+    let leader = release.leader().await.expect("one leads");
+    let holder = release.lease().await.holder_identity;
+    // It dies as it was then.
+    let kept = Kept::by(&leader, storm.stage()).await;
+    kill(&env, &release, &leader).await;
+    let successor = wait::until("another process leads", SOON * 2, || async {
+        let lease = release.lease().await;
+        let led = lease.holder_identity.is_some() && lease.holder_identity != holder;
+        lease.acquire_time.filter(|_| led)
+    })
+    .await;
+    storm.ends_well_but_for(&release, &Death { kept, successor: successor.0.into() }).await;
 }
 
 /// What it has received and could not store yet outlives its container, in the journal.
@@ -80,9 +88,13 @@ pub async fn the_leader_is_killed_before_it_can_store_answers(env: Arc<Env>) {
 
 async fn kill_leader(env: &Env, release: &Release) {
     let leader = release.leader().await.expect("one leads");
-    let container = container_id(&leader).expect("it runs");
+    kill(env, release, &leader).await;
+}
+
+async fn kill(env: &Env, release: &Release, leader: &Pod) {
+    let container = container_id(leader).expect("it runs");
     env.cluster.kill_container(&container).await;
-    is_started_again(release, &leader).await;
+    is_started_again(release, leader).await;
 }
 
 async fn is_started_again(release: &Release, leader: &Pod) {
