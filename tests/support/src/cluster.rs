@@ -11,6 +11,7 @@ pub mod door;
 mod freezer;
 mod kubelet;
 pub mod namespaces;
+pub mod network;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
