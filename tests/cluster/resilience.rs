@@ -38,12 +38,17 @@ pub async fn the_leader_is_killed(env: Arc<Env>) {
 
 /// And this one does not. What the process had in no safe place when it died is lost, and nothing else.
 pub async fn the_leader_is_killed_before_a_strict_server(env: Arc<Env>) {
+    /// Of the server, for each answer.
+    const SLOW: Duration = Duration::from_secs(2);
     let release = Release::plain(&env).await;
     let storm = Storm::begin(&env, "killed-strict", None).await;
     let leader = release.leader().await.expect("one leads");
     let holder = release.lease().await.holder_identity;
+    some_are_at_the_server(&storm, SLOW).await;
     // It dies as it was then.
     let kept = Kept::by(&leader, storm.stage()).await;
+    let asked = storm.at_the_server();
+    storm.server().set_delay(Duration::ZERO);
     kill(&env, &release, &leader).await;
     let successor = wait::until("another process leads", SOON * 2, || async {
         let lease = release.lease().await;
@@ -51,24 +56,18 @@ pub async fn the_leader_is_killed_before_a_strict_server(env: Arc<Env>) {
         lease.acquire_time.filter(|_| led)
     })
     .await;
-    storm.ends_well_but_for(&release, &Death { kept, successor: successor.0.into() }).await;
+    storm.ends_well_but_for(&release, &Death { kept, asked, successor: successor.0.into() }).await;
 }
 
 /// What it has received and could not store yet outlives its container, in the journal.
 pub async fn the_leader_is_killed_before_it_can_store_answers(env: Arc<Env>) {
-    /// At the server at the same time; most of them, as it takes its time.
-    const SOME: u64 = 3;
     let release = Release::plain(&env).await;
     let leader = release.leader().await.expect("one leads");
     let journaled =
         async || metrics::of(&leader, "oauth_keeper_answer_journaled_seconds_count").await;
     let before = journaled().await;
     let storm = Storm::begin(&env, "journal", None).await;
-    storm.server().set_delay(Duration::from_secs(1));
-    wait::until("some are at the server", SOON, || async {
-        (storm.at_the_server() >= SOME).then_some(())
-    })
-    .await;
+    some_are_at_the_server(&storm, Duration::from_secs(1)).await;
 
     // From here on nothing can be stored, and nothing new begins.
     env.cluster.control_plane.pause_api_server().await;
@@ -84,6 +83,16 @@ pub async fn the_leader_is_killed_before_it_can_store_answers(env: Arc<Env>) {
     is_started_again(&release, &leader).await;
     storm.goes_on().await;
     storm.ends_well(&release).await;
+}
+
+/// Comes back when the server, which takes that long from now on, has several requests to answer.
+async fn some_are_at_the_server(storm: &Storm, delay: Duration) {
+    const SOME: u64 = 3;
+    storm.server().set_delay(delay);
+    wait::until("some are at the server", SOON, || async {
+        (storm.at_the_server() >= SOME).then_some(())
+    })
+    .await;
 }
 
 async fn kill_leader(env: &Env, release: &Release) {

@@ -33,6 +33,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub struct Death {
     /// What it had in safe places.
     pub kept: Kept,
+    /// How many requests of it had no answer yet.
+    pub asked: u64,
     /// When another began to lead. Whatever the server was asked before, the dead one asked.
     pub successor: SystemTime,
 }
@@ -156,6 +158,7 @@ impl Storm {
         }
         eprintln!("{}: {lost} tokens that were under way were lost", self.fleet.stage.namespace);
         assert!(lost <= UNDER_WAY, "more are lost than were under way");
+        assert!(lost >= death.asked, "{} answers found nobody", death.asked);
         // What was lost is tried once more before its access token expires, and a refusal is confirmed once.
         let reuses = self.fleet.server.counts().reuses;
         assert!(reuses <= 2 * lost, "{reuses} replaced tokens were sent");

@@ -20,7 +20,7 @@ const TENANTS: [(&str, &str, &str, &str); 2] = [
     ("oauth-keeper-a", "home-a", "watchNamespaces={team-a,shared}", "replicas=1"),
     ("oauth-keeper-b", "home-b", "watchNamespaces={team-b,shared}", MAKES_TOKENS),
 ];
-/// Of the second, whose operator may make tokens of ServiceAccounts.
+/// Of the second, whose operator may make tokens for accounts.
 const MAKES_TOKENS: &str = "rbac.serviceAccountTokens=true";
 const ELSEWHERE: &str = "https://evil.example/token";
 
