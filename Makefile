@@ -74,7 +74,7 @@ $(IMAGE): Dockerfile Cargo.toml Cargo.lock $(shell find src tests/image -type f)
 	tests/image/build $(abspath $@)
 
 cluster-tests: $(IMAGE) node ## Tests on a real node: Helm, kubelet, mounted Secrets, failovers (as root)
-	$(CARGO) test --locked --test cluster
+	$(CARGO) test --locked --test cluster --test cluster_up
 
 node:
 	for tool in $(NODE); do tests/tools/install $$tool >/dev/null || exit; done

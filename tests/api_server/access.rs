@@ -27,14 +27,14 @@ impl Right {
     }
 
     /// Waits until the API server goes by a role that was changed.
-    pub async fn wait_until_allowed(&self, stage: &Stage, user: &str, allowed: bool) {
+    pub async fn wait_until_allowed<E>(&self, stage: &Stage<E>, user: &str, allowed: bool) {
         wait::until("the API server goes by the role", SOON, || async {
             (self.is_allowed(stage, user).await == allowed).then_some(())
         })
         .await;
     }
 
-    async fn is_allowed(&self, stage: &Stage, user: &str) -> bool {
+    async fn is_allowed<E>(&self, stage: &Stage<E>, user: &str) -> bool {
         let (resource, subresource) =
             self.resource.split_once('/').unwrap_or((self.resource.as_str(), ""));
         let attributes = ResourceAttributes {

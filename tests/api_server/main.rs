@@ -43,6 +43,7 @@ mod rotation;
 mod stage;
 mod story;
 mod undecodable;
+mod uninstall;
 mod upgrades;
 mod write_back;
 mod writes;
@@ -60,10 +61,15 @@ fn main() -> ExitCode {
         permissions::on_the_rest_are_named_when_missing,
         permissions::on_pods_are_named_when_missing,
         permissions::cluster::are_named_when_missing,
+        permissions::tokens::are_named_when_missing,
         upgrades::with_helm_4_lose_nothing,
         upgrades::with_helm_3_lose_nothing,
         upgrades::from_helm_3_to_helm_4_lose_nothing,
         upgrades::strategy::is_switched_to_recreate_and_back,
+        upgrades::running::a_change_that_takes_two_steps_is_refused_in_one,
+        upgrades::running::what_kubectl_scaled_is_the_chart_s_again,
+        uninstall::a_release_with_roles_alone_leaves_what_it_must,
+        uninstall::crds_that_are_not_kept_go_with_their_credentials,
         other_crds::a_missing_one_is_named_and_waited_for,
         other_crds::without_those_of_providers_the_rest_works,
         other_crds::fields_that_an_older_one_lacks_are_named,
@@ -98,6 +104,7 @@ fn main() -> ExitCode {
         admission::what_changes_nothing_of_it_is_let_through,
         admission::a_provider_is_written_by_those_who_read_secrets,
         admission::an_author_without_rights_gets_nothing_sent,
+        admission::tenants::their_policies_refuse_at_home_and_nowhere_else,
         canary::no_secret_shows_anywhere,
         probe::tokens_that_are_all_refused_are_not_renewed_in_a_loop,
         probe::a_token_that_is_refused_is_renewed_at_once,

@@ -2,6 +2,7 @@
 //! once it has it back.
 
 pub mod cluster;
+pub mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,11 +138,16 @@ struct Release {
 
 impl Release {
     async fn without(env: Arc<Env>, permission: Permission) -> Self {
+        Self::with_values_without(env, &[], permission).await
+    }
+
+    async fn with_values_without(env: Arc<Env>, more: &[&str], permission: Permission) -> Self {
         let stage = Stage::new(env, "permission").await;
-        let values = format!("watchNamespaces={{{}}}", stage.namespace);
+        let watched = format!("watchNamespaces={{{}}}", stage.namespace);
+        let values = [&[watched.as_str()], more].concat();
         let control_plane = &stage.env.control_plane;
         let rights =
-            chart::install_operator_rights_with(control_plane, &stage.namespace, &[&values]).await;
+            chart::install_operator_rights_with(control_plane, &stage.namespace, &values).await;
         let roles: Api<Role> = Api::namespaced(stage.client.clone(), &stage.namespace);
         let whole = roles.list(&ListParams::default()).await.expect("roles can be listed").items;
         let release = Self { stage, rights, permission, whole };

@@ -3,6 +3,7 @@
 
 mod charts;
 mod release;
+pub mod running;
 pub mod strategy;
 
 use std::sync::Arc;

@@ -24,6 +24,7 @@ mod dns;
 mod env;
 mod https;
 mod inventory;
+mod kept;
 mod metrics;
 mod mounts;
 mod namespaced;

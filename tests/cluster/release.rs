@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
@@ -123,10 +123,16 @@ impl Release {
         .await;
     }
 
+    /// What its Lease says; nothing where there is none.
+    pub async fn lease(&self) -> LeaseSpec {
+        let leases: Api<Lease> = Api::namespaced(self.env.client(), NAME);
+        let lease = leases.get_opt(NAME).await.ok().flatten();
+        lease.and_then(|lease| lease.spec).unwrap_or_default()
+    }
+
     /// The pod that leads, if one does.
     pub async fn leader(&self) -> Option<Pod> {
-        let leases: Api<Lease> = Api::namespaced(self.env.client(), NAME);
-        let holder = leases.get_opt(NAME).await.ok()??.spec?.holder_identity?;
+        let holder = self.lease().await.holder_identity?;
         // What follows the name tells one process of a pod from the next.
         let (name, _) = holder.rsplit_once('_')?;
         let pods = self.pods().await;

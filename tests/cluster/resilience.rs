@@ -1,18 +1,19 @@
 //! What happens to a cluster on any day, while tokens are renewed.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use oauth_keeper_test_support::wait;
 
 use crate::env::{Env, NEXT_TAG};
+use crate::kept::Kept;
 use crate::metrics;
 use crate::pods::{container_id, name, restarts};
 use crate::release::Release;
 use crate::stage::SOON;
-use crate::storm::Storm;
+use crate::storm::{Death, Storm};
 
 pub async fn the_leader_is_deleted(env: Arc<Env>) {
     let release = Release::plain(&env).await;
@@ -35,32 +36,38 @@ pub async fn the_leader_is_killed(env: Arc<Env>) {
     storm.ends_well(&release).await;
 }
 
-/// And this one does not.
+/// And this one does not. What the process had in no safe place when it died is lost, and nothing else.
 pub async fn the_leader_is_killed_before_a_strict_server(env: Arc<Env>) {
-    /// Longer than an exchange takes from the answer to the commit.
-    const EXCHANGE: Duration = Duration::from_secs(2);
+    /// Of the server, for each answer.
+    const SLOW: Duration = Duration::from_secs(2);
     let release = Release::plain(&env).await;
     let storm = Storm::begin(&env, "killed-strict", None).await;
-    let begun = SystemTime::now() - EXCHANGE;
-    kill_leader(&env, &release).await;
-    storm.ends_well_but_for(&release, begun..=SystemTime::now()).await;
+    let leader = release.leader().await.expect("one leads");
+    let holder = release.lease().await.holder_identity;
+    some_are_at_the_server(&storm, SLOW).await;
+    // It dies as it was then.
+    let kept = Kept::by(&leader, storm.stage()).await;
+    let asked = storm.at_the_server();
+    storm.server().set_delay(Duration::ZERO);
+    kill(&env, &release, &leader).await;
+    let successor = wait::until("another process leads", SOON * 2, || async {
+        let lease = release.lease().await;
+        let led = lease.holder_identity.is_some() && lease.holder_identity != holder;
+        lease.acquire_time.filter(|_| led)
+    })
+    .await;
+    storm.ends_well_but_for(&release, &Death { kept, asked, successor: successor.0.into() }).await;
 }
 
 /// What it has received and could not store yet outlives its container, in the journal.
 pub async fn the_leader_is_killed_before_it_can_store_answers(env: Arc<Env>) {
-    /// At the server at the same time; most of them, as it takes its time.
-    const SOME: u64 = 3;
     let release = Release::plain(&env).await;
     let leader = release.leader().await.expect("one leads");
     let journaled =
         async || metrics::of(&leader, "oauth_keeper_answer_journaled_seconds_count").await;
     let before = journaled().await;
     let storm = Storm::begin(&env, "journal", None).await;
-    storm.server().set_delay(Duration::from_secs(1));
-    wait::until("some are at the server", SOON, || async {
-        (storm.at_the_server() >= SOME).then_some(())
-    })
-    .await;
+    some_are_at_the_server(&storm, Duration::from_secs(1)).await;
 
     // From here on nothing can be stored, and nothing new begins.
     env.cluster.control_plane.pause_api_server().await;
@@ -78,11 +85,25 @@ pub async fn the_leader_is_killed_before_it_can_store_answers(env: Arc<Env>) {
     storm.ends_well(&release).await;
 }
 
+/// Comes back when the server, which takes that long from now on, has several requests to answer.
+async fn some_are_at_the_server(storm: &Storm, delay: Duration) {
+    const SOME: u64 = 3;
+    storm.server().set_delay(delay);
+    wait::until("some are at the server", SOON, || async {
+        (storm.at_the_server() >= SOME).then_some(())
+    })
+    .await;
+}
+
 async fn kill_leader(env: &Env, release: &Release) {
     let leader = release.leader().await.expect("one leads");
-    let container = container_id(&leader).expect("it runs");
+    kill(env, release, &leader).await;
+}
+
+async fn kill(env: &Env, release: &Release, leader: &Pod) {
+    let container = container_id(leader).expect("it runs");
     env.cluster.kill_container(&container).await;
-    is_started_again(release, &leader).await;
+    is_started_again(release, leader).await;
 }
 
 async fn is_started_again(release: &Release, leader: &Pod) {

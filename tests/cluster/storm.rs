@@ -1,6 +1,5 @@
 //! Fifty credentials renewed every few seconds, and a workload that uses all of them, while something goes wrong.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,8 +11,10 @@ use serde_json::{Value, json};
 
 use crate::env::Env;
 use crate::fleet::Fleet;
+use crate::kept::Kept;
 use crate::oracle;
 use crate::release::Release;
+use crate::stage::Stage;
 use crate::workload;
 
 const SIZE: usize = 50;
@@ -27,6 +28,25 @@ const RENEW_BEFORE: &str = "114s";
 const UNDER_WAY: u64 = 8;
 /// For the whole fleet to go on after something went wrong.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// The end of a process that was killed.
+pub struct Death {
+    /// What it had in safe places.
+    pub kept: Kept,
+    /// How many requests of it had no answer yet.
+    pub asked: u64,
+    /// When another began to lead. Whatever the server was asked before, the dead one asked.
+    pub successor: SystemTime,
+}
+
+impl Death {
+    /// Whether the newest token was in no hands but those of the dead: the server had sent it or was sending it, and it was
+    /// neither in the journal nor in the state.
+    fn took(&self, lineage: &LineageState) -> bool {
+        let before = lineage.rotated_at.is_some_and(|rotated_at| rotated_at < self.successor);
+        before && !self.kept.has(&lineage.newest)
+    }
+}
 
 /// A fleet with a workload.
 pub struct Storm {
@@ -50,6 +70,10 @@ impl Storm {
         let storm = Self { fleet };
         storm.goes_on().await;
         storm
+    }
+
+    pub fn stage(&self) -> &Stage<Env> {
+        &self.fleet.stage
     }
 
     /// It serves this fleet alone.
@@ -116,18 +140,16 @@ impl Storm {
         self.ends().await;
     }
 
-    /// Ends it where a process was killed: nothing was lost but tokens that were replaced in that moment.
-    pub async fn ends_well_but_for(self, release: &Release, moment: RangeInclusive<SystemTime>) {
-        let excused = |lineage: &LineageState| {
-            lineage.rotated_at.is_some_and(|rotated_at| moment.contains(&rotated_at))
-        };
-        self.goes_on_but_for(&excused).await;
+    /// Ends it where a process was killed: nothing was lost but what it took with it.
+    pub async fn ends_well_but_for(self, release: &Release, death: &Death) {
+        self.goes_on_but_for(&|lineage| death.took(lineage)).await;
         release.is_whole().await;
         self.rests().await;
         let mut lost = 0;
         for (name, lineage) in self.lineages() {
             let newest = oracle::newest(&self.fleet.stage, name).await;
-            if newest != lineage.newest && excused(&lineage) {
+            if newest != lineage.newest && death.took(&lineage) {
+                assert!(death.kept.has_claim_of(name), "{name}: nothing was under way");
                 lost += 1;
             } else {
                 oracle::nothing_is_lost(&self.fleet.stage, name, &self.fleet.server).await;
@@ -136,6 +158,7 @@ impl Storm {
         }
         eprintln!("{}: {lost} tokens that were under way were lost", self.fleet.stage.namespace);
         assert!(lost <= UNDER_WAY, "more are lost than were under way");
+        assert!(lost >= death.asked, "{} answers found nobody", death.asked);
         // What was lost is tried once more before its access token expires, and a refusal is confirmed once.
         let reuses = self.fleet.server.counts().reuses;
         assert!(reuses <= 2 * lost, "{reuses} replaced tokens were sent");

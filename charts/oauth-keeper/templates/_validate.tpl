@@ -9,6 +9,7 @@
 {{- include "oauth-keeper.validateResources" . }}
 {{- include "oauth-keeper.validateNetwork" . }}
 {{- include "oauth-keeper.validatePod" . }}
+{{- include "oauth-keeper.validateRunning" . }}
 {{- end }}
 {{- end }}
 
@@ -83,9 +84,11 @@
 {{- with .Values }}
 {{- if .journal.enabled }}
 {{- $size := include "oauth-keeper.bytes" .journal.sizeLimit | int64 }}
-{{- $needed := mul 400 (int .concurrency) }}
+{{- /* A quarter more may be under way: what is lost when it waits. */}}
+{{- $requests := add (int .concurrency) (max 1 (div (int .concurrency) 4)) }}
+{{- $needed := mul 400 $requests }}
 {{- if lt $size (mul $needed 1024) }}
-{{- fail (printf "journal.sizeLimit (%v) must be %dKi or more for a concurrency of %v: 400 KiB for each request under way" .journal.sizeLimit $needed .concurrency) }}
+{{- fail (printf "journal.sizeLimit (%v) must be %dKi or more for a concurrency of %v: 400 KiB for each request under way, of which there are %d at most" .journal.sizeLimit $needed .concurrency $requests) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -25,6 +25,8 @@ pub async fn is_switched_to_recreate_and_back(env: Arc<Env>) {
         assert_eq!(rolling["type"], "RollingUpdate");
         for values in recreate {
             assert_eq!(release(&stage, then, values).await, json!({"type": "Recreate"}));
+            // Pods that take no Lease must be gone before others come that do.
+            release(&stage, then, &[values, &["replicas=0"]].concat()).await;
             assert_eq!(release(&stage, then, &[]).await, rolling, "{then:?}");
         }
     }

@@ -8,12 +8,14 @@
 mod container_runtime;
 mod controllers;
 pub mod door;
+mod freezer;
 mod kubelet;
 mod name_server;
 pub mod namespaces;
+pub mod network;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
@@ -108,6 +110,18 @@ impl Cluster {
         let tasks = self.container_runtime.ctr(&["tasks", "list"]).await;
         let line = tasks.lines().find(|line| line.starts_with(id))?;
         line.split_whitespace().nth(1)?.parse().ok()
+    }
+
+    /// Freezes a container that runs, and comes back when nothing in it does anything any more.
+    pub async fn freeze_container(&self, id: &str) {
+        let pid = self.container_pid(id).await.expect("it runs");
+        freezer::freeze(pid).await;
+    }
+
+    /// Where a pod of this UID has its volume of that name in memory.
+    pub fn memory_volume(&self, pod: &str, name: &str) -> PathBuf {
+        let folder = self.folder.path().join(kubelet::FOLDER).join("pods").join(pod);
+        folder.join("volumes/kubernetes.io~empty-dir").join(name)
     }
 
     /// Stops the kubelet and waits for its end. Pods go on.

@@ -8,6 +8,9 @@ use serde_json::json;
 use super::{NODE_ADDRESS, NODE_NAME};
 use crate::control_plane::ControlPlane;
 
+/// Where it has what it knows of pods, in the folder of the cluster.
+pub(super) const FOLDER: &str = "kubelet";
+
 /// The command line; the configuration goes into `folder`.
 pub(super) fn command(
     tools: &Path,
@@ -49,7 +52,7 @@ pub(super) fn command(
         .arg("--kubeconfig")
         .arg(control_plane.user_kubeconfig(&user, "system:nodes"))
         .arg("--root-dir")
-        .arg(folder.join("kubelet"))
+        .arg(folder.join(FOLDER))
         .arg("--cert-dir")
         .arg(folder.join("kubelet-certificates"))
         .arg(format!("--hostname-override={NODE_NAME}"))
