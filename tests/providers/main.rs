@@ -18,6 +18,7 @@ mod keycloak_tls;
 mod mutual_tls;
 mod openid;
 mod openid_jwt;
+mod openid_resource;
 mod password;
 mod rd_station;
 mod thingpark;
@@ -63,6 +64,9 @@ fn main() -> ExitCode {
         mutual_tls::a_client_is_known_by_its_certificate,
         openid_jwt::every_refresh_token_is_used_once_by_a_client_that_signs_with_its_key,
         openid_jwt::every_refresh_token_is_used_once_by_a_client_that_signs_with_its_secret,
+        openid_jwt::every_refresh_token_is_used_once_by_a_client_with_an_ed25519_key,
+        openid_jwt::every_refresh_token_is_used_once_by_a_public_client,
+        openid_resource::a_token_is_for_the_api_that_is_asked_for,
         jwt_bearer::the_request_of_a_google_service_account_is_exact,
         jwt_bearer::salesforce_is_asked_as_it_documents,
         openid::a_restart_sends_and_writes_nothing,
