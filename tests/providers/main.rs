@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         rd_station::a_returned_refresh_token_is_stored_and_sent_next,
         rd_station::an_answer_without_a_new_refresh_token_keeps_the_old_one,
         rd_station::the_target_is_a_header_for_the_api,
+        rd_station::the_preset_tells_a_wrong_secret_from_a_dead_refresh_token,
         itflex::the_request_is_exact,
         itflex::the_lifetime_is_the_one_in_the_answer,
         itflex::a_returned_refresh_token_is_stored_and_sent_next,
