@@ -186,3 +186,19 @@ fn each_makes_the_documented_request_and_reads_the_documented_answer() {
         compare(name, &case, &spec.unwrap_or_else(|problem| panic!("{name}: {}", problem.message)));
     }
 }
+
+#[test]
+fn the_first_lines_of_each_say_what_its_annotations_say() {
+    for (name, path) in files("examples/providers") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (_, rest) = text.split_once("# Not confirmed: ").unwrap();
+        let (lines, _) = rest.split_once("\n#\n").unwrap();
+        let line = lines.replace("\n#   ", " ");
+        let preset: Value = read(&path);
+        let annotations = &preset["metadata"]["annotations"];
+        let said = annotations["oauth-keeper.dev/not-confirmed"].as_str().unwrap_or("nothing");
+        assert_eq!(line, said, "{name}");
+        let page = annotations["oauth-keeper.dev/documentation"].as_str().unwrap();
+        assert!(text.starts_with(&format!("# Documentation: {page}\n")), "{name}");
+    }
+}

@@ -9,7 +9,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::COOKIE;
+use http::header::{CONTENT_LENGTH, COOKIE, HeaderValue};
 use jiff::Timestamp;
 use reqwest::{Client, Proxy, Response, redirect, retry};
 use rustls::ClientConfig;
@@ -202,9 +202,14 @@ impl Transport {
             Method::Post => reqwest::Method::POST,
             Method::Get => reqwest::Method::GET,
         };
+        let mut headers = request.headers.clone();
+        if request.method == Method::Post && request.body.is_empty() {
+            // Of no body nothing is said else, and there are servers that answer 411 to that (RFC 9110 §8.6).
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let response = client
             .request(method, request.endpoint.clone())
-            .headers(request.headers.clone())
+            .headers(headers)
             .body(request.body.as_bytes().to_vec())
             .timeout(limit)
             .send()

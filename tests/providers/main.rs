@@ -18,6 +18,7 @@ mod keycloak_tls;
 mod mutual_tls;
 mod openid;
 mod openid_jwt;
+mod openid_resource;
 mod password;
 mod rd_station;
 mod thingpark;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         rd_station::a_returned_refresh_token_is_stored_and_sent_next,
         rd_station::an_answer_without_a_new_refresh_token_keeps_the_old_one,
         rd_station::the_target_is_a_header_for_the_api,
+        rd_station::the_preset_tells_a_wrong_secret_from_a_dead_refresh_token,
         itflex::the_request_is_exact,
         itflex::the_lifetime_is_the_one_in_the_answer,
         itflex::a_returned_refresh_token_is_stored_and_sent_next,
@@ -63,6 +65,9 @@ fn main() -> ExitCode {
         mutual_tls::a_client_is_known_by_its_certificate,
         openid_jwt::every_refresh_token_is_used_once_by_a_client_that_signs_with_its_key,
         openid_jwt::every_refresh_token_is_used_once_by_a_client_that_signs_with_its_secret,
+        openid_jwt::every_refresh_token_is_used_once_by_a_client_with_an_ed25519_key,
+        openid_jwt::every_refresh_token_is_used_once_by_a_public_client,
+        openid_resource::a_token_is_for_the_api_that_is_asked_for,
         jwt_bearer::the_request_of_a_google_service_account_is_exact,
         jwt_bearer::salesforce_is_asked_as_it_documents,
         openid::a_restart_sends_and_writes_nothing,

@@ -111,7 +111,7 @@ async fn until_looked_at(operator: &Operator) {
     .await;
 }
 
-fn spec(provider: &OidcProvider, method: &str) -> Value {
+pub(crate) fn spec(provider: &OidcProvider, method: &str) -> Value {
     json!({
         "provider": {
             "tokenEndpoint": provider.token_endpoint(),
@@ -121,6 +121,6 @@ fn spec(provider: &OidcProvider, method: &str) -> Value {
     })
 }
 
-fn source(client: OidcClient, refresh_token: &str) -> [(&'static str, &str); 3] {
+pub(crate) fn source(client: OidcClient, refresh_token: &str) -> [(&'static str, &str); 3] {
     [("client_id", client.id), ("client_secret", client.secret), ("refresh_token", refresh_token)]
 }

@@ -1,10 +1,10 @@
-//! The certified OpenID provider of npm, with clients that sign assertions.
+//! The certified OpenID provider of npm, with clients that sign assertions, and with one that proves nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_keeper_test_support::oidc_provider::OidcProvider;
-use oauth_keeper_test_support::signing_key::{KEY_ID, SigningKey};
+use oauth_keeper_test_support::signing_key::{Ed25519Key, KEY_ID, SigningKey};
 use oauth_keeper_test_support::suite::Env;
 use serde_json::{Value, json};
 
@@ -27,8 +27,31 @@ pub(crate) async fn every_refresh_token_is_used_once_by_a_client_that_signs_with
         "jwks": key.key_set(),
     });
     let how = json!({"method": "PrivateKeyJwt", "algorithm": "ES256", "keyId": KEY_ID});
-    let log = every_refresh_token_is_used_once(&env, "openid-key", &client, &how, &key.pem).await;
+    let keys = [("private_key", key.pem.as_str())];
+    let log = every_refresh_token_is_used_once(&env, "openid-key", &client, &how, &keys).await;
     assert_no_line(&log, &key.pem);
+}
+
+pub(crate) async fn every_refresh_token_is_used_once_by_a_client_with_an_ed25519_key(
+    env: Arc<Env>,
+) {
+    let key = Ed25519Key::generate();
+    let client = json!({
+        "client_id": "ed25519-client",
+        "token_endpoint_auth_method": "private_key_jwt",
+        "token_endpoint_auth_signing_alg": "EdDSA",
+        "jwks": key.key_set(),
+    });
+    let how = json!({"method": "PrivateKeyJwt", "algorithm": "EdDSA", "keyId": KEY_ID});
+    let keys = [("private_key", key.pem.as_str())];
+    let log = every_refresh_token_is_used_once(&env, "openid-ed25519", &client, &how, &keys).await;
+    assert_no_line(&log, &key.pem);
+}
+
+pub(crate) async fn every_refresh_token_is_used_once_by_a_public_client(env: Arc<Env>) {
+    let client = json!({"client_id": "public-client", "token_endpoint_auth_method": "none"});
+    let how = json!({"method": "None"});
+    every_refresh_token_is_used_once(&env, "openid-public", &client, &how, &[]).await;
 }
 
 pub(crate) async fn every_refresh_token_is_used_once_by_a_client_that_signs_with_its_secret(
@@ -40,7 +63,8 @@ pub(crate) async fn every_refresh_token_is_used_once_by_a_client_that_signs_with
         "token_endpoint_auth_method": "client_secret_jwt",
     });
     let how = json!({"method": "ClientSecretJwt"});
-    let log = every_refresh_token_is_used_once(&env, "openid-secret", &client, &how, SECRET).await;
+    let keys = [("client_secret", SECRET)];
+    let log = every_refresh_token_is_used_once(&env, "openid-secret", &client, &how, &keys).await;
     assert!(!log.contains(SECRET));
 }
 
@@ -50,15 +74,15 @@ async fn every_refresh_token_is_used_once(
     name: &str,
     client: &Value,
     how: &Value,
-    secret: &str,
+    keys: &[(&str, &str)],
 ) -> String {
     let provider = OidcProvider::start_for(SHORT, Some(&json!([client]))).await;
     let world = World::new(env, name).await;
     let operator = world.operator().await;
     let id = client["client_id"].as_str().expect("a client has an id");
     let seed = provider.seed_of(id).await;
-    let kind = if how["method"] == "PrivateKeyJwt" { "private_key" } else { "client_secret" };
-    world.source(&[("client_id", id), (kind, secret), ("refresh_token", &seed)]).await;
+    let keys = [&[("client_id", id), ("refresh_token", seed.as_str())], keys].concat();
+    world.source(&keys).await;
 
     world
         .credential(json!({
@@ -77,7 +101,7 @@ async fn every_refresh_token_is_used_once(
     let newest = world.state_record().await["refreshToken"].clone();
     let newest = newest.as_str().expect("a record has one").to_owned();
 
-    // Revoked with an assertion for the token endpoint.
+    // Revoked with the client's proof for the token endpoint.
     let second = world.operator().await;
     world.delete().await;
     assert_eq!(provider.newest(&newest).await, None, "its grant has ended");

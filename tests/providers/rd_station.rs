@@ -1,4 +1,4 @@
-//! RD Station: the client in the body, a refresh token that may be replaced, errors without a code.
+//! RD Station: the client in the body, a refresh token that may be replaced, errors with names of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use oauth_keeper_test_support::documented::rd_station::{RdStation, RefreshTokenI
 use oauth_keeper_test_support::http_server::RecordedRequest;
 use oauth_keeper_test_support::operator::Operator;
 use oauth_keeper_test_support::suite::Env;
+use oauth_keeper_test_support::tools;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -166,6 +167,27 @@ pub(crate) async fn a_dead_refresh_token_is_believed_the_second_time(env: Arc<En
     assert_eq!(condition(&status, "Stalled"), &Value::Null);
     assert_eq!(status["failure"], Value::Null);
     assert_eq!(sent_refresh_tokens(&server)[2..], [seed]);
+}
+
+pub(crate) async fn the_preset_tells_a_wrong_secret_from_a_dead_refresh_token(env: Arc<Env>) {
+    let (server, world, _operator) = start(&env, "rd-named").await;
+    let seed = server.refresh_token();
+    let mut wrong = source(&server, &seed);
+    wrong[1].1 = "wrong-secret";
+    world.source(&wrong).await;
+    let preset = tools::repository_root().join("examples/providers/rd-station.yaml");
+    let preset = std::fs::read_to_string(preset).expect("there is a preset");
+    let preset: Value = serde_yaml_ng::from_str(&preset).expect("it is YAML");
+    let mut spec = spec(&server);
+    spec["provider"] = preset["spec"].clone();
+    spec["provider"]["tokenEndpoint"] = server.token_endpoint().into();
+
+    world.credential(spec).await;
+    world.condition("Stalled", "True", "ClientRejected").await;
+
+    world.source(&source(&server, &seed)).await;
+    world.ready().await;
+    assert_eq!(sent_refresh_tokens(&server), [seed.clone(), seed]);
 }
 
 async fn start(env: &Env, name: &str) -> (RdStation, World, Operator) {

@@ -33,6 +33,9 @@ pub const BASIC_CLIENT: OidcClient = OidcClient { id: "basic-client", secret: "b
 /// Shows a certificate for `client.example` of the authority given, over TLS.
 pub const TLS_CLIENT: OidcClient = OidcClient { id: "tls-client", secret: "" };
 
+/// The API that its tokens can be asked for (RFC 8707): they are JWTs then, with the scope `read`.
+pub const API: &str = "https://api.example.com/";
+
 /// What the listener with TLS works with, as PEM.
 #[derive(Debug, Clone)]
 pub struct OidcTls {

@@ -1,14 +1,14 @@
-//! A key pair for ES256, as clients have one that sign (RFC 7518 §3.4).
+//! Key pairs as clients have them that sign (RFC 7518 §3, RFC 8037 §3.1).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
+use rcgen::{KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
 use serde_json::{Value, json};
 
 /// The name of the key, `kid`.
 pub const KEY_ID: &str = "key-of-the-tests";
 
-/// A new key pair.
+/// A new key pair for ES256.
 #[derive(Debug, Clone)]
 pub struct SigningKey {
     /// The private key, PEM (PKCS#8).
@@ -30,6 +30,30 @@ impl SigningKey {
         json!({"keys": [{
             "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KEY_ID,
             "x": part(1), "y": part(33),
+        }]})
+    }
+}
+
+/// A new key pair for `EdDSA`.
+#[derive(Debug, Clone)]
+pub struct Ed25519Key {
+    /// The private key, PEM (PKCS#8).
+    pub pem: String,
+    public: Vec<u8>,
+}
+
+impl Ed25519Key {
+    /// Makes one.
+    pub fn generate() -> Self {
+        let pair = KeyPair::generate_for(&PKCS_ED25519).expect("a key can be made");
+        Self { pem: pair.serialize_pem(), public: pair.der_bytes().to_vec() }
+    }
+
+    /// The public key as servers take it (RFC 8037 §2).
+    pub fn key_set(&self) -> Value {
+        json!({"keys": [{
+            "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": KEY_ID,
+            "x": URL_SAFE_NO_PAD.encode(&self.public),
         }]})
     }
 }

@@ -37,7 +37,7 @@ async fn rd_station_replaces_refresh_tokens_and_tells_reuse() {
     assert_eq!(body["refresh_token"], server.refresh_token());
     let (status, body) = answer(rd_station_request(&server, &seed)).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
-    assert_eq!(body["errors"]["error_type"], "UNAUTHORIZED");
+    assert_eq!(body["errors"]["error_type"], "INVALID_REFRESH_TOKEN");
     assert_eq!((server.rotations(), server.reuses()), (1, 1));
     assert_eq!(server.token_requests().len(), 2);
 }

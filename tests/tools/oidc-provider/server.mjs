@@ -12,6 +12,9 @@ import { errors, Provider } from 'oidc-provider';
 
 const ACCOUNT = 'test-account';
 const SCOPE = 'openid offline_access';
+// The one API that tokens can be asked for (RFC 8707), and a scope of it.
+const API = 'https://api.example.com/';
+const API_SCOPE = 'read';
 // As oidc-provider says it.
 const REUSED = 'refresh token already used';
 const DAY = 24 * 60 * 60;
@@ -41,6 +44,22 @@ const MUTUAL_TLS = {
   certificateSubjectMatches: (ctx, property, expected) =>
     property === 'tls_client_auth_san_dns' &&
     ctx.socket.getPeerX509Certificate().subjectAltName === `DNS:${expected}`,
+};
+
+// Its tokens are JWTs that say for whom they are.
+const RESOURCES = {
+  enabled: true,
+  defaultResource: () => undefined,
+  getResourceServerInfo: (_ctx, resource) => {
+    if (resource !== API) throw new errors.InvalidTarget();
+    return {
+      accessTokenFormat: 'jwt',
+      accessTokenTTL: accessTtl,
+      audience: resource,
+      jwt: { sign: { alg: 'ES256' } },
+      scope: API_SCOPE,
+    };
+  },
 };
 
 const port = Number(process.env.PORT ?? 0);
@@ -114,10 +133,12 @@ function newProvider(issuer) {
       'client_secret_jwt',
       'private_key_jwt',
       'tls_client_auth',
+      'none',
     ],
     features: {
       devInteractions: { enabled: false },
       mTLS: MUTUAL_TLS,
+      resourceIndicators: RESOURCES,
       revocation: { enabled: true },
     },
     findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
@@ -154,18 +175,20 @@ function count(provider) {
 
 function controlRoutes(provider, stats) {
   return {
-    // What a browser and a person would have ended with: a grant and its first refresh token.
+    // What a browser and a person would have ended with: a grant and its first refresh token, good for the API too.
     'POST /test/seed': async ({ client_id: clientId }) => {
       const client = await provider.Client.find(clientId);
       if (!client) throw new Error(`no such client: ${clientId}`);
       const grant = new provider.Grant({ accountId: ACCOUNT, clientId });
       grant.addOIDCScope(SCOPE);
+      grant.addResourceScope(API, API_SCOPE);
       const token = new provider.RefreshToken({
         accountId: ACCOUNT,
         client,
         grantId: await grant.save(),
         gty: 'authorization_code',
-        scope: SCOPE,
+        resource: API,
+        scope: `${SCOPE} ${API_SCOPE}`,
       });
       return { refresh_token: await token.save() };
     },

@@ -2,7 +2,7 @@
 //! `client_secret` and `refresh_token`, as a form or as JSON; `refresh_token`, when the answer has
 //! one, replaces the old one; access tokens live 24 hours.
 //!
-//! Not documented, and assumed here: the shape of errors.
+//! Errors have the shape and the names that RD Station's own client for Ruby is tested with.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -145,13 +145,14 @@ impl State {
         let fields = fields(request);
         let field = |name: &str| fields.get(name).map_or("", String::as_str);
         if field("grant_type") != "refresh_token" {
-            return unauthorized("grant_type is not refresh_token.");
+            return refusal("INVALID_GRANT_TYPE", "grant_type is not refresh_token.");
         }
         if (field("client_id"), field("client_secret")) != (CLIENT_ID, CLIENT_SECRET) {
-            return unauthorized("Wrong credentials provided.");
+            return refusal("ACCESS_DENIED", "Wrong credentials provided.");
         }
         if !self.tokens.redeems(field("refresh_token")) {
-            return unauthorized("Invalid refresh token.");
+            let message = "The provided refresh token is invalid or was revoked.";
+            return refusal("INVALID_REFRESH_TOKEN", message);
         }
         let access_token = self.tokens.issue_access_token(self.lifetime);
         let mut body = json!({
@@ -174,7 +175,7 @@ impl State {
         if token.is_some_and(|token| self.tokens.accepts(token)) {
             Answer::json(200, &json!({"contacts": []}))
         } else {
-            unauthorized("Invalid token.")
+            refusal("UNAUTHORIZED", "Invalid token.")
         }
     }
 }
@@ -188,9 +189,8 @@ fn fields(request: &RecordedRequest) -> BTreeMap<String, String> {
     }
 }
 
-/// The status is documented for API routes; for the token endpoint it and the body are assumed.
-fn unauthorized(message: &str) -> Answer {
-    let body = json!({"errors": {"error_type": "UNAUTHORIZED", "error_message": message}});
+fn refusal(error_type: &str, message: &str) -> Answer {
+    let body = json!({"errors": {"error_type": error_type, "error_message": message}});
     Answer::json(401, &body)
 }
 
