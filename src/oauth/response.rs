@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::cookie_session;
 use super::error::TokenError;
 use super::secret::{AccessToken, KeptText, RefreshToken, is_token};
+use super::sent::Sent;
 
 pub use self::kept::MAX_KEPT;
 pub(super) use self::lifetime::jwt_expiry;
@@ -217,7 +218,7 @@ fn success(
         access_token,
         refresh_token,
     };
-    set.hide_echoes(&[]);
+    set.hide_sent(&Sent::default());
     Ok(set)
 }
 

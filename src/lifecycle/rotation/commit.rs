@@ -119,15 +119,13 @@ pub fn commit(
         .filter(|_| !is_another)
         .and_then(|base| base.refresh_token_since)
         .unwrap_or(lifespan.issued_at);
-    let mut shown = set.clone();
-    shown.hide_tokens(&[&spent.seed, &spent.token]);
     let mut record = StateRecord {
         version: VERSION,
         generation: next_generation(base, spent),
         refresh_token: set.refresh_token.clone().unwrap_or_else(|| spent.token.clone()),
         access_token: set.access_token.clone(),
         token_type: set.token_type.clone(),
-        scopes: shown.scopes,
+        scopes: set.scopes.clone(),
         fields: set.fields.clone(),
         refresh_token_since: Some(refresh_token_since),
         refresh_life: refresh_life(lineage, spent, set, refresh_token_since, lifespan.issued_at),

@@ -67,7 +67,11 @@ impl Spender<'_, '_> {
         let limit = answer_limit(self.exchange.spec.reuse_grace);
         let begun = Instant::now();
         let sent = match request {
-            Ok(request) => context.transport.spend(&request, limit, guard).await,
+            Ok(request) => {
+                self.sent = seen.chosen.secrets(&request);
+                self.sent.add_token(&seen.spent.seed);
+                context.transport.spend(&request, limit, guard).await
+            }
             Err(error) => Err(error),
         };
         context.metrics.token_request_took(begun.elapsed());
@@ -135,7 +139,7 @@ impl Spender<'_, '_> {
             answer::read(self.raw.as_ref(), &self.exchange.spec.response, self.why_none.take());
         if let (Answer::Granted(set), Some(seen)) = (&mut answer, &self.seen) {
             seen.chosen.taken(self.exchange);
-            set.hide_sent(&seen.chosen.client, &GrantInput::RefreshToken(seen.spent.token.clone()));
+            set.hide_sent(&self.sent);
         }
         self.problem = answer.error().map(|error| match &answer {
             Answer::Unknown(_) => of_unknown_outcome(error),
