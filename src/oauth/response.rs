@@ -6,6 +6,7 @@ mod echo;
 mod kept;
 mod lifetime;
 mod salvage;
+mod session;
 mod style;
 
 use std::collections::BTreeMap;
@@ -16,13 +17,12 @@ use serde_json::Value;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::cookie_session;
 use super::error::TokenError;
 use super::secret::{AccessToken, KeptText, RefreshToken, is_token};
 use super::sent::Sent;
 
 pub use self::kept::MAX_KEPT;
-pub(super) use self::lifetime::jwt_expiry;
+use self::lifetime::jwt_expiry;
 pub use self::lifetime::{Lifetime, MAX_LIFETIME_SECONDS};
 pub use self::style::{ResponseStyle, Unit};
 
@@ -85,8 +85,8 @@ pub struct TokenSet {
     pub refresh_token: Option<RefreshToken>,
     /// `scope`, split at spaces and commas; empty when the server names none.
     pub scopes: Vec<String>,
-    /// Seconds that the refresh token lives, where the answer says so.
-    pub refresh_token_lifetime: Option<i64>,
+    /// How long the refresh token lives, where the answer says so.
+    pub refresh_token_lifetime: Lifetime,
     /// Texts for workloads, by their key in the target.
     pub fields: BTreeMap<String, KeptText>,
     /// Keys of such texts that are in the answer, but can't be kept.
@@ -103,7 +103,7 @@ pub fn parse(
     spends_token: bool,
 ) -> Result<TokenSet, TokenError> {
     if let Some(names) = &style.cookies {
-        return cookie_session::parse(raw, names);
+        return session::parse(raw, names);
     }
     match raw.ending {
         Ending::Whole => {}
@@ -165,7 +165,7 @@ fn form(body: &[u8]) -> Option<Value> {
 /// used. A token is taken only when it is there to its last character.
 pub fn salvage_refresh_token(raw: &RawResponse, style: &ResponseStyle) -> Option<RefreshToken> {
     if let Some(names) = &style.cookies {
-        return cookie_session::salvage(raw, names);
+        return session::salvage(raw, names);
     }
     if !(200..300).contains(&raw.status) {
         return None;

@@ -133,6 +133,10 @@ fn response(words: &mut Words, style: &ResponseStyle) {
     words.say_if("refresh token lifetime", style.refresh_token_lifetime.as_deref());
     // Not the error codes: of a token that is there they say nothing.
     words.pairs("field", &style.fields);
+    let counts =
+        (style.refresh_token_lifetime_unit == Unit::Milliseconds).then_some("milliseconds");
+    words.say_if("refresh token unit", counts);
+    words.say_if("refresh token expiry", style.refresh_token_expiry.as_deref());
     if let Some(cookies) = &style.cookies {
         words.say("refresh cookie", &cookies.refresh);
         words.say("access cookie", &cookies.access);

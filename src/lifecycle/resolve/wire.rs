@@ -130,10 +130,7 @@ pub fn response_style(spec: Option<&ResponseSpec>) -> ResponseStyle {
         token_type: or(&spec.token_type, usual.token_type),
         scope: or(&spec.scope, usual.scope),
         lifetime: or(&spec.lifetime, usual.lifetime),
-        lifetime_unit: match spec.lifetime_unit.unwrap_or_default() {
-            LifetimeUnit::Seconds => Unit::Seconds,
-            LifetimeUnit::Milliseconds => Unit::Milliseconds,
-        },
+        lifetime_unit: unit(spec.lifetime_unit),
         expiry: spec.expiry.clone(),
         refresh_token_lifetime: spec.refresh_token_lifetime.clone(),
         error: or(&spec.error, usual.error),
@@ -145,6 +142,8 @@ pub fn response_style(spec: Option<&ResponseSpec>) -> ResponseStyle {
         fields: spec.fields.clone(),
         cookies: None,
     }
+        refresh_token_lifetime_unit: unit(spec.refresh_token_lifetime_unit),
+        refresh_token_expiry: spec.refresh_token_expiry.clone(),
 }
 
 fn meaning(spec: ErrorMeaning) -> Meaning {
@@ -155,3 +154,10 @@ fn meaning(spec: ErrorMeaning) -> Meaning {
         ErrorMeaning::Temporary => Meaning::Temporary,
     }
 }
+fn unit(spec: Option<LifetimeUnit>) -> Unit {
+    match spec.unwrap_or_default() {
+        LifetimeUnit::Seconds => Unit::Seconds,
+        LifetimeUnit::Milliseconds => Unit::Milliseconds,
+    }
+}
+
