@@ -67,6 +67,8 @@ pub struct Resolved<'a> {
     /// Where the request goes, allowed by the policy as far as its URL tells.
     pub endpoint: Url,
     /// As given; the default depends on the source.
+    /// What that is an alias of, if it is one.
+    own_endpoint: Option<Url>,
     pub method: Option<ClientAuthenticationMethod>,
     basic_encoding: BasicEncoding,
     signing: Signing,
@@ -134,7 +136,8 @@ fn resolve<'a>(
 ) -> Result<Resolved<'a>, Problem> {
     let (provider_version, known_roots) = (provider.version.clone(), provider.roots.clone());
     let provider = &*provider.spec;
-    let endpoints = wire::endpoints(provider, policy)?;
+    let own = provider.own_endpoint.as_ref();
+    let endpoints = wire::endpoints(provider, own, policy)?;
     let authentication = provider.client_authentication.as_ref();
     let method = authentication.map(|authentication| authentication.method);
     let basic_encoding = authentication.and_then(|authentication| authentication.basic_encoding);
@@ -146,9 +149,16 @@ fn resolve<'a>(
     let revocation = endpoints.revocation.clone();
     let endpoint = grant::endpoint(grant, endpoints, policy)?;
     let tls = connection::tls_keys(spec.source.keys.as_ref(), method, endpoint.scheme())?;
+    let own_endpoint = own.filter(|_| endpoint == token).cloned();
+    let renewal = RenewalPolicy {
+        earliest: provider.earliest_renewal.map(Duration::from),
+        ..renewal(spec.renewal.as_ref())?
+    };
+    combinations::check_renewal(&renewal)?;
     let mut resolved = Resolved {
         endpoint,
         method,
+        own_endpoint,
         basic_encoding: basic_encoding.unwrap_or_default(),
         signing: Signing::of(authentication),
         request,
@@ -209,7 +219,13 @@ fn renewal(spec: Option<&RenewalSpec>) -> Result<RenewalPolicy, Problem> {
 impl Resolved<'_> {
     /// Scheme, host and port of the endpoint: whom refresh tokens are sent to.
     pub fn origin(&self) -> String {
-        self.endpoint.origin().ascii_serialization()
+        self.own_endpoint.as_ref().unwrap_or(&self.endpoint).origin().ascii_serialization()
+    }
+
+    /// The same, as a record may have it that was made at the alias when it was no alias.
+    pub fn origin_as(&self, known: &str) -> String {
+        let origin = self.endpoint.origin().ascii_serialization();
+        if origin == known { origin } else { self.origin() }
     }
 
     /// How answers are read.

@@ -82,6 +82,7 @@ fn main() -> ExitCode {
         limits::a_repeat_in_its_window_waits_for_nothing,
         mutual_tls::a_client_is_known_by_its_certificate,
         mutual_tls::an_issuer_may_name_an_endpoint_for_such_clients,
+        mutual_tls::an_alias_that_an_issuer_begins_to_name_stops_nothing,
         client_secrets::the_next_one_is_sent_once_the_present_one_is_refused,
         client_secrets::moving_it_to_its_place_makes_no_request,
         leader::a_leader_that_was_frozen_past_its_lease_ends,

@@ -149,7 +149,7 @@ fn judge_state(exchange: &Exchange<'_>, read: &Read) -> Result<(), Problem> {
         here: &read.owners,
         state_uid: read.state.uid(),
         adopted: annotation(&read.live, ADOPT_STATE),
-        endpoint: &exchange.spec.origin(),
+        endpoint: &exchange.spec.origin_as(&record.endpoint),
         allowed_endpoints: annotation(&read.source.meta, ALLOWED_ENDPOINTS).unwrap_or_default(),
         target: read.target.as_ref(),
         asked_at: read.asked_at,

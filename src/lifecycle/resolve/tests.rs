@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::oauth::client_auth::ClientAuth;
+use crate::oauth::discovery::Metadata;
 use crate::oauth::jwt::tests::{es256, stamp, verified};
 use aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED;
 use k8s_openapi::ByteString;
@@ -466,4 +467,35 @@ fn another_private_key_is_another_source() {
     let [one, two] = [es256().pem, es256().pem];
     assert_eq!(of(&one), of(&format!("{one}\n")));
     assert_ne!(of(&one), of(&two));
+}
+
+#[test]
+fn an_alias_of_the_endpoint_is_the_same_place_as_the_endpoint() {
+    let issued = |alias: &str| {
+        let alias = Some(Ok(Url::parse(alias).unwrap()));
+        Metadata {
+            token_endpoint: Url::parse("https://as.example/t").unwrap(),
+            mtls_token_endpoint: alias,
+        }
+    };
+    let spec_ = parsed(json!({
+        "provider": {
+            "issuer": "https://as.example", "revocationEndpoint": "https://as.example/revoke",
+            "clientAuthentication": {"method": "TlsClientAuth"},
+        },
+        "source": {"name": "s"}, "target": {"name": "t"},
+    }));
+    let resolved = |alias| {
+        let provider = Provider::inline(&spec_.provider.inline).completed(&issued(alias)).unwrap();
+        super::spec(&spec_, &provider, AddressPolicy::default())
+    };
+    let at_alias = resolved("https://mtls.as.example:8443/t").unwrap();
+    assert_eq!(at_alias.endpoint.as_str(), "https://mtls.as.example:8443/t");
+    assert_eq!(at_alias.origin(), "https://as.example");
+    assert_eq!(at_alias.origin_as("https://as.example"), "https://as.example");
+    let at_first = "https://mtls.as.example:8443";
+    assert_eq!(at_alias.origin_as(at_first), at_first);
+    assert_eq!(at_alias.revocation_endpoint.unwrap().as_str(), "https://as.example/revoke");
+    let elsewhere = resolved("https://mtls.example/t").unwrap_err();
+    assert!(elsewhere.message.contains("revocationEndpoint must have"), "{}", elsewhere.message);
 }
