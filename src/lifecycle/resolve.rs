@@ -2,6 +2,7 @@
 //! The only place where CRD words become OAuth words.
 
 mod alone;
+mod claims;
 mod combinations;
 mod connection;
 mod digest;

@@ -172,6 +172,7 @@ fn main() -> ExitCode {
         lost_state::with_a_rotated_token_a_human_must_sign_in,
         lost_state::with_a_token_that_is_not_rotated_it_is_made_anew,
         grants::a_workload_identity_needs_no_stored_secret,
+        grants::claims_are_said_as_they_are_written,
         grants::a_token_of_a_service_account_that_is_refused_is_told,
         grants::a_journaled_session_is_committed_by_the_next_process,
         grants::a_refresh_cookie_that_is_replaced_is_sent_next,

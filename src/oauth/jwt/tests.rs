@@ -94,7 +94,7 @@ pub(crate) fn stamp() -> Stamp {
     Stamp { now: "2011-03-22T18:43:00.9Z".parse().unwrap(), id: "unlike-any-other".to_owned() }
 }
 
-fn claims(more: &BTreeMap<String, String>) -> Claims<'_> {
+fn claims(more: &BTreeMap<String, Value>) -> Claims<'_> {
     Claims {
         iss: "me",
         sub: None,
@@ -236,7 +236,7 @@ fn the_public_key_verifies_each_algorithm_from_each_form_of_key() {
 
 #[test]
 fn the_secret_verifies_each_algorithm_with_one() {
-    let more = BTreeMap::from([("tenant".to_owned(), "t\"1".to_owned())]);
+    let more = BTreeMap::from([("tenant".to_owned(), json!("t\"1"))]);
     for (algorithm, digest) in [
         (Algorithm::HS256, hmac::HMAC_SHA256),
         (Algorithm::HS384, hmac::HMAC_SHA384),
