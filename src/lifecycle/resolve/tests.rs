@@ -47,6 +47,24 @@ fn the_client_secret_decides_between_post_and_none() {
 }
 
 #[test]
+fn a_second_secret_that_is_empty_is_none_yet() {
+    let spec_ = minimal();
+    let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
+    for empty in [b"".as_slice(), b"\n", b"\r\n"] {
+        let keys = [
+            ("client_id", b"i".as_slice()),
+            ("client_secret", b"s"),
+            ("next_client_secret", empty),
+            ("refresh_token", b"r"),
+        ];
+        let content = resolved.read_source(&data(&keys)).unwrap();
+        assert!(content.client.has_secret() && content.next_client.is_none());
+        let public = resolved.read_source(&data(&[keys[0], keys[2], keys[3]])).unwrap();
+        assert!(!public.client.has_secret() && public.next_client.is_none());
+    }
+}
+
+#[test]
 fn a_second_secret_alone_has_taken_the_place_of_the_first() {
     let spec_ = minimal();
     let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
@@ -182,16 +200,33 @@ fn a_digest_changes_with_each_setting_of_the_request_only() {
         json!({"provider": {"tokenEndpoint": "https://as.example/t", "refreshEndpoint": "https://as.example/r"}}),
         json!({"provider": {"tokenEndpoint": "https://as.example/t", "clientAuthentication": {"method": "PrivateKeyJwt", "keyId": "k"}}}),
         json!({"grant": {"jwtBearer": {"subject": "s"}}}),
-        json!({"source": {"name": "s", "keys": {"privateKey": "x"}}}),
         json!({"parameters": {"a": "b"}}),
         json!({"audience": "a"}),
         json!({"resources": ["https://a.example"]}),
         json!({"grant": {"clientCredentials": {}}}),
+        json!({"provider": {"tokenEndpoint": "https://as.example/t", "response": {"refreshTokenExpiry": "/x"}}}),
         json!({"scopes": ["a"]}),
         json!({"source": {"name": "s", "keys": {"clientId": "x"}}}),
     ] {
         assert_ne!(digest(change.clone()), base, "{change}");
     }
+    let keys = json!({"name": "s", "keys": {"privateKey": "x"}});
+    let bearer = |claims: serde_json::Value| json!({"jwtBearer": {"claims": claims}});
+    let bearers = [
+        json!({"grant": bearer(json!({}))}),
+        json!({"grant": bearer(json!({})), "source": keys}),
+        json!({"grant": bearer(json!({"a": "1"}))}),
+        json!({"grant": bearer(json!({"a": 1}))}),
+        json!({"grant": bearer(json!({"a": [1]}))}),
+    ];
+    let digests: std::collections::BTreeSet<String> = bearers.map(digest).into();
+    assert_eq!(digests.len(), 5);
+    let counted = |unit: &str| {
+        digest(json!({"provider": {"tokenEndpoint": "https://as.example/t", "response": {
+            "refreshTokenLifetime": "/x", "refreshTokenLifetimeUnit": unit,
+        }}}))
+    };
+    assert_ne!(counted("Seconds"), counted("Milliseconds"));
     for change in [
         json!({"target": {"name": "u", "labels": {"a": "b"}}}),
         json!({"renewal": {"renewBefore": "5m"}}),
