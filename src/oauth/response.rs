@@ -121,7 +121,7 @@ pub fn parse(
             )));
         }
     }
-    let answer = object(&raw.body);
+    let answer = object(&raw.body, style);
     let read = match raw.status {
         200..=299 if depth::is_too_deep(&raw.body) => {
             Err(TokenError::Invalid("the answer is nested more than 16 levels deep".to_owned()))
@@ -140,24 +140,28 @@ pub fn parse(
 }
 
 /// The members: a JSON object, or a form as some servers write it whatever they are asked for.
-fn object(body: &[u8]) -> Option<Value> {
+fn object(body: &[u8], style: &ResponseStyle) -> Option<Value> {
     if depth::is_too_deep(body) {
         return None;
     }
     match serde_json::from_slice(body) {
         Ok(value @ Value::Object(_)) => Some(value),
         Ok(_) => None,
-        Err(_) => form(body),
+        Err(_) => form(body, style),
     }
 }
 
-fn form(body: &[u8]) -> Option<Value> {
+/// A form is known by a member that an answer must have.
+fn form(body: &[u8], style: &ResponseStyle) -> Option<Value> {
     let body = body.trim_ascii();
     let is_plain = body.iter().all(u8::is_ascii_graphic);
     let pairs = form_urlencoded::parse(body).map(|(name, value)| (name, value.into()));
     let members: serde_json::Map<String, Value> =
         pairs.map(|(name, value)| (name.into_owned(), value)).collect();
-    let is_an_answer = ["access_token", "error"].iter().any(|name| members.contains_key(*name));
+    let usual = ["access_token", "error"].into_iter();
+    let given = [&style.access_token, &style.refresh_token, &style.error];
+    let given = given.into_iter().filter_map(|pointer| pointer.strip_prefix('/'));
+    let is_an_answer = usual.chain(given).any(|name| members.contains_key(name));
     (is_plain && is_an_answer).then_some(Value::Object(members))
 }
 

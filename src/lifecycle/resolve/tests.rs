@@ -99,7 +99,7 @@ fn a_second_secret_makes_the_same_client_in_the_same_style() {
     assert!(
         matches!(post, Client::Fixed(ClientAuth::Post { client_id, client_secret }) if client_id == "i" && client_secret.expose() == "b")
     );
-    let problem = next("ClientSecretPost", &[("next_client_secret", b"")]).unwrap_err();
+    let problem = next("ClientSecretPost", &[("next_client_secret", b"a\x00b")]).unwrap_err();
     assert!(problem.message.contains("key next_client_secret"), "{}", problem.message);
 }
 

@@ -178,6 +178,13 @@ fn keys_may_be_json_web_keys() {
     };
     same(Algorithm::EdDSA, RFC_ED, &ed);
     same(Algorithm::RS256, RFC_RSA, &rsa);
+    for prime in ["p", "q", "dp", "dq", "qi"] {
+        let mut short = rsa.clone();
+        short.as_object_mut().unwrap().remove(prime);
+        let short = PrivateKey::new(short.to_string());
+        let unfit = SigningKey::of_private_key(Algorithm::RS256, &short).unwrap_err();
+        assert_eq!(unfit, Unfit::NoPrimes, "{prime}");
+    }
     for (algorithm, verifier, curve, name) in [
         (Algorithm::ES256, &ECDSA_P256_SHA256_FIXED, &ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
         (Algorithm::ES384, &ECDSA_P384_SHA384_FIXED, &ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
@@ -194,11 +201,13 @@ fn keys_may_be_json_web_keys() {
         verified(sign(&key, None, &claims(&BTreeMap::new())).unwrap().expose(), verifier, public);
         let mut without = jwk.clone();
         without.as_object_mut().unwrap().remove("d");
-        for wrong in
-            [without, json!({"kty": "EC", "crv": "P-521"}), json!({"kty": "oct", "k": "a"})]
-        {
+        for (wrong, why) in [
+            (without, Unfit::Public),
+            (json!({"kty": "EC", "crv": "P-521"}), Unfit::NoPem),
+            (json!({"kty": "oct", "k": "a"}), Unfit::NoPem),
+        ] {
             let wrong = PrivateKey::new(wrong.to_string());
-            assert_eq!(SigningKey::of_private_key(algorithm, &wrong).unwrap_err(), Unfit::NoPem);
+            assert_eq!(SigningKey::of_private_key(algorithm, &wrong).unwrap_err(), why);
         }
         let unfit = SigningKey::of_private_key(algorithm, &PrivateKey::new(rsa.to_string()));
         assert_eq!(unfit.unwrap_err(), Unfit::Algorithm(algorithm));
