@@ -62,16 +62,13 @@ impl Spender<'_, '_> {
         fail_point::reach("sending");
         let grant = GrantInput::RefreshToken(token.clone());
         let request = self.exchange.spec.request(&seen.chosen.client, &grant, || context.stamp());
+        self.sent = seen.secrets(request.as_ref().ok());
         let guard = context.send_guard(claim.term, self.claimed, self.last_harmless(intent));
         let (guard, allowed) = noting(guard);
         let limit = answer_limit(self.exchange.spec.reuse_grace);
         let begun = Instant::now();
         let sent = match request {
-            Ok(request) => {
-                self.sent = seen.chosen.secrets(&request);
-                self.sent.add_token(&seen.spent.seed);
-                context.transport.spend(&request, limit, guard).await
-            }
+            Ok(request) => context.transport.spend(&request, limit, guard).await,
             Err(error) => Err(error),
         };
         context.metrics.token_request_took(begun.elapsed());
