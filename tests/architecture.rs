@@ -100,9 +100,10 @@ fn secrets_are_exposed_only_where_they_must_be() {
 /// What a module of `oauth` uses of the others there.
 fn neighbours(module: &str, all: &[String]) -> Vec<String> {
     let is_one = |source: &str, own_file: bool, other: &str| {
-        let from_root = format!("crate::oauth::{other}::");
-        let beside = format!("use super::{other}::");
-        source.contains(&from_root) || (own_file && source.contains(&beside))
+        let has = |word: String| {
+            source.contains(&format!("{word}::")) || source.contains(&format!("{word};"))
+        };
+        has(format!("crate::oauth::{other}")) || (own_file && has(format!("use super::{other}")))
     };
     let files = sources(&format!("oauth/{module}"));
     let uses = |other: &&String| {

@@ -91,7 +91,9 @@ pub fn build(call: &TokenCall<'_>) -> TokenRequest {
     let style = call.style;
     let standard = standard_members(call);
     let mut sent = Sent::default();
-    standard.iter().for_each(|(name, value)| sent.add_member(name, value));
+    for (name, value) in &standard {
+        sent.add_member(name, value);
+    }
     let standard = standard.into_iter().filter(|(name, _)| !style.omits(name));
     let mut members: Vec<Member<'_>> =
         standard.map(|(name, value)| (Cow::Borrowed(style.name(name)), value)).collect();

@@ -25,7 +25,9 @@ impl Sent {
     /// Of these texts.
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
         let mut sent = Self::default();
-        texts.into_iter().for_each(|text| sent.add(text));
+        for text in texts {
+            sent.add(text);
+        }
         sent
     }
 

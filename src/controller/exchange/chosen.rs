@@ -39,7 +39,9 @@ impl Chosen {
     /// What an answer must not show: what was sent, and the client's secrets.
     pub fn secrets(&self, request: Option<&TokenRequest>) -> Sent {
         let mut sent = request.map(|request| request.sent.clone()).unwrap_or_default();
-        [&self.client].into_iter().chain(&self.other).for_each(|client| sent.add_secret_of(client));
+        for client in [&self.client].into_iter().chain(&self.other) {
+            sent.add_secret_of(client);
+        }
         sent
     }
 
