@@ -14,6 +14,7 @@ pub mod request;
 pub mod response;
 pub mod revocation;
 pub mod secret;
+pub mod sent;
 pub mod tls;
 pub mod token_exchange;
 pub mod transport;

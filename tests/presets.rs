@@ -70,6 +70,7 @@ struct Expected {
     access_token: String,
     refresh_token: Option<String>,
     lifetime_seconds: Option<i64>,
+    refresh_token_lifetime_seconds: Option<i64>,
     #[serde(default)]
     fields: BTreeMap<String, String>,
 }
@@ -147,12 +148,15 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
     assert_eq!(set.access_token.expose(), case.token.access_token, "{name}");
     let refresh_token = set.refresh_token.as_ref().map(RefreshToken::expose);
     assert_eq!(refresh_token, case.token.refresh_token.as_deref(), "{name}");
-    let lifetime = match set.lifetime {
-        Lifetime::Seconds(seconds) => Some(seconds),
+    let seconds = |lifetime: &Lifetime| match lifetime {
+        Lifetime::Seconds(seconds) => Some(*seconds),
         Lifetime::Until(time) => Some(time.duration_since(case.answer.received_at).as_secs()),
         Lifetime::Missing | Lifetime::Unusable(_) => None,
     };
+    let lifetime = seconds(&set.lifetime);
     assert_eq!(lifetime, case.token.lifetime_seconds, "{name}");
+    let of_refresh_token = seconds(&set.refresh_token_lifetime);
+    assert_eq!(of_refresh_token, case.token.refresh_token_lifetime_seconds, "{name}");
     assert!(
         lifetime.is_some() || spec.default_lifetime.is_some(),
         "{name}: nobody knows when to renew"

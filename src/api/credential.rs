@@ -73,8 +73,10 @@ use super::target::TargetSpec;
         .message("audience and resources must not stand in provider.request.parameters too; remove one of them"),
     validation = Rule::new("!has(self.grant) || !(has(self.grant.clientCredentials) || has(self.grant.jwtBearer) || has(self.grant.password) || has(self.grant.tokenExchange)) || !(has(self.provider.refreshTokenLifetime) || has(self.provider.refreshTokenIdleLifetime))")
         .message("this grant has no refresh token: remove provider.refreshTokenLifetime and provider.refreshTokenIdleLifetime"),
-    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || has(self.provider.ref) || has(self.provider.clientAuthentication) || !has(self.grant) || !has(self.grant.jwtBearer)")
-        .message("source.keys.clientSecret is not used by grant jwtBearer without clientAuthentication; remove it"),
+    validation = Rule::new("!has(self.source.keys) || !(has(self.source.keys.clientSecret) || has(self.source.keys.nextClientSecret)) || has(self.provider.ref) || has(self.provider.clientAuthentication) || !has(self.grant) || !has(self.grant.jwtBearer)")
+        .message("source.keys.clientSecret and source.keys.nextClientSecret are not used by grant jwtBearer without clientAuthentication; remove them"),
+    validation = Rule::new("!has(self.renewal) || !has(self.renewal.renewBefore) || !has(self.provider.earliestRenewal) || self.renewal.renewBefore.endsWith('%') || duration(self.renewal.renewBefore) <= duration(self.provider.earliestRenewal)")
+        .message("renewal.renewBefore must not be longer than provider.earliestRenewal: the authorization server refuses renewals before that"),
     validation = Rule::new("!has(self.source.keys) || !(has(self.source.keys.username) || has(self.source.keys.password)) || (has(self.grant) && has(self.grant.password))")
         .message("source.keys.username and source.keys.password are used by grant password alone; remove them"),
     validation = Rule::new("!has(self.grant) || !(has(self.grant.password) || has(self.grant.tokenExchange)) || !(has(self.state) || (has(self.source.writeBack) && self.source.writeBack) || (has(self.source.keys) && has(self.source.keys.refreshToken)) || has(self.provider.reuseGrace) || has(self.provider.refreshEndpoint) || has(self.provider.revocationEndpoint))")

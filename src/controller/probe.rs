@@ -12,6 +12,7 @@ use crate::lifecycle::plan::World;
 use crate::lifecycle::probe::{Probe, Probed, Unclear, Verdict};
 use crate::oauth::error::TokenError;
 use crate::oauth::request::{Method, TokenRequest};
+use crate::oauth::sent::Sent;
 use crate::oauth::tls::{Roots, Tls};
 
 use super::context::Context;
@@ -92,6 +93,7 @@ async fn ask(
         headers,
         body,
         tls: Tls { roots, identity: None },
+        sent: Sent::default(),
     };
     match context.transport.send(&request).await {
         Ok(answer) => probe.judge(answer.status),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use url::{Host, Url};
 
 use crate::api::Reason;
 use crate::api::condition::READY;
@@ -28,6 +29,8 @@ pub struct Provider<'a> {
     pub version: Option<String>,
     /// Its own authorities, where they were read already.
     pub roots: Option<Roots>,
+    /// The token endpoint that the issuer publishes for all, where requests go to an alias of it on the same host.
+    pub own_endpoint: Option<Url>,
     /// What a credential calls it, where it is an object of its own.
     name: Option<String>,
 }
@@ -55,7 +58,13 @@ impl Deref for Spec<'_> {
 impl<'a> Provider<'a> {
     /// One that stands in the credential.
     pub fn inline(spec: &'a ProviderSpec) -> Self {
-        Self { spec: Spec::Inline(spec), version: None, roots: None, name: None }
+        Self {
+            spec: Spec::Inline(spec),
+            version: None,
+            roots: None,
+            own_endpoint: None,
+            name: None,
+        }
     }
 
     /// One that stands in an object of its own.
@@ -64,7 +73,8 @@ impl<'a> Provider<'a> {
         let bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle.as_deref());
         // What is wrong with them is said where they are used.
         let roots = bundle.and_then(|bundle| Roots::parse(bundle).ok());
-        Provider { spec: Spec::Shared(Arc::new(spec)), version, roots, name: None }
+        let spec = Spec::Shared(Arc::new(spec));
+        Provider { spec, version, roots, own_endpoint: None, name: None }
     }
 
     /// With what the issuer publishes. Whether tokens are revoked is not for it to say: that ends a human's grant.
@@ -84,8 +94,10 @@ impl<'a> Provider<'a> {
             }
         };
         spec.token_endpoint = Some(endpoint.to_string());
+        let own = &metadata.token_endpoint;
+        let own_endpoint = (endpoint != own && is_of_the_host(endpoint, own)).then(|| own.clone());
         let version = Some(version(&spec));
-        Ok(Self { spec: Spec::Shared(Arc::new(spec)), version, ..self })
+        Ok(Self { spec: Spec::Shared(Arc::new(spec)), version, own_endpoint, ..self })
     }
 
     /// As a credential names it.
@@ -115,6 +127,19 @@ impl<'a> Provider<'a> {
         }
         Problem { message, ..problem }
     }
+}
+
+/// Whether an alias is on the host of an endpoint, at whatever port, or on one below it. What is on another one may be
+/// somebody else's, and is another endpoint.
+fn is_of_the_host(alias: &Url, own: &Url) -> bool {
+    let below = |own: &str, alias: &str| {
+        alias.strip_suffix(own).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    alias.scheme() == own.scheme()
+        && match (own.host(), alias.host()) {
+            (Some(Host::Domain(own)), Some(Host::Domain(alias))) => below(own, alias),
+            (own, alias) => own == alias,
+        }
 }
 
 /// Such clients may have an endpoint of their own (RFC 8705 §5).
@@ -173,8 +198,6 @@ pub fn status(
 
 #[cfg(test)]
 mod tests {
-    use url::Url;
-
     use serde_json::json;
 
     use super::*;
@@ -223,6 +246,30 @@ mod tests {
         assert_eq!(completed(&plain, &bad).unwrap(), "https://as.example/t");
         let problem = completed(&bound, &bad).unwrap_err();
         assert_eq!(problem.reason, Reason::DiscoveryFailed);
+    }
+
+    #[test]
+    fn an_alias_stands_for_the_endpoint_of_its_host_alone() {
+        let own = "https://as.example/t";
+        for (alias, is_of_it) in [
+            ("https://as.example:8443/t", true),
+            ("https://mtls.as.example/t", true),
+            (own, false),
+            ("http://as.example/t", false),
+            ("https://mtls.example/t", false),
+            ("https://evil-as.example/t", false),
+            ("https://example/t", false),
+            ("https://127.0.0.1/t", false),
+        ] {
+            let found = Some(Ok(Url::parse(alias).unwrap()));
+            let metadata = Metadata { mtls_token_endpoint: found, ..metadata(own) };
+            let bound = json!({
+                "issuer": "https://as.example", "clientAuthentication": {"method": "TlsClientAuth"},
+            });
+            let provider = Provider::of_object(spec(bound)).completed(&metadata).unwrap();
+            let stands_for = provider.own_endpoint.map(String::from);
+            assert_eq!(stands_for, is_of_it.then(|| own.to_owned()), "{alias}");
+        }
     }
 
     #[test]

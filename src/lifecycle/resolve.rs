@@ -2,6 +2,7 @@
 //! The only place where CRD words become OAuth words.
 
 mod alone;
+mod claims;
 mod combinations;
 mod connection;
 mod digest;
@@ -66,6 +67,8 @@ pub enum GrantKind {
 pub struct Resolved<'a> {
     /// Where the request goes, allowed by the policy as far as its URL tells.
     pub endpoint: Url,
+    /// What that is an alias of, if it is one.
+    own_endpoint: Option<Url>,
     /// As given; the default depends on the source.
     pub method: Option<ClientAuthenticationMethod>,
     basic_encoding: BasicEncoding,
@@ -133,8 +136,9 @@ fn resolve<'a>(
     policy: AddressPolicy,
 ) -> Result<Resolved<'a>, Problem> {
     let (provider_version, known_roots) = (provider.version.clone(), provider.roots.clone());
+    let own = provider.own_endpoint.as_ref();
     let provider = &*provider.spec;
-    let endpoints = wire::endpoints(provider, policy)?;
+    let endpoints = wire::endpoints(provider, own, policy)?;
     let authentication = provider.client_authentication.as_ref();
     let method = authentication.map(|authentication| authentication.method);
     let basic_encoding = authentication.and_then(|authentication| authentication.basic_encoding);
@@ -143,11 +147,18 @@ fn resolve<'a>(
     let mut request = wire::request_style(provider.request.as_ref())?;
     request.parameters.extend(spec.parameters.clone());
     combinations::check_names(spec, &request)?;
-    let revocation = endpoints.revocation.clone();
+    let (token, revocation) = (endpoints.token.clone(), endpoints.revocation.clone());
     let endpoint = grant::endpoint(grant, endpoints, policy)?;
+    let own_endpoint = own.filter(|_| endpoint == token).cloned();
+    let renewal = RenewalPolicy {
+        earliest: provider.earliest_renewal.map(Duration::from),
+        ..renewal(spec.renewal.as_ref())?
+    };
+    combinations::check_renewal(&renewal)?;
     let tls = connection::tls_keys(spec.source.keys.as_ref(), method, endpoint.scheme())?;
     let mut resolved = Resolved {
         endpoint,
+        own_endpoint,
         method,
         basic_encoding: basic_encoding.unwrap_or_default(),
         signing: Signing::of(authentication),
@@ -163,10 +174,7 @@ fn resolve<'a>(
         },
         source: source(spec, tls),
         target: &spec.target,
-        renewal: RenewalPolicy {
-            earliest: provider.earliest_renewal.map(Duration::from),
-            ..renewal(spec.renewal.as_ref())?
-        },
+        renewal,
         probe: spec.probe.as_ref().map(|probe| wire::probe(probe, policy)).transpose()?,
         default_lifetime: provider.default_lifetime.map(Duration::from),
         reuse_grace: provider.reuse_grace.map(Duration::from),
@@ -207,9 +215,16 @@ fn renewal(spec: Option<&RenewalSpec>) -> Result<RenewalPolicy, Problem> {
 }
 
 impl Resolved<'_> {
-    /// Scheme, host and port of the endpoint: whom refresh tokens are sent to.
+    /// Scheme, host and port of the endpoint: whom refresh tokens are sent to. An alias is the same place as what it is an
+    /// alias of, so that they may come and go.
     pub fn origin(&self) -> String {
-        self.endpoint.origin().ascii_serialization()
+        self.own_endpoint.as_ref().unwrap_or(&self.endpoint).origin().ascii_serialization()
+    }
+
+    /// The same, as a record may have it that was made at the alias when it was no alias.
+    pub fn origin_as(&self, known: &str) -> String {
+        let origin = self.endpoint.origin().ascii_serialization();
+        if origin == known { origin } else { self.origin() }
     }
 
     /// How answers are read.

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::address::{AddressPolicy, check_url};
 use super::request::{Method, TokenRequest};
 use super::response::{Ending, RawResponse};
+use super::sent::Sent;
 use super::tls::Tls;
 
 /// The longest URL that is taken from a document.
@@ -56,7 +57,8 @@ pub fn places(issuer: &Url) -> [Url; 2] {
 pub fn request(place: Url, tls: Tls) -> TokenRequest {
     let mut headers = http::HeaderMap::new();
     headers.insert(http::header::ACCEPT, http::HeaderValue::from_static("application/json"));
-    TokenRequest { method: Method::Get, endpoint: place, headers, body: Zeroizing::default(), tls }
+    let (body, sent) = (Zeroizing::default(), Sent::default());
+    TokenRequest { method: Method::Get, endpoint: place, headers, body, tls, sent }
 }
 
 /// Reads a document, which must be that of this very issuer (RFC 8414 §3.3).

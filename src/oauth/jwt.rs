@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::error::TokenError;
 use super::secret::Assertion;
@@ -38,7 +39,7 @@ pub(super) struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scope: Option<String>,
     #[serde(flatten)]
-    pub(super) more: &'a BTreeMap<String, String>,
+    pub(super) more: &'a BTreeMap<String, Value>,
 }
 
 #[derive(Serialize)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use url::Url;
 
 use super::error::TokenError;
@@ -20,7 +21,7 @@ pub struct JwtBearer {
     /// How many seconds it is good.
     pub lifetime_seconds: i64,
     /// More claims.
-    pub claims: BTreeMap<String, String>,
+    pub claims: BTreeMap<String, Value>,
     /// The key.
     pub key: SigningKey,
     /// `kid`, by which the server finds its half of the key.
@@ -70,13 +71,16 @@ mod tests {
     fn what_is_asserted_is_what_was_given() {
         let pair = es256();
         let key = SigningKey::of_private_key(Algorithm::ES256, &PrivateKey::new(pair.pem)).unwrap();
-        // The example of RFC 7523 §4, less `nbf`, which is not sent, and a claim that is no text.
+        // The example of RFC 7523 §4, less `nbf`, which is not sent.
         let small = JwtBearer {
             issuer: "https://jwt-idp.example.com".to_owned(),
             subject: Some("mailto:mike@example.com".to_owned()),
             audience: Some("https://jwt-rp.example.net".to_owned()),
             lifetime_seconds: 300,
-            claims: BTreeMap::from([("http://claims.example.com/member".into(), "yes".into())]),
+            claims: BTreeMap::from([
+                ("http://claims.example.com/member".into(), json!(true)),
+                ("groups".into(), json!(["a", 7, {"b": null}])),
+            ]),
             key,
             key_id: Some("16".to_owned()),
             assertion: None,
@@ -94,7 +98,8 @@ mod tests {
             json!({
                 "iss": "https://jwt-idp.example.com", "sub": "mailto:mike@example.com",
                 "aud": "https://jwt-rp.example.net", "iat": 1_300_819_380, "exp": 1_300_819_680,
-                "jti": "unlike-any-other", "http://claims.example.com/member": "yes",
+                "jti": "unlike-any-other", "http://claims.example.com/member": true,
+                "groups": ["a", 7, {"b": null}],
             })
         );
         let bare = JwtBearer { subject: None, audience: None, claims: BTreeMap::new(), ..small };

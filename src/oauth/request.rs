@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::client_auth::ClientAuth;
 use super::jwt_bearer::JwtBearer;
 use super::secret::{Password, RefreshToken};
+use super::sent::Sent;
 use super::tls::Tls;
 use super::token_exchange::TokenExchange;
 
@@ -78,6 +79,8 @@ pub struct TokenRequest {
     pub body: Zeroizing<String>,
     /// What the connection needs.
     pub tls: Tls,
+    /// What of it no answer may show.
+    pub sent: Sent,
 }
 
 type Member<'a> = (Cow<'a, str>, Cow<'a, str>);
@@ -86,7 +89,12 @@ type Member<'a> = (Cow<'a, str>, Cow<'a, str>);
 /// the server wants besides, by name.
 pub fn build(call: &TokenCall<'_>) -> TokenRequest {
     let style = call.style;
-    let standard = standard_members(call).into_iter().filter(|(name, _)| !style.omits(name));
+    let standard = standard_members(call);
+    let mut sent = Sent::default();
+    for (name, value) in &standard {
+        sent.add_member(name, value);
+    }
+    let standard = standard.into_iter().filter(|(name, _)| !style.omits(name));
     let mut members: Vec<Member<'_>> =
         standard.map(|(name, value)| (Cow::Borrowed(style.name(name)), value)).collect();
     let literals = style.parameters.iter();
@@ -102,7 +110,10 @@ pub fn build(call: &TokenCall<'_>) -> TokenRequest {
     };
     let mut headers = headers(call.client, content_type);
     headers.extend(style.headers.clone());
-    TokenRequest { method: style.method, endpoint, headers, body, tls: tls(call.client) }
+    if let Some(authorization) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+        sent.add(authorization);
+    }
+    TokenRequest { method: style.method, endpoint, headers, body, tls: tls(call.client), sent }
 }
 
 fn standard_members<'a>(call: &'a TokenCall<'_>) -> Vec<(&'static str, Cow<'a, str>)> {
@@ -129,7 +140,8 @@ pub(super) fn form_request(
         members.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let (headers, body) = (headers(client, Some(FORM)), form(&members));
     let (endpoint, tls) = (endpoint.clone(), tls(client));
-    TokenRequest { method: Method::Post, endpoint, headers, body, tls }
+    let sent = Sent::default();
+    TokenRequest { method: Method::Post, endpoint, headers, body, tls, sent }
 }
 
 fn tls(client: &ClientAuth) -> Tls {

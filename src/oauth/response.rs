@@ -6,6 +6,7 @@ mod echo;
 mod kept;
 mod lifetime;
 mod salvage;
+mod session;
 mod style;
 
 use std::collections::BTreeMap;
@@ -16,12 +17,12 @@ use serde_json::Value;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::cookie_session;
 use super::error::TokenError;
 use super::secret::{AccessToken, KeptText, RefreshToken, is_token};
+use super::sent::Sent;
 
 pub use self::kept::MAX_KEPT;
-pub(super) use self::lifetime::jwt_expiry;
+use self::lifetime::jwt_expiry;
 pub use self::lifetime::{Lifetime, MAX_LIFETIME_SECONDS};
 pub use self::style::{ResponseStyle, Unit};
 
@@ -84,8 +85,8 @@ pub struct TokenSet {
     pub refresh_token: Option<RefreshToken>,
     /// `scope`, split at spaces and commas; empty when the server names none.
     pub scopes: Vec<String>,
-    /// Seconds that the refresh token lives, where the answer says so.
-    pub refresh_token_lifetime: Option<i64>,
+    /// How long the refresh token lives, where the answer says so.
+    pub refresh_token_lifetime: Lifetime,
     /// Texts for workloads, by their key in the target.
     pub fields: BTreeMap<String, KeptText>,
     /// Keys of such texts that are in the answer, but can't be kept.
@@ -102,7 +103,7 @@ pub fn parse(
     spends_token: bool,
 ) -> Result<TokenSet, TokenError> {
     if let Some(names) = &style.cookies {
-        return cookie_session::parse(raw, names);
+        return session::parse(raw, names);
     }
     match raw.ending {
         Ending::Whole => {}
@@ -120,7 +121,7 @@ pub fn parse(
             )));
         }
     }
-    let answer = object(&raw.body);
+    let answer = object(&raw.body, style);
     let read = match raw.status {
         200..=299 if depth::is_too_deep(&raw.body) => {
             Err(TokenError::Invalid("the answer is nested more than 16 levels deep".to_owned()))
@@ -139,24 +140,28 @@ pub fn parse(
 }
 
 /// The members: a JSON object, or a form as some servers write it whatever they are asked for.
-fn object(body: &[u8]) -> Option<Value> {
+fn object(body: &[u8], style: &ResponseStyle) -> Option<Value> {
     if depth::is_too_deep(body) {
         return None;
     }
     match serde_json::from_slice(body) {
         Ok(value @ Value::Object(_)) => Some(value),
         Ok(_) => None,
-        Err(_) => form(body),
+        Err(_) => form(body, style),
     }
 }
 
-fn form(body: &[u8]) -> Option<Value> {
+/// A form is known by a member that an answer must have.
+fn form(body: &[u8], style: &ResponseStyle) -> Option<Value> {
     let body = body.trim_ascii();
     let is_plain = body.iter().all(u8::is_ascii_graphic);
     let pairs = form_urlencoded::parse(body).map(|(name, value)| (name, value.into()));
     let members: serde_json::Map<String, Value> =
         pairs.map(|(name, value)| (name.into_owned(), value)).collect();
-    let is_an_answer = ["access_token", "error"].iter().any(|name| members.contains_key(*name));
+    let usual = ["access_token", "error"].into_iter();
+    let given = [&style.access_token, &style.refresh_token, &style.error];
+    let given = given.into_iter().filter_map(|pointer| pointer.strip_prefix('/'));
+    let is_an_answer = usual.chain(given).any(|name| members.contains_key(name));
     (is_plain && is_an_answer).then_some(Value::Object(members))
 }
 
@@ -164,7 +169,7 @@ fn form(body: &[u8]) -> Option<Value> {
 /// used. A token is taken only when it is there to its last character.
 pub fn salvage_refresh_token(raw: &RawResponse, style: &ResponseStyle) -> Option<RefreshToken> {
     if let Some(names) = &style.cookies {
-        return cookie_session::salvage(raw, names);
+        return session::salvage(raw, names);
     }
     if !(200..300).contains(&raw.status) {
         return None;
@@ -217,7 +222,7 @@ fn success(
         access_token,
         refresh_token,
     };
-    set.hide_echoes(&[]);
+    set.hide_sent(&Sent::default());
     Ok(set)
 }
 

@@ -99,11 +99,12 @@ pub async fn what_a_server_says_beside_the_token_is_told_or_hidden(env: Arc<Env>
         200,
         &json!({
             "access_token": "access-1", "expires_in": 3600, "long": "x".repeat(5000), "url": "https://a.example",
-            "scope": "read refresh-0 access-1 se cret-of-the-client",
+            "scope": "read refresh-0 access-1 se cret-of-the-client one:follows-it",
         }),
     ));
     let operator = stage.operator().await;
-    let keys = [SEED[0], ("client_secret", "secret-of-the-client"), SEED[2]];
+    let secret = ("client_secret", "secret-of-the-client");
+    let keys = [SEED[0], secret, ("next_client_secret", "the-one-that-follows-it"), SEED[2]];
     stage.source("c-source", &keys).await;
     let fields = json!({"provider": {"response": {"fields": {"long": "/long", "url": "/url"}}}});
     stage.credential("c", with(eager(spec("c", &server.url("/token"))), fields)).await;

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use kube::Api;
 use kube::api::PostParams;
+use oauth_keeper_test_support::certificates::Authority;
 use oauth_keeper_test_support::chart;
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use oauth_keeper_test_support::operator::OperatorOptions;
@@ -15,7 +18,9 @@ use serde_json::{Value, json};
 use crate::folder::Folder;
 use crate::gate::Gate;
 use crate::policy::Freeze;
-use crate::stage::{HOUR, SOON, Stage, quick, source_of, spec, started, state_of, target_of, with};
+use crate::stage::{
+    HOUR, SOON, Stage, eager, quick, source_of, spec, started, state_of, target_of, with,
+};
 
 const AUDIENCE: &str = "https://as.example";
 
@@ -94,6 +99,38 @@ pub async fn a_workload_identity_needs_no_stored_secret(env: Arc<Env>) {
     let secret = stage.secret(&target_of("c")).await;
     let seen = format!("{log}{secret:?}{:?}", stage.versions().await);
     assert!(requests.iter().all(|request| !seen.contains(&request.form()[1].1)));
+}
+
+pub async fn claims_are_said_as_they_are_written(env: Arc<Env>) {
+    let stage = Stage::new(env, "claims").await;
+    let server = ScriptedServer::start().await;
+    server.always(Answer::json(200, &json!({"access_token": "a", "expires_in": 3600})));
+    let _operator = stage.operator().await;
+    let key = Authority::new().host("client").key;
+    stage.source(&source_of("c"), &[("client_id", "i"), ("private_key", key.as_str())]).await;
+    let offer = async |claims: &Value| {
+        let grant = json!({"grant": {"jwtBearer": {"algorithm": "ES256", "claims": claims}}});
+        stage.credential("c", with(eager(spec("c", &server.url("/token"))), grant)).await;
+    };
+    let claims = json!({
+        "team": "a", "admin": true, "level": -3, "share": 0.5, "groups": ["a", 7],
+        "act": {"sub": "c", "more": [{"d": []}]},
+    });
+    offer(&claims).await;
+    stage.ready("c").await;
+    let form = server.requests().remove(0).form();
+    let (_, assertion) = form.iter().find(|(name, _)| name == "assertion").expect("it is sent");
+    let payload = assertion.split('.').nth(1).expect("it is a JWT");
+    let payload = URL_SAFE_NO_PAD.decode(payload).expect("it is base64");
+    let said: Value = serde_json::from_slice(&payload).expect("it is JSON");
+    for (name, claim) in claims.as_object().expect("it is one") {
+        assert_eq!(said[name], *claim, "{name}");
+    }
+
+    offer(&json!({"sub": 7})).await;
+    let message = stage.condition("c", "Stalled", "True", "SpecInvalid").await;
+    assert!(message.contains("spec.grant.jwtBearer.claims must not set sub"), "{message}");
+    assert_eq!(server.requests().len(), 1);
 }
 
 pub async fn a_token_of_a_service_account_that_is_refused_is_told(env: Arc<Env>) {

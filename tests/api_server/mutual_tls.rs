@@ -132,3 +132,50 @@ pub async fn an_issuer_may_name_an_endpoint_for_such_clients(env: Arc<Env>) {
     assert_eq!(server.requests().len(), 1);
     assert!(publisher.requests().iter().all(|request| request.path() != "/not-this-one"));
 }
+
+pub async fn an_alias_that_an_issuer_begins_to_name_stops_nothing(env: Arc<Env>) {
+    let stage = Stage::new(env, "alias").await;
+    let authority = Authority::new();
+    let (server, publisher) = (ScriptedServer::start().await, ScriptedServer::start().await);
+    let answer = json!({"access_token": "a", "refresh_token": "r2", "expires_in": 3600});
+    server.always(Answer::json(200, &answer));
+    let own = TlsFront::start(server.address(), server_config(&authority)).await;
+    let alias = TlsFront::start(server.address(), server_config(&authority)).await;
+    let url = |front: &TlsFront, path: &str| format!("https://localhost:{}{path}", front.port());
+    let mut document = json!({"issuer": publisher.url(""), "token_endpoint": url(&own, "/t")});
+    publisher.always(Answer::json(200, &document));
+    let operator = stage.operator().await;
+    let Identity { certificate, key } = authority.host("client");
+    let keys = [
+        ("client_id", "i"),
+        ("refresh_token", "r1"),
+        ("tls.crt", certificate.as_str()),
+        ("tls.key", key.as_str()),
+    ];
+    stage.source(&source_of("c"), &keys).await;
+    let discovered = json!({"provider": {
+        "tokenEndpoint": null, "issuer": publisher.url(""), "revocationEndpoint": url(&own, "/revoke"),
+    }});
+    stage.credential("c", with(bound("c", &own, &authority.certificate()), discovered)).await;
+    stage.ready("c").await;
+    assert!(alias.shown().is_empty());
+    assert!(operator.stop().await.success());
+
+    document["mtls_endpoint_aliases"] = json!({"token_endpoint": url(&alias, "/t")});
+    publisher.always(Answer::json(200, &document));
+    let operator = stage.operator().await;
+    stage.revision("c", 2).await;
+    stage.ready("c").await;
+    let sent = server.requests().pop().expect("it was asked for another token");
+    assert!(sent.text().ends_with("&refresh_token=r2"), "{}", sent.text());
+    assert_eq!((own.shown().len(), alias.shown().len()), (1, 1));
+
+    // And when it is gone again.
+    assert!(operator.stop().await.success());
+    document["mtls_endpoint_aliases"] = json!(null);
+    publisher.always(Answer::json(200, &document));
+    let _operator = stage.operator().await;
+    stage.revision("c", 3).await;
+    stage.ready("c").await;
+    assert_eq!((own.shown().len(), alias.shown().len()), (2, 1));
+}

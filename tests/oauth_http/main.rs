@@ -21,7 +21,7 @@ use oauth_keeper::oauth::error::TokenError;
 use oauth_keeper::oauth::request::{
     GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build,
 };
-use oauth_keeper::oauth::response::Ending;
+use oauth_keeper::oauth::response::{Ending, ResponseStyle, parse};
 use oauth_keeper::oauth::secret::RefreshToken;
 use oauth_keeper::oauth::transport::{SPEND_TIMEOUT, SendGuard, Transport};
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
@@ -70,7 +70,8 @@ async fn a_cookie_session_is_a_call_with_one_cookie_and_its_answer_is_cookies() 
     );
     assert_eq!(String::from_utf8(recorded.head_bytes).unwrap(), head);
     assert_eq!(recorded.body, b"");
-    let set = cookie_session::parse(&answer, &names).unwrap();
+    let style = ResponseStyle { cookies: Some(names), ..ResponseStyle::default() };
+    let set = parse(&answer, &style, true).unwrap();
     assert_eq!(set.access_token.expose(), "at");
     assert_eq!(set.refresh_token, Some(RefreshToken::new("rt")));
 

@@ -200,7 +200,7 @@ fn real_answer(entry: &Entry) -> Option<RealAnswer> {
             lifetime: Lifetime::Missing,
             refresh_token: successor.map(refresh),
             scopes: Vec::new(),
-            refresh_token_lifetime: None,
+            refresh_token_lifetime: Lifetime::Missing,
             fields: BTreeMap::new(),
             left_out: Vec::new(),
         })),

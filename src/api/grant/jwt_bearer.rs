@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use kube::core::Duration;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::api::DURATION_PATTERN;
 use crate::api::signing::SigningAlgorithm;
@@ -44,19 +45,14 @@ pub struct JwtBearerGrant {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[ -~]+$"))]
     pub key_id: Option<String>,
-    /// More claims, each with a literal text. They are no place for secrets.
+    /// More claims: texts, numbers, truths, lists or objects. `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti` and `scope` are
+    /// made by the operator. At most 4096 bytes as JSON, and 8 levels. They are no place for secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend(
         "maxProperties" = 16,
-        "additionalProperties" = {"type": "string", "maxLength": 1024},
+        "additionalProperties" = {"x-kubernetes-preserve-unknown-fields": true},
     ))]
-    #[x_kube(
-        validation = Rule::new("self.all(name, name.size() >= 1 && name.size() <= 128)")
-            .message("grant.jwtBearer.claims has a name that is empty or longer than 128 characters"),
-        validation = Rule::new("self.all(name, !(name in ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'scope']))")
-            .message("grant.jwtBearer.claims must not set iss, sub, aud, exp, nbf, iat, jti or scope: use issuer, subject, audience, lifetime and scopesInClaim")
-    )]
-    pub claims: BTreeMap<String, String>,
+    pub claims: BTreeMap<String, Value>,
     /// Put the scopes into the claim `scope`, as Google wants, and not into the parameter.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub scopes_in_claim: bool,

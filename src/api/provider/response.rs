@@ -18,6 +18,8 @@ const POINTER_PATTERN: &str = "^(/([^~/]|~[01])*)+$";
         .message("response.refreshToken must say where a new refresh token is when response.accessToken is not at the top: one that is overlooked is lost"),
     validation = Rule::new("[has(self.scope) ? self.scope : '/scope', has(self.tokenType) ? self.tokenType : '/token_type'].all(place, place != (has(self.accessToken) ? self.accessToken : '/access_token') && place != (has(self.refreshToken) ? self.refreshToken : '/refresh_token'))")
         .message("response.scope and tokenType must not point to a token: they are shown"),
+    validation = Rule::new("!has(self.refreshTokenLifetimeUnit) || has(self.refreshTokenLifetime)")
+        .message("response.refreshTokenLifetimeUnit is that of response.refreshTokenLifetime, which is missing; add it"),
     validation = Rule::new("!has(self.fields) || !has(self.refreshToken) || !self.fields.exists(key, self.fields[key] == self.refreshToken)")
         .message("response.fields must not copy a refresh token into the target")
 )]
@@ -49,10 +51,17 @@ pub struct ResponseSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), regex(pattern = POINTER_PATTERN))]
     pub expiry: Option<String>,
-    /// Where the seconds are that the refresh token lives.
+    /// Where the refresh token's lifetime is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), regex(pattern = POINTER_PATTERN))]
     pub refresh_token_lifetime: Option<String>,
+    /// What the refresh token's lifetime counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_lifetime_unit: Option<LifetimeUnit>,
+    /// Where a time is at which the refresh token expires: Unix seconds or milliseconds, or RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), regex(pattern = POINTER_PATTERN))]
+    pub refresh_token_expiry: Option<String>,
     /// Where the error code is, also in an answer with status 200; `/error` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), regex(pattern = POINTER_PATTERN))]

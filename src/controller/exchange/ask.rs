@@ -54,7 +54,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
         Err(error) => return Err(exchange.problem(&error)),
     };
     chosen.taken(exchange);
-    set.hide_sent(&chosen.client, &content.input);
+    set.hide_sent(&chosen.secrets(Some(&request)));
     let lifespan = lifespan(&set, sent_at, spec.default_lifetime);
     let previous = exchange.target().and_then(|target| target.record.clone());
     let record = Record {

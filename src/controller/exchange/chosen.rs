@@ -4,6 +4,8 @@ use crate::lifecycle::client_secret::{Known, Which};
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::resolve::SourceContent;
 use crate::oauth::client_auth::Client;
+use crate::oauth::request::TokenRequest;
+use crate::oauth::sent::Sent;
 
 use super::attempt::{End, Exchange};
 
@@ -11,6 +13,8 @@ use super::attempt::{End, Exchange};
 pub struct Chosen {
     /// The client.
     pub client: Client,
+    /// The same with the other of two secrets.
+    other: Option<Client>,
     /// Which of two, where there are two.
     of_two: Option<Which>,
     source_version: String,
@@ -21,15 +25,26 @@ pub fn choose(exchange: &Exchange<'_>, content: &SourceContent, source_version: 
     let known = exchange.context.notes.of(exchange.credential).client_secret;
     let which = Known::choice(known.as_ref(), source_version);
     let of_two = content.next_client.as_ref().map(|next| (which, next));
-    let client = match of_two {
-        Some((Which::Next, next)) => next.clone(),
-        _ => content.client.clone(),
+    let present = content.client.clone();
+    let (client, other) = match of_two {
+        Some((Which::Next, next)) => (next.clone(), Some(present)),
+        Some((_, next)) => (present, Some(next.clone())),
+        None => (present, None),
     };
     let of_two = of_two.map(|(which, _)| which);
-    Chosen { client, of_two, source_version: source_version.to_owned() }
+    Chosen { client, other, of_two, source_version: source_version.to_owned() }
 }
 
 impl Chosen {
+    /// What an answer must not show: what was sent, and the client's secrets.
+    pub fn secrets(&self, request: Option<&TokenRequest>) -> Sent {
+        let mut sent = request.map(|request| request.sent.clone()).unwrap_or_default();
+        for client in [&self.client].into_iter().chain(&self.other) {
+            sent.add_secret_of(client);
+        }
+        sent
+    }
+
     /// After a refusal of the client: with the other secret there is another exchange at once, unless both are refused.
     ///
     /// # Errors

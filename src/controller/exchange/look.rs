@@ -15,7 +15,9 @@ use crate::lifecycle::rotation::claim::{self, judge};
 use crate::lifecycle::rotation::commit::Spent;
 use crate::lifecycle::rotation::exchange::{Stored, View};
 use crate::lifecycle::rotation::hold::Terms;
+use crate::oauth::request::TokenRequest;
 use crate::oauth::secret::RefreshToken;
+use crate::oauth::sent::Sent;
 
 use crate::controller::context::Context;
 use crate::controller::index::Name;
@@ -40,6 +42,15 @@ pub struct Seen {
     pub view: View<RefreshToken>,
     /// When the user asked for one more try.
     pub asked_at: Option<Timestamp>,
+}
+
+impl Seen {
+    /// What the answer to a request must not show.
+    pub fn secrets(&self, request: Option<&TokenRequest>) -> Sent {
+        let mut sent = self.chosen.secrets(request);
+        sent.add_token(&self.spent.seed);
+        sent
+    }
 }
 
 /// Reads everything live; nothing when the credential is not the one the exchange was begun for.
@@ -149,7 +160,7 @@ fn judge_state(exchange: &Exchange<'_>, read: &Read) -> Result<(), Problem> {
         here: &read.owners,
         state_uid: read.state.uid(),
         adopted: annotation(&read.live, ADOPT_STATE),
-        endpoint: &exchange.spec.origin(),
+        endpoint: &exchange.spec.origin_as(&record.endpoint),
         allowed_endpoints: annotation(&read.source.meta, ALLOWED_ENDPOINTS).unwrap_or_default(),
         target: read.target.as_ref(),
         asked_at: read.asked_at,

@@ -26,6 +26,7 @@ use crate::lifecycle::schedule::{bounded_retry_after, plus};
 use crate::oauth::error::TokenError;
 use crate::oauth::response::RawResponse;
 use crate::oauth::secret::RefreshToken;
+use crate::oauth::sent::Sent;
 
 use crate::controller::journal::{Entry, Left, Slot};
 use crate::controller::notes::Note;
@@ -68,6 +69,8 @@ struct Spender<'e, 'a> {
     claimed: Duration,
     slot: Option<Arc<Slot>>,
     sent_at: Option<Timestamp>,
+    /// What the answer must not show.
+    sent: Sent,
     received: Option<Instant>,
     raw: Option<RawResponse>,
     why_none: Option<TokenError>,
@@ -91,6 +94,7 @@ impl<'e, 'a> Spender<'e, 'a> {
             claimed: Duration::ZERO,
             slot: None,
             sent_at: None,
+            sent: Sent::default(),
             received: None,
             raw: None,
             why_none: None,

@@ -50,7 +50,8 @@ pub(super) async fn revoke(
         Err(problem) if in_time => return Err(problem.message),
         here => here.unwrap_or_default(),
     };
-    let allowed = record.endpoint == spec.origin() && record.owners.are_at_home(&here);
+    let allowed =
+        record.endpoint == spec.origin_as(&record.endpoint) && record.owners.are_at_home(&here);
     let tried = if allowed {
         ask(context, &spec, &place, record).await
     } else {

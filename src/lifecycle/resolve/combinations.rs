@@ -3,11 +3,13 @@
 
 use crate::api::Reason;
 use crate::api::credential::OAuthCredentialSpec;
+use crate::api::grant::Grant;
 use crate::api::provider::{ClientAuthenticationMethod, RequestSpec};
 use crate::lifecycle::problem::Problem;
+use crate::lifecycle::schedule::{RenewBefore, RenewalPolicy};
 use crate::oauth::request::RequestStyle;
 
-use super::GrantKind;
+use super::{GrantKind, claims};
 
 /// Looks for it.
 ///
@@ -25,6 +27,10 @@ pub(super) fn check(
         ));
     }
     check_secrets(spec, method)?;
+    check_keys(spec, method)?;
+    if let Some(Grant::JwtBearer(bearer)) = &spec.grant {
+        claims::check(&bearer.claims)?;
+    }
     let grant_type_is_omitted = request.is_some_and(|request| {
         request.grant_type.is_some()
             && request.omit_parameters.iter().any(|one| <&str>::from(one) == "grant_type")
@@ -66,6 +72,47 @@ fn check_secrets(
     Ok(())
 }
 
+/// The same of keys that the grant or the provider would use.
+fn check_keys(
+    spec: &OAuthCredentialSpec,
+    method: Option<ClientAuthenticationMethod>,
+) -> Result<(), Problem> {
+    let Some(keys) = &spec.source.keys else { return Ok(()) };
+    let is_bearer = GrantKind::of(spec) == GrantKind::JwtBearer;
+    let signs = is_bearer || method == Some(ClientAuthenticationMethod::PrivateKeyJwt);
+    if keys.private_key.is_some() && !signs {
+        return Err(invalid(
+            "spec.source.keys.privateKey is used by client authentication PrivateKeyJwt and grant jwtBearer alone; remove it",
+        ));
+    }
+    let named =
+        [("clientSecret", &keys.client_secret), ("nextClientSecret", &keys.next_client_secret)];
+    let named = named.iter().find(|(_, key)| key.is_some());
+    if let Some((field, _)) = named.filter(|_| is_bearer && method.is_none()) {
+        return Err(invalid(&format!(
+            "spec.source.keys.{field} is not used by grant jwtBearer where the provider says no clientAuthentication; remove it"
+        )));
+    }
+    Ok(())
+}
+
+/// Looks for a renewal that would have to come before the server allows it.
+///
+/// # Errors
+/// `SpecInvalid` with both fields.
+pub(super) fn check_renewal(policy: &RenewalPolicy) -> Result<(), Problem> {
+    let (Some(RenewBefore::Time(before)), Some(earliest)) = (policy.renew_before, policy.earliest)
+    else {
+        return Ok(());
+    };
+    if before <= earliest {
+        return Ok(());
+    }
+    Err(invalid(
+        "spec.renewal.renewBefore is longer than earliestRenewal of the provider, which refuses renewals before that; shorten it",
+    ))
+}
+
 /// Looks for two members of a request that would have one name.
 ///
 /// # Errors
@@ -96,8 +143,10 @@ pub(super) fn check_names(spec: &OAuthCredentialSpec, style: &RequestStyle) -> R
             )));
         }
         if style.parameters.contains_key(name) {
+            let is_own = spec.parameters.contains_key(name);
+            let whose = if is_own { "spec" } else { "spec.provider.request" };
             return Err(invalid(&format!(
-                "spec.parameters or spec.provider.request.parameters has {name}, which is sent for {standard} already; remove one of them"
+                "{whose}.parameters has {name}, which is sent for {standard} already; remove one of them"
             )));
         }
         names.push(name);
@@ -129,10 +178,17 @@ mod tests {
         resolved.err().map(|problem| problem.message)
     }
 
+    fn with(one: &Value, more: Value) -> Value {
+        let mut all = one.clone();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    }
+
     #[test]
     fn what_does_not_go_together_is_named() {
         let method = |method| json!({"clientAuthentication": {"method": method}});
         let keys = |key: &str| json!({"source": {"name": "s", "keys": {key: "k"}}});
+        let bearer = |key: &str| with(&keys(key), json!({"grant": {"jwtBearer": {}}}));
         let names = |names| json!({"request": {"parameterNames": names}});
         for (provider, credential, words) in [
             (method("None"), json!({"grant": {"clientCredentials": {}}}), "needs a client secret"),
@@ -143,17 +199,31 @@ mod tests {
                 "keys.nextClientSecret is not used",
             ),
             (method("TlsClientAuth"), keys("clientSecret"), "keys.clientSecret is not used"),
+            (method("ClientSecretJwt"), keys("privateKey"), "keys.privateKey is used by"),
+            (json!({}), keys("privateKey"), "keys.privateKey is used by"),
+            (json!({}), bearer("clientSecret"), "keys.clientSecret is not used by grant jwtBearer"),
+            (json!({}), bearer("nextClientSecret"), "keys.nextClientSecret is not used by grant"),
+            (
+                json!({"earliestRenewal": "30s"}),
+                json!({"renewal": {"renewBefore": "31s"}}),
+                "spec.renewal.renewBefore is longer than earliestRenewal",
+            ),
+            (
+                json!({}),
+                json!({"grant": {"jwtBearer": {"claims": {"iss": 7}}}}),
+                "spec.grant.jwtBearer.claims must not set iss",
+            ),
             (names(json!({"client_id": "a", "client_secret": "a"})), json!({}), "the name a"),
             (names(json!({"client_id": "client_secret"})), json!({}), "the name client_secret"),
             (
                 names(json!({"client_id": "key"})),
                 json!({"parameters": {"key": "x"}}),
-                "has key, which is sent for client_id",
+                "spec.parameters has key, which is sent for client_id",
             ),
             (
                 json!({"request": {"parameters": {"audience": "a"}}}),
                 json!({"audience": "b"}),
-                "has audience",
+                "spec.provider.request.parameters has audience",
             ),
             (
                 json!({"request": {"grantType": "g", "omitParameters": ["grant_type"]}}),
@@ -181,6 +251,19 @@ mod tests {
                 json!({"clientAuthentication": {"method": "ClientSecretJwt"}}),
                 json!({"source": {"name": "s", "keys": {"nextClientSecret": "k"}}}),
             ),
+            (
+                json!({"clientAuthentication": {"method": "ClientSecretPost"}}),
+                json!({
+                    "source": {"name": "s", "keys": {"nextClientSecret": "k", "privateKey": "p"}},
+                    "grant": {"jwtBearer": {}},
+                }),
+            ),
+            (
+                json!({"clientAuthentication": {"method": "PrivateKeyJwt"}}),
+                json!({"source": {"name": "s", "keys": {"privateKey": "k"}}}),
+            ),
+            (json!({"earliestRenewal": "30s"}), json!({"renewal": {"renewBefore": "30s"}})),
+            (json!({"earliestRenewal": "30s"}), json!({"renewal": {"renewBefore": "99%"}})),
         ] {
             assert_eq!(said(&provider, &credential), None, "{provider}");
         }

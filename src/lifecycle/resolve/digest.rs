@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::oauth::fingerprint::fingerprint;
 use crate::oauth::jwt::Algorithm;
 use crate::oauth::request::{Encoding, Method, RequestStyle};
@@ -131,6 +133,10 @@ fn response(words: &mut Words, style: &ResponseStyle) {
     );
     words.say_if("expiry", style.expiry.as_deref());
     words.say_if("refresh token lifetime", style.refresh_token_lifetime.as_deref());
+    let counts =
+        (style.refresh_token_lifetime_unit == Unit::Milliseconds).then_some("milliseconds");
+    words.say_if("refresh token unit", counts);
+    words.say_if("refresh token expiry", style.refresh_token_expiry.as_deref());
     // Not the error codes: of a token that is there they say nothing.
     words.pairs("field", &style.fields);
     if let Some(cookies) = &style.cookies {
@@ -152,7 +158,14 @@ fn bearer(words: &mut Words, bearer: Option<&Bearer<'_>>) {
     words.say_if("subject", bearer.subject);
     signing(words, "assertion", &bearer.signing);
     words.time("assertion lifetime", Some(bearer.lifetime));
-    words.pairs("claim", bearer.claims);
+    for (name, claim) in bearer.claims {
+        let (word, text) = match claim {
+            Value::String(text) => ("claim", text.clone()),
+            other => ("claim in JSON", other.to_string()),
+        };
+        words.say(word, name);
+        words.say("=", text);
+    }
     words.say_if("scopes in", bearer.scopes_in_claim.then_some("claim"));
 }
 

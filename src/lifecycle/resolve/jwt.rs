@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::api::grant::Grant;
 use crate::api::provider::ClientAuthentication;
 use crate::api::signing::SigningAlgorithm;
@@ -35,7 +37,7 @@ pub struct Bearer<'a> {
     pub(super) subject: Option<&'a str>,
     pub(super) signing: Signing,
     pub(super) lifetime: Duration,
-    pub(super) claims: &'a BTreeMap<String, String>,
+    pub(super) claims: &'a BTreeMap<String, Value>,
     pub(super) scopes_in_claim: bool,
 }
 

@@ -118,11 +118,10 @@ impl Resolved<'_> {
 
     /// A next secret without a present one has taken its place.
     fn present<'s>(&'s self, content: &Content<'_>) -> Source<'s> {
-        let has = |key: &str| content.data.contains_key(key);
         let source = self.source;
-        if !has(source.client_secret)
+        if !content.data.contains_key(source.client_secret)
             && !source.client_secret_named
-            && has(source.next_client_secret)
+            && content.has_more_than_line_ends(source.next_client_secret)
         {
             return Source { client_secret: source.next_client_secret, ..source };
         }
@@ -135,7 +134,7 @@ impl Resolved<'_> {
         content: &Content<'_>,
     ) -> Result<Option<Client>, Problem> {
         let key = self.source.next_client_secret;
-        if !client.has_secret() || !content.data.contains_key(key) {
+        if !client.has_secret() || !content.has_more_than_line_ends(key) {
             return Ok(None);
         }
         let next = self.client(&Source { client_secret: key, ..self.source }, content)?;
@@ -201,6 +200,12 @@ pub(super) struct Content<'a> {
 impl<'a> Content<'a> {
     pub(super) fn required(&self, key: &str) -> Result<&'a str, Problem> {
         self.optional(key)?.ok_or_else(|| self.problem(key, "is missing"))
+    }
+
+    /// Whether there is anything: a key may stand empty until something is put there.
+    fn has_more_than_line_ends(&self, key: &str) -> bool {
+        let bytes = self.data.get(key);
+        bytes.is_some_and(|bytes| bytes.0.iter().any(|byte| !matches!(byte, b'\r' | b'\n')))
     }
 
     /// A text of several lines.

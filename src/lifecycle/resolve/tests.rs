@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::oauth::client_auth::ClientAuth;
+use crate::oauth::discovery::Metadata;
 use crate::oauth::jwt::tests::{es256, stamp, verified};
 use aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED;
 use k8s_openapi::ByteString;
@@ -46,6 +47,24 @@ fn the_client_secret_decides_between_post_and_none() {
 }
 
 #[test]
+fn a_second_secret_that_is_empty_is_none_yet() {
+    let spec_ = minimal();
+    let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
+    for empty in [b"".as_slice(), b"\n", b"\r\n"] {
+        let keys = [
+            ("client_id", b"i".as_slice()),
+            ("client_secret", b"s"),
+            ("next_client_secret", empty),
+            ("refresh_token", b"r"),
+        ];
+        let content = resolved.read_source(&data(&keys)).unwrap();
+        assert!(content.client.has_secret() && content.next_client.is_none());
+        let public = resolved.read_source(&data(&[keys[0], keys[2], keys[3]])).unwrap();
+        assert!(!public.client.has_secret() && public.next_client.is_none());
+    }
+}
+
+#[test]
 fn a_second_secret_alone_has_taken_the_place_of_the_first() {
     let spec_ = minimal();
     let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
@@ -80,7 +99,7 @@ fn a_second_secret_makes_the_same_client_in_the_same_style() {
     assert!(
         matches!(post, Client::Fixed(ClientAuth::Post { client_id, client_secret }) if client_id == "i" && client_secret.expose() == "b")
     );
-    let problem = next("ClientSecretPost", &[("next_client_secret", b"")]).unwrap_err();
+    let problem = next("ClientSecretPost", &[("next_client_secret", b"a\x00b")]).unwrap_err();
     assert!(problem.message.contains("key next_client_secret"), "{}", problem.message);
 }
 
@@ -181,16 +200,33 @@ fn a_digest_changes_with_each_setting_of_the_request_only() {
         json!({"provider": {"tokenEndpoint": "https://as.example/t", "refreshEndpoint": "https://as.example/r"}}),
         json!({"provider": {"tokenEndpoint": "https://as.example/t", "clientAuthentication": {"method": "PrivateKeyJwt", "keyId": "k"}}}),
         json!({"grant": {"jwtBearer": {"subject": "s"}}}),
-        json!({"source": {"name": "s", "keys": {"privateKey": "x"}}}),
         json!({"parameters": {"a": "b"}}),
         json!({"audience": "a"}),
         json!({"resources": ["https://a.example"]}),
         json!({"grant": {"clientCredentials": {}}}),
+        json!({"provider": {"tokenEndpoint": "https://as.example/t", "response": {"refreshTokenExpiry": "/x"}}}),
         json!({"scopes": ["a"]}),
         json!({"source": {"name": "s", "keys": {"clientId": "x"}}}),
     ] {
         assert_ne!(digest(change.clone()), base, "{change}");
     }
+    let keys = json!({"name": "s", "keys": {"privateKey": "x"}});
+    let bearer = |claims: serde_json::Value| json!({"jwtBearer": {"claims": claims}});
+    let bearers = [
+        json!({"grant": bearer(json!({}))}),
+        json!({"grant": bearer(json!({})), "source": keys}),
+        json!({"grant": bearer(json!({"a": "1"}))}),
+        json!({"grant": bearer(json!({"a": 1}))}),
+        json!({"grant": bearer(json!({"a": [1]}))}),
+    ];
+    let digests: std::collections::BTreeSet<String> = bearers.map(digest).into();
+    assert_eq!(digests.len(), 5);
+    let counted = |unit: &str| {
+        digest(json!({"provider": {"tokenEndpoint": "https://as.example/t", "response": {
+            "refreshTokenLifetime": "/x", "refreshTokenLifetimeUnit": unit,
+        }}}))
+    };
+    assert_ne!(counted("Seconds"), counted("Milliseconds"));
     for change in [
         json!({"target": {"name": "u", "labels": {"a": "b"}}}),
         json!({"renewal": {"renewBefore": "5m"}}),
@@ -466,4 +502,35 @@ fn another_private_key_is_another_source() {
     let [one, two] = [es256().pem, es256().pem];
     assert_eq!(of(&one), of(&format!("{one}\n")));
     assert_ne!(of(&one), of(&two));
+}
+
+#[test]
+fn an_alias_of_the_endpoint_is_the_same_place_as_the_endpoint() {
+    let issued = |alias: &str| {
+        let alias = Some(Ok(Url::parse(alias).unwrap()));
+        Metadata {
+            token_endpoint: Url::parse("https://as.example/t").unwrap(),
+            mtls_token_endpoint: alias,
+        }
+    };
+    let spec_ = parsed(json!({
+        "provider": {
+            "issuer": "https://as.example", "revocationEndpoint": "https://as.example/revoke",
+            "clientAuthentication": {"method": "TlsClientAuth"},
+        },
+        "source": {"name": "s"}, "target": {"name": "t"},
+    }));
+    let resolved = |alias| {
+        let provider = Provider::inline(&spec_.provider.inline).completed(&issued(alias)).unwrap();
+        super::spec(&spec_, &provider, AddressPolicy::default())
+    };
+    let at_alias = resolved("https://mtls.as.example:8443/t").unwrap();
+    assert_eq!(at_alias.endpoint.as_str(), "https://mtls.as.example:8443/t");
+    assert_eq!(at_alias.origin(), "https://as.example");
+    assert_eq!(at_alias.origin_as("https://as.example"), "https://as.example");
+    let at_first = "https://mtls.as.example:8443";
+    assert_eq!(at_alias.origin_as(at_first), at_first);
+    assert_eq!(at_alias.revocation_endpoint.unwrap().as_str(), "https://as.example/revoke");
+    let elsewhere = resolved("https://mtls.example/t").unwrap_err();
+    assert!(elsewhere.message.contains("revocationEndpoint must have"), "{}", elsewhere.message);
 }

@@ -33,7 +33,11 @@ pub struct Endpoints {
 ///
 /// # Errors
 /// `SpecInvalid` or `EndpointDenied`, with the field at fault.
-pub fn endpoints(provider: &ProviderSpec, policy: AddressPolicy) -> Result<Endpoints, Problem> {
+pub fn endpoints(
+    provider: &ProviderSpec,
+    own: Option<&Url>,
+    policy: AddressPolicy,
+) -> Result<Endpoints, Problem> {
     let token = provider.token_endpoint.as_deref().ok_or_else(|| {
         let message = "spec.provider takes exactly one of tokenEndpoint, issuer and ref";
         Problem::new(Reason::SpecInvalid, message.to_owned())
@@ -46,8 +50,13 @@ pub fn endpoints(provider: &ProviderSpec, policy: AddressPolicy) -> Result<Endpo
     let revocation = provider.revocation_endpoint.as_deref();
     let revocation =
         revocation.map(|text| url("spec.provider.revocationEndpoint", text)).transpose()?;
-    // A refresh token is sent there: a rule of the CRD for this would cost more than the API server allows.
-    if revocation.as_ref().is_some_and(|revocation| revocation.origin() != refresh.origin()) {
+    // A refresh token is sent there: a rule of the CRD for this would cost more than the API server allows. What an issuer
+    // publishes must not make it wrong.
+    let own = own.filter(|_| provider.refresh_endpoint.is_none());
+    let is_at_home = |revocation: &Url| {
+        [Some(&refresh), own].into_iter().flatten().any(|url| url.origin() == revocation.origin())
+    };
+    if revocation.as_ref().is_some_and(|revocation| !is_at_home(revocation)) {
         let message = "spec.provider.revocationEndpoint must have the scheme, host and port that refresh tokens are sent to";
         return Err(Problem::new(Reason::SpecInvalid, message.to_owned()));
     }
@@ -130,12 +139,11 @@ pub fn response_style(spec: Option<&ResponseSpec>) -> ResponseStyle {
         token_type: or(&spec.token_type, usual.token_type),
         scope: or(&spec.scope, usual.scope),
         lifetime: or(&spec.lifetime, usual.lifetime),
-        lifetime_unit: match spec.lifetime_unit.unwrap_or_default() {
-            LifetimeUnit::Seconds => Unit::Seconds,
-            LifetimeUnit::Milliseconds => Unit::Milliseconds,
-        },
+        lifetime_unit: unit(spec.lifetime_unit),
         expiry: spec.expiry.clone(),
         refresh_token_lifetime: spec.refresh_token_lifetime.clone(),
+        refresh_token_lifetime_unit: unit(spec.refresh_token_lifetime_unit),
+        refresh_token_expiry: spec.refresh_token_expiry.clone(),
         error: or(&spec.error, usual.error),
         error_codes: spec
             .error_codes
@@ -144,6 +152,13 @@ pub fn response_style(spec: Option<&ResponseSpec>) -> ResponseStyle {
             .collect(),
         fields: spec.fields.clone(),
         cookies: None,
+    }
+}
+
+fn unit(spec: Option<LifetimeUnit>) -> Unit {
+    match spec.unwrap_or_default() {
+        LifetimeUnit::Seconds => Unit::Seconds,
+        LifetimeUnit::Milliseconds => Unit::Milliseconds,
     }
 }
 

@@ -92,8 +92,12 @@ fn refresh_life(
     issued_at: Timestamp,
 ) -> Option<Life> {
     let terms = spent.refresh_terms;
-    let said = set.refresh_token_lifetime;
-    let said = said.map(|seconds| Life { since, until: after(issued_at, seconds) });
+    let said = match set.refresh_token_lifetime {
+        Lifetime::Seconds(seconds) => Some(after(issued_at, seconds)),
+        Lifetime::Until(time) => Some(time).filter(|time| *time > issued_at),
+        Lifetime::Missing | Lifetime::Unusable(_) => None,
+    };
+    let said = said.map(|until| Life { since, until });
     let set_down = terms.lifetime.map(|lifetime| Life { since, until: plus(since, lifetime) });
     // What was said of a token before holds as long as it is the same.
     let known = base.filter(|base| base.refresh_token_since == Some(since));
@@ -119,15 +123,13 @@ pub fn commit(
         .filter(|_| !is_another)
         .and_then(|base| base.refresh_token_since)
         .unwrap_or(lifespan.issued_at);
-    let mut shown = set.clone();
-    shown.hide_tokens(&[&spent.seed, &spent.token]);
     let mut record = StateRecord {
         version: VERSION,
         generation: next_generation(base, spent),
         refresh_token: set.refresh_token.clone().unwrap_or_else(|| spent.token.clone()),
         access_token: set.access_token.clone(),
         token_type: set.token_type.clone(),
-        scopes: shown.scopes,
+        scopes: set.scopes.clone(),
         fields: set.fields.clone(),
         refresh_token_since: Some(refresh_token_since),
         refresh_life: refresh_life(lineage, spent, set, refresh_token_since, lifespan.issued_at),
@@ -190,7 +192,7 @@ pub fn salvage(
         lifetime: Lifetime::Missing,
         refresh_token: Some(token.clone()),
         scopes: base.map(|base| base.scopes.clone()).unwrap_or_default(),
-        refresh_token_lifetime: None,
+        refresh_token_lifetime: Lifetime::Missing,
         fields: base.map(|base| base.fields.clone()).unwrap_or_default(),
         left_out: Vec::new(),
     };
@@ -230,7 +232,7 @@ pub(super) mod tests {
             lifetime: Lifetime::Seconds(60),
             refresh_token: refresh_token.map(RefreshToken::new),
             scopes: vec![],
-            refresh_token_lifetime: None,
+            refresh_token_lifetime: Lifetime::Missing,
             fields: BTreeMap::new(),
             left_out: Vec::new(),
         }
@@ -278,9 +280,14 @@ pub(super) mod tests {
     #[test]
     fn a_refresh_token_lives_as_long_as_its_server_or_the_user_says() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let exchange = |base: Option<&StateRecord>, new: Option<&str>, second, said, terms| {
+        let exchange = |base: Option<&StateRecord>,
+                        new: Option<&str>,
+                        second,
+                        said: Option<Lifetime>,
+                        terms| {
             let spent = Spent { refresh_terms: terms, ..spent("s", "x", base.is_none()) };
-            let set = TokenSet { refresh_token_lifetime: said, ..set(new) };
+            let refresh_token_lifetime = said.unwrap_or(Lifetime::Missing);
+            let set = TokenSet { refresh_token_lifetime, ..set(new) };
             commit(base, &spent, &set, Lifespan { issued_at: at(second), expires_at: None })
         };
         let until = |record: &StateRecord| record.refresh_life.map(|life| life.until);
@@ -291,8 +298,12 @@ pub(super) mod tests {
         assert_eq!(until(&kept), Some(at(1000)), "the same token lives no longer");
         let rotated = exchange(Some(&kept), Some("r2"), 800, None, days);
         assert_eq!(until(&rotated), Some(at(1800)));
-        let said = exchange(Some(&kept), None, 400, Some(50), days);
+        let said = exchange(Some(&kept), None, 400, Some(Lifetime::Seconds(50)), days);
         assert_eq!(until(&said), Some(at(450)), "the server knows better");
+        let said = exchange(Some(&kept), None, 400, Some(Lifetime::Until(at(500))), days);
+        assert_eq!(until(&said), Some(at(500)));
+        let past = exchange(Some(&kept), None, 400, Some(Lifetime::Until(at(300))), days);
+        assert_eq!(until(&past), Some(at(1000)), "it is used, so that was no time of expiry");
         let idle = RefreshTerms { idle_lifetime: Some(Duration::from_secs(100)), ..days };
         assert_eq!(until(&exchange(Some(&first), None, 400, None, idle)), Some(at(500)));
         assert_eq!(until(&exchange(Some(&first), None, 950, None, idle)), Some(at(1000)));

@@ -53,6 +53,7 @@ pub fn settle(
         if let Some(new) = new {
             let wanted = is_wanted(unfinished.spent, answer, record, ours.is_some(), generation);
             let new = outdating(new, claim, unfinished.exchange);
+            let new = with_known_scopes(new, record);
             return if wanted { Settlement::Commit(Box::new(new)) } else { Settlement::Nothing };
         }
     }
@@ -69,6 +70,15 @@ pub fn settle(
             Settlement::Mark(Box::new(claim.marked(claim.unresolved_now(), trouble)))
         }
     }
+}
+
+/// Only the process that sent the request knew all secrets in it, which its answer may say again: of the scopes, which are
+/// shown, those are taken that were seen before. The next renewal brings the others.
+fn with_known_scopes(new: StateRecord, before: Option<&StateRecord>) -> StateRecord {
+    let mut new = new;
+    let known = before.map(|before| before.scopes.as_slice()).unwrap_or_default();
+    new.scopes.retain(|scope| known.contains(scope));
+    new
 }
 
 /// Whether the state still lacks the answer. A journal of another lineage, or one that was overtaken, is of no use.
@@ -93,4 +103,35 @@ fn is_wanted(
     !is_ours
         && may_commit(found, spent.base_generation, spent.new_lineage)
         && (is_claimed || succeeds || was_set_back || (spent.new_lineage && !knows_seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::rotation::commit::tests::{first_record, set, spent};
+    use crate::oauth::response::TokenSet;
+
+    #[test]
+    fn scopes_that_were_not_seen_before_may_say_again_what_was_sent() {
+        let scopes = ["read", "pass-of-a-client"].map(ToOwned::to_owned).to_vec();
+        let answer = Answer::Granted(Box::new(TokenSet { scopes, ..set(Some("r2")) }));
+        let replayed = |spent: &Spent, record: Option<&StateRecord>| {
+            let unfinished = Unfinished {
+                exchange: "e",
+                spent,
+                sent_at: Some(Timestamp::UNIX_EPOCH),
+                answer: Some(&answer),
+                default_lifetime: None,
+            };
+            let generation = record.map_or(0, |record| record.generation);
+            match settle(&unfinished, record, None, generation) {
+                Settlement::Commit(record) => record.scopes,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(replayed(&spent("s", "s", true), None).is_empty());
+        let before = StateRecord { scopes: vec!["read".into(), "other".into()], ..first_record() };
+        let next = Spent { base_generation: 1, ..spent("s", "r1", false) };
+        assert_eq!(replayed(&next, Some(&before)), ["read"]);
+    }
 }

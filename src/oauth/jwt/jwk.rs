@@ -9,6 +9,8 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::Unfit;
+
 /// Its members; those of a kind that it is not are absent. Borrowed, so that no copy of a secret stays behind.
 #[derive(Deserialize)]
 struct Jwk<'a> {
@@ -32,17 +34,29 @@ pub(super) fn is_meant(text: &str) -> bool {
 }
 
 /// The key, as a PEM would hold it.
-pub(super) fn der(text: &str) -> Option<PrivateKeyDer<'static>> {
-    let jwk: Jwk<'_> = serde_json::from_str(text).ok()?;
-    match (jwk.kty, jwk.crv) {
+///
+/// # Errors
+/// What it is instead.
+pub(super) fn der(text: &str) -> Result<PrivateKeyDer<'static>, Unfit> {
+    let jwk: Jwk<'_> = serde_json::from_str(text).map_err(|_| Unfit::NoPem)?;
+    if jwk.d.is_none() && (jwk.n.is_some() || jwk.x.is_some()) {
+        return Err(Unfit::Public);
+    }
+    let key = match (jwk.kty, jwk.crv) {
+        ("RSA", _) if jwk.lacks_primes() => return Err(Unfit::NoPrimes),
         ("RSA", _) => jwk.rsa(),
         ("EC", Some(curve @ ("P-256" | "P-384"))) => jwk.ec(curve),
         ("OKP", Some("Ed25519")) => jwk.ed(),
         _ => None,
-    }
+    };
+    key.ok_or(Unfit::NoPem)
 }
 
 impl Jwk<'_> {
+    fn lacks_primes(&self) -> bool {
+        [self.p, self.q, self.dp, self.dq, self.qi].contains(&None)
+    }
+
     /// PKCS#1 (RFC 8017 appendix A.1.2): a version and eight numbers.
     fn rsa(&self) -> Option<PrivateKeyDer<'static>> {
         let numbers =

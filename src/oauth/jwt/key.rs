@@ -30,6 +30,12 @@ pub enum Unfit {
     /// Neither PEM nor a JSON Web Key, or something else in it.
     #[error("is no private key, neither in PEM (PKCS#8, PKCS#1 or SEC1) nor as JSON Web Key")]
     NoPem,
+    /// The other half of a pair.
+    #[error("is a public key; the private one is needed")]
+    Public,
+    /// A key of RSA may be written without them, and can't be used so.
+    #[error("is a JSON Web Key of RSA without its primes: p, q, dp, dq and qi are needed beside d")]
+    NoPrimes,
     /// It asks for a password.
     #[error("is an encrypted private key; decrypt it first, as by openssl pkey")]
     Encrypted,
@@ -67,7 +73,7 @@ impl SigningKey {
     pub fn of_private_key(algorithm: Algorithm, pem: &PrivateKey) -> Result<Self, Unfit> {
         let text = pem.expose();
         let der = if jwk::is_meant(text) {
-            jwk::der(text).ok_or(Unfit::NoPem)?
+            jwk::der(text)?
         } else {
             PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
                 if text.contains("ENCRYPTED") { Unfit::Encrypted } else { Unfit::NoPem }

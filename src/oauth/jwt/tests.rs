@@ -94,7 +94,7 @@ pub(crate) fn stamp() -> Stamp {
     Stamp { now: "2011-03-22T18:43:00.9Z".parse().unwrap(), id: "unlike-any-other".to_owned() }
 }
 
-fn claims(more: &BTreeMap<String, String>) -> Claims<'_> {
+fn claims(more: &BTreeMap<String, Value>) -> Claims<'_> {
     Claims {
         iss: "me",
         sub: None,
@@ -178,6 +178,13 @@ fn keys_may_be_json_web_keys() {
     };
     same(Algorithm::EdDSA, RFC_ED, &ed);
     same(Algorithm::RS256, RFC_RSA, &rsa);
+    for prime in ["p", "q", "dp", "dq", "qi"] {
+        let mut short = rsa.clone();
+        short.as_object_mut().unwrap().remove(prime);
+        let short = PrivateKey::new(short.to_string());
+        let unfit = SigningKey::of_private_key(Algorithm::RS256, &short).unwrap_err();
+        assert_eq!(unfit, Unfit::NoPrimes, "{prime}");
+    }
     for (algorithm, verifier, curve, name) in [
         (Algorithm::ES256, &ECDSA_P256_SHA256_FIXED, &ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
         (Algorithm::ES384, &ECDSA_P384_SHA384_FIXED, &ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
@@ -194,11 +201,13 @@ fn keys_may_be_json_web_keys() {
         verified(sign(&key, None, &claims(&BTreeMap::new())).unwrap().expose(), verifier, public);
         let mut without = jwk.clone();
         without.as_object_mut().unwrap().remove("d");
-        for wrong in
-            [without, json!({"kty": "EC", "crv": "P-521"}), json!({"kty": "oct", "k": "a"})]
-        {
+        for (wrong, why) in [
+            (without, Unfit::Public),
+            (json!({"kty": "EC", "crv": "P-521"}), Unfit::NoPem),
+            (json!({"kty": "oct", "k": "a"}), Unfit::NoPem),
+        ] {
             let wrong = PrivateKey::new(wrong.to_string());
-            assert_eq!(SigningKey::of_private_key(algorithm, &wrong).unwrap_err(), Unfit::NoPem);
+            assert_eq!(SigningKey::of_private_key(algorithm, &wrong).unwrap_err(), why);
         }
         let unfit = SigningKey::of_private_key(algorithm, &PrivateKey::new(rsa.to_string()));
         assert_eq!(unfit.unwrap_err(), Unfit::Algorithm(algorithm));
@@ -236,7 +245,7 @@ fn the_public_key_verifies_each_algorithm_from_each_form_of_key() {
 
 #[test]
 fn the_secret_verifies_each_algorithm_with_one() {
-    let more = BTreeMap::from([("tenant".to_owned(), "t\"1".to_owned())]);
+    let more = BTreeMap::from([("tenant".to_owned(), json!("t\"1"))]);
     for (algorithm, digest) in [
         (Algorithm::HS256, hmac::HMAC_SHA256),
         (Algorithm::HS384, hmac::HMAC_SHA384),

@@ -21,14 +21,6 @@ impl GrantInput {
         }
     }
 
-    /// What of it is secret.
-    pub(in crate::oauth) fn secrets(&self) -> Vec<&str> {
-        let members = self.members().into_iter();
-        let secret =
-            members.filter(|(name, _)| !matches!(*name, "username") && !name.ends_with("_type"));
-        secret.map(|(_, value)| value).collect()
-    }
-
     /// A digest of the client and of what else of the source such a request depends on: with the same one it would be the
     /// same request. A refresh token is none of it, for it is followed by others.
     pub fn fingerprint(&self, client: &Client, salt: &[u8]) -> String {

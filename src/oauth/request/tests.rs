@@ -271,3 +271,49 @@ fn a_fingerprint_changes_with_what_the_request_takes_from_the_source() {
     assert_eq!(different.len(), all.len());
     assert_eq!(of(&password("a", "b")), of(&password("a", "b")));
 }
+
+#[test]
+fn what_is_secret_in_a_request_is_known_in_each_form_it_was_sent_in() {
+    let basic = |form| ClientAuth::Basic {
+        client_id: "the-client".into(),
+        client_secret: ClientSecret::new("p&ss of-mine"),
+        form,
+    };
+    let assertion = ClientAuth::Assertion {
+        client_id: "the-client".into(),
+        assertion: Assertion::new("eyJhbGci.eyJpc3Mi.c2lnbmF0dXJl"),
+    };
+    let password = GrantInput::Password {
+        username: "the-user".into(),
+        password: Password::new("hunter2 hunter2"),
+    };
+    for (client, grant, style, echo) in [
+        (basic(BasicForm::Plain), refresh("r"), json_style(), "dGhlLWNsaWVudDpwJnNzIG9mLW1pbmU="),
+        (
+            basic(BasicForm::Encoded),
+            refresh("r"),
+            json_style(),
+            "dGhlLWNsaWVudDpwJTI2c3Mrb2YtbWluZQ==",
+        ),
+        (post(), refresh("a/refresh/token"), RequestStyle::default(), "a%2Frefresh%2Ftoken"),
+        (post(), password, RequestStyle::default(), "ter2,hunte"),
+        (post(), GrantInput::ClientCredentials, RequestStyle::default(), "s%26e%3Dc"),
+        (assertion, GrantInput::ClientCredentials, RequestStyle::default(), "Jpc3Mi.c2lnbmF0"),
+    ] {
+        let request = written(&client, &grant, &["contacts.read"], &style);
+        let body = serde_json::json!({"access_token": "a", "scope": ["contacts.read", "the-client", echo]});
+        let style = crate::oauth::response::ResponseStyle::default();
+        let raw = crate::oauth::response::RawResponse {
+            status: 200,
+            retry_after: None,
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+            ending: crate::oauth::response::Ending::Whole,
+            body: Zeroizing::new(body.to_string().into_bytes()),
+            set_cookies: Vec::new(),
+        };
+        let mut set = crate::oauth::response::parse(&raw, &style, false).unwrap();
+        assert_eq!(set.scopes.len(), 3, "{echo}");
+        set.hide_sent(&request.sent);
+        assert_eq!(set.scopes, ["contacts.read", "the-client"], "{echo}");
+    }
+}

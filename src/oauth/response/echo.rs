@@ -1,59 +1,80 @@
-//! Scopes are shown to whoever may read a credential, and a server may write into them what it likes.
+//! Scopes are shown to whoever may read a credential, and a server may write into them what it likes: also what it was
+//! sent.
 
 use std::collections::HashSet;
 
-use crate::oauth::client_auth::Client;
-use crate::oauth::request::GrantInput;
-use crate::oauth::secret::RefreshToken;
+use zeroize::Zeroizing;
 
-use super::TokenSet;
+use crate::oauth::secret::RefreshToken;
+use crate::oauth::sent::Sent;
+
+use super::{Lifetime, TokenSet};
 
 /// So many characters in common with a secret are no accident.
 const IN_COMMON: usize = 8;
+/// A shorter secret would be found everywhere; a scope that is just that secret is not shown all the same.
+const SHORTEST: usize = 4;
 /// Scopes that long are names with separators, or no scopes.
 const LONG: usize = 40;
 /// As long as the shortest tokens in hex.
 const LONG_HEX: usize = 32;
 
+/// A text without what scopes are split at, and without upper case.
+type Bare = Zeroizing<Vec<u8>>;
+
 impl TokenSet {
-    /// Takes out scopes that tell of what was sent.
-    pub fn hide_sent(&mut self, client: &Client, grant: &GrantInput) {
-        self.hide_echoes(&client.secret().into_iter().chain(grant.secrets()).collect::<Vec<_>>());
-    }
-
-    /// Takes out scopes that tell of these tokens.
-    pub fn hide_tokens(&mut self, tokens: &[&RefreshToken]) {
-        self.hide_echoes(&tokens.iter().map(|token| token.expose()).collect::<Vec<_>>());
-    }
-
-    /// Takes out scopes that hold a piece of a token of this answer or of another secret, also cut into several, and
-    /// scopes that have the shape of a token.
-    pub(super) fn hide_echoes(&mut self, secrets: &[&str]) {
-        if self.scopes.is_empty() {
-            return;
-        }
+    /// Takes out what tells of a token of this answer or of what was sent: scopes that hold a piece of it, also cut into
+    /// several, scopes that have the shape of a token, and a type or a number that holds such a piece.
+    pub fn hide_sent(&mut self, sent: &Sent) {
         let refresh_token = self.refresh_token.as_ref().map(RefreshToken::expose);
         let own = [self.access_token.expose()].into_iter().chain(refresh_token);
-        let secrets: Vec<&str> = own.chain(secrets.iter().copied()).collect();
-        let echoes = echoes(&self.scopes, &secrets);
-        let mut at = 0_usize;
+        let secrets: Vec<Bare> = own.chain(sent.texts()).map(bare).collect();
+        let scopes: Vec<Bare> = self.scopes.iter().map(|scope| bare(scope)).collect();
+        let written = scopes.iter().flat_map(|scope| scope.iter().copied());
+        let written: Bare = Zeroizing::new(written.collect());
+        let echoes = echoes(&written, &secrets);
+        let (mut at, mut bares) = (0_usize, scopes.iter());
         self.scopes.retain(|scope| {
+            let Some(bare) = bares.next() else { return false };
             let from = at;
-            at = at.saturating_add(scope.len());
+            at = at.saturating_add(bare.len());
             let holds_a_piece = echoes.iter().any(|(start, end)| *start < at && from < *end);
-            !holds_a_piece && !secrets.contains(&scope.as_str()) && !has_the_shape_of_a_token(scope)
+            !holds_a_piece && !secrets.contains(bare) && !has_the_shape_of_a_token(scope)
         });
+        let tells = |text: &str| {
+            let bare = bare(text);
+            secrets.contains(&bare) || !self::echoes(&bare, &secrets).is_empty()
+        };
+        if tells(&self.token_type) {
+            "Bearer".clone_into(&mut self.token_type);
+        }
+        for lifetime in [&mut self.lifetime, &mut self.refresh_token_lifetime] {
+            if matches!(lifetime, Lifetime::Unusable(said) if tells(said)) {
+                *lifetime = Lifetime::Unusable("a number that is too large".to_owned());
+            }
+        }
     }
 }
 
-/// Where, in all scopes written one after the other, pieces of secrets are.
-fn echoes(scopes: &[String], secrets: &[&str]) -> Vec<(usize, usize)> {
-    let written = scopes.concat();
+fn bare(text: &str) -> Bare {
+    let kept = text.bytes().filter(|byte| !matches!(byte, b' ' | b','));
+    Zeroizing::new(kept.map(|byte| byte.to_ascii_lowercase()).collect())
+}
+
+/// Where in a text pieces of secrets are.
+fn echoes(text: &[u8], secrets: &[Bare]) -> Vec<(usize, usize)> {
     let pieces: HashSet<&[u8]> =
-        secrets.iter().flat_map(|secret| secret.as_bytes().windows(IN_COMMON)).collect();
-    let windows = written.as_bytes().windows(IN_COMMON).enumerate();
-    let found = windows.filter(|(_, piece)| pieces.contains(piece));
-    found.map(|(at, _)| (at, at.saturating_add(IN_COMMON))).collect()
+        secrets.iter().flat_map(|secret| secret.windows(IN_COMMON)).collect();
+    let windows = text.windows(IN_COMMON).enumerate();
+    let long = windows.filter(|(_, piece)| pieces.contains(piece));
+    let long = long.map(|(at, _)| (at, at.saturating_add(IN_COMMON)));
+    let short = secrets.iter().filter(|secret| (SHORTEST..IN_COMMON).contains(&secret.len()));
+    let short = short.flat_map(|secret| {
+        let windows = text.windows(secret.len()).enumerate();
+        let whole = windows.filter(|(_, piece)| *piece == secret.as_slice());
+        whole.map(|(at, _)| (at, at.saturating_add(secret.len())))
+    });
+    long.chain(short).collect()
 }
 
 fn has_the_shape_of_a_token(scope: &str) -> bool {
@@ -71,21 +92,24 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::oauth::response::Lifetime;
     use crate::oauth::secret::AccessToken;
 
-    fn shown(scopes: &[&str], sent: &[&str]) -> Vec<String> {
-        let mut set = TokenSet {
+    fn answer(scopes: &[&str], token_type: &str, lifetime: Lifetime) -> TokenSet {
+        TokenSet {
             access_token: AccessToken::new("access-token-9A7f3"),
-            token_type: "Bearer".into(),
-            lifetime: Lifetime::Missing,
+            token_type: token_type.to_owned(),
+            lifetime,
             refresh_token: Some(RefreshToken::new("refresh-token-77")),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            refresh_token_lifetime: None,
+            refresh_token_lifetime: Lifetime::Missing,
             fields: BTreeMap::new(),
             left_out: Vec::new(),
-        };
-        set.hide_echoes(sent);
+        }
+    }
+
+    fn shown(scopes: &[&str], sent: &[&str]) -> Vec<String> {
+        let mut set = answer(scopes, "Bearer", Lifetime::Missing);
+        set.hide_sent(&Sent::of(sent.iter().copied()));
         set.scopes
     }
 
@@ -100,22 +124,43 @@ mod tests {
             "ManageDelegatedAdministrationPermissions.ReadWriteEverything",
             "bot",
         ];
-        assert_eq!(shown(&real, &["secret"]), real);
+        assert_eq!(shown(&real, &["secret", "a", "ea", "bo"]), real);
     }
 
     #[test]
     fn whole_tokens_pieces_of_them_and_pieces_cut_small_are_not() {
         for echo in [
             &["read", "access-token-9A7f3"][..],
+            &["ACCESS-TOKEN"],
             &["xx-refresh-token-77"],
             &["token-77"],
             &["refre", "sh-to", "ken-7", "7"],
             &["pass"],
+            &["my:pass:word"],
+            &["pa", "ss"],
+            &["k"],
             &["client-secret"],
+            &["correct", "horse", "battery"],
+            &["horse,battery"],
+            &["p%26ss%3D"],
         ] {
-            let left = shown(echo, &["pass", "my-client-secret"]);
-            assert!(left.iter().all(|scope| scope == "read" || scope == "7"), "{left:?}");
+            let sent =
+                ["pass", "k", "my-client-secret", "correct horse, battery", "the p&ss= of mine"];
+            let left = shown(echo, &sent);
+            assert!(left.iter().all(|scope| scope == "read"), "{echo:?}: {left:?}");
         }
+    }
+
+    #[test]
+    fn types_and_numbers_that_tell_of_a_secret_are_not_repeated_either() {
+        let unusable = || Lifetime::Unusable("-4815162342".to_owned());
+        let mut set = answer(&[], "client-secret", unusable());
+        set.hide_sent(&Sent::of(["my-client-secret", "4815162342"]));
+        assert_eq!(set.token_type, "Bearer");
+        assert_eq!(set.lifetime, Lifetime::Unusable("a number that is too large".to_owned()));
+        let mut set = answer(&[], "N_A", unusable());
+        set.hide_sent(&Sent::of(["my-client-secret"]));
+        assert_eq!((set.token_type.as_str(), set.lifetime), ("N_A", unusable()));
     }
 
     #[test]

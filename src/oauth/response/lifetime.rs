@@ -37,13 +37,14 @@ pub fn lifetime(answer: &Value, style: &ResponseStyle, access_token: &str) -> Li
     until.map_or(said, Lifetime::Until)
 }
 
-/// The seconds that the refresh token lives, if the answer says so.
-pub fn refresh_token_lifetime(answer: &Value, style: &ResponseStyle) -> Option<i64> {
-    let value = answer.pointer(style.refresh_token_lifetime.as_ref()?);
-    match relative(value, Unit::Seconds) {
-        Lifetime::Seconds(seconds) => Some(seconds),
-        _ => None,
+/// The life of the refresh token, if the answer says so: a count or a time of expiry, the first that can be used.
+pub fn refresh_token_lifetime(answer: &Value, style: &ResponseStyle) -> Lifetime {
+    let at = |place: &Option<String>| place.as_ref().and_then(|pointer| answer.pointer(pointer));
+    let said = relative(at(&style.refresh_token_lifetime), style.refresh_token_lifetime_unit);
+    if matches!(said, Lifetime::Seconds(_)) {
+        return said;
     }
+    at(&style.refresh_token_expiry).and_then(time).map_or(said, Lifetime::Until)
 }
 
 /// A whole number, also as a string or with a zero fraction.
@@ -155,8 +156,25 @@ mod tests {
     fn the_refresh_token_has_a_life_of_its_own() {
         let style = style(json!({"refreshTokenLifetime": "/x_refresh_token_expires_in"}));
         let answer = json!({"x_refresh_token_expires_in": 8_726_400});
-        assert_eq!(refresh_token_lifetime(&answer, &style), Some(8_726_400));
-        assert_eq!(refresh_token_lifetime(&json!({}), &style), None);
-        assert_eq!(refresh_token_lifetime(&answer, &ResponseStyle::default()), None);
+        assert_eq!(refresh_token_lifetime(&answer, &style), Lifetime::Seconds(8_726_400));
+        assert_eq!(refresh_token_lifetime(&json!({}), &style), Lifetime::Missing);
+        let usual = ResponseStyle::default();
+        assert_eq!(refresh_token_lifetime(&answer, &usual), Lifetime::Missing);
+    }
+
+    #[test]
+    fn the_life_of_a_refresh_token_may_be_written_as_that_of_an_access_token() {
+        let style = style(json!({
+            "refreshTokenLifetime": "/ttl", "refreshTokenLifetimeUnit": "Milliseconds", "refreshTokenExpiry": "/at",
+        }));
+        let read = |answer| refresh_token_lifetime(&answer, &style);
+        assert_eq!(read(json!({"ttl": "3600500", "at": 1})), Lifetime::Seconds(3600));
+        let end = Lifetime::Until("2026-01-02T03:04:05Z".parse().unwrap());
+        for at in [json!(1_767_323_045), json!("1767323045000"), json!("2026-01-02T04:04:05+01:00")]
+        {
+            assert_eq!(read(json!({"at": at.clone()})), end, "{at}");
+            assert_eq!(read(json!({"ttl": "soon", "at": at.clone()})), end, "{at}");
+        }
+        assert_eq!(read(json!({"at": "soon"})), Lifetime::Missing);
     }
 }

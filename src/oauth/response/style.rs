@@ -26,8 +26,14 @@ pub struct ResponseStyle {
     pub lifetime_unit: Unit,
     /// Of a time at which the access token expires.
     pub expiry: Option<String>,
-    /// Of the seconds that the refresh token lives.
+    /// Of what the refresh token lives.
     pub refresh_token_lifetime: Option<String>,
+    /// What that counts.
+    #[serde(skip_serializing_if = "Unit::is_usual")]
+    pub refresh_token_lifetime_unit: Unit,
+    /// Of a time at which the refresh token expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_expiry: Option<String>,
     /// Of the error code.
     pub error: String,
     /// What codes mean that are the server's own.
@@ -47,6 +53,13 @@ pub enum Unit {
     Seconds,
     /// As some servers count.
     Milliseconds,
+}
+
+impl Unit {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl ResponseStyle {
@@ -70,6 +83,8 @@ impl Default for ResponseStyle {
             lifetime_unit: Unit::Seconds,
             expiry: None,
             refresh_token_lifetime: None,
+            refresh_token_lifetime_unit: Unit::Seconds,
+            refresh_token_expiry: None,
             error: "/error".to_owned(),
             error_codes: BTreeMap::new(),
             fields: BTreeMap::new(),

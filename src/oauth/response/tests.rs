@@ -190,6 +190,23 @@ fn an_answer_written_as_a_form_is_read_as_well() {
 }
 
 #[test]
+fn a_form_is_known_by_the_names_that_the_provider_has() {
+    let style = ResponseStyle {
+        access_token: "/token".to_owned(),
+        refresh_token: "/renew".to_owned(),
+        error: "/fault".to_owned(),
+        ..ResponseStyle::default()
+    };
+    let set = parse(&answer(200, "token=t1&renew=r1&expires_in=60"), &style, true).unwrap();
+    assert_eq!(set.access_token.expose(), "t1");
+    assert_eq!(set.refresh_token.unwrap().expose(), "r1");
+    let refused = parse(&answer(400, "fault=invalid_grant"), &style, true);
+    assert!(matches!(refused, Err(TokenError::InvalidGrant(_))));
+    let other = parse(&answer(200, "tokens=t1&a=b"), &style, true);
+    assert!(matches!(other, Err(TokenError::Invalid(why)) if why.contains("no JSON object")));
+}
+
+#[test]
 fn an_error_may_stand_in_another_place() {
     let style = ResponseStyle { error: "/data/code".to_owned(), ..ResponseStyle::default() };
     let refused = answer(200, r#"{"data":{"code":"invalid_grant"}}"#);

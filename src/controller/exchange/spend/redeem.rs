@@ -62,6 +62,7 @@ impl Spender<'_, '_> {
         fail_point::reach("sending");
         let grant = GrantInput::RefreshToken(token.clone());
         let request = self.exchange.spec.request(&seen.chosen.client, &grant, || context.stamp());
+        self.sent = seen.secrets(request.as_ref().ok());
         let guard = context.send_guard(claim.term, self.claimed, self.last_harmless(intent));
         let (guard, allowed) = noting(guard);
         let limit = answer_limit(self.exchange.spec.reuse_grace);
@@ -135,7 +136,7 @@ impl Spender<'_, '_> {
             answer::read(self.raw.as_ref(), &self.exchange.spec.response, self.why_none.take());
         if let (Answer::Granted(set), Some(seen)) = (&mut answer, &self.seen) {
             seen.chosen.taken(self.exchange);
-            set.hide_sent(&seen.chosen.client, &GrantInput::RefreshToken(seen.spent.token.clone()));
+            set.hide_sent(&self.sent);
         }
         self.problem = answer.error().map(|error| match &answer {
             Answer::Unknown(_) => of_unknown_outcome(error),
