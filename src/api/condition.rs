@@ -121,13 +121,13 @@ reasons! {
         "The operator may not connect to the token endpoint: its scheme is not https, or its address is a loopback, link-local, metadata, multicast, reserved or unspecified one, the API server's, or a private one where the operator denies these.",
         "Correct the URL that the message names, or have the operator run with `--allow-http` or `--allow-loopback`, or without `--deny-private-addresses`.";
     EndpointUnreachable: Passing,
-        "No connection to the token endpoint: name resolution, TCP or TLS failed. Nothing was sent. After five failures in a row the requests of a namespace to that host are held back, and one at a time is tried.",
+        "No connection to the token endpoint: name resolution, TCP or TLS failed. Nothing was sent. After five failures in a row the requests of a namespace to that host are held back, and one at a time is tried; so are those of all namespaces after failures of five of them with no answer in between.",
         "Check the host name, the network policy and the server's certificate.";
     DiscoveryFailed: Passing,
         "The issuer's document (RFC 8414, OpenID Connect Discovery) can't be had, or is not that of this issuer. One that was read earlier stays in use.",
         "Correct `issuer`: it must be what the document says, to the letter. Or give `tokenEndpoint` instead.";
     RateLimited: Passing,
-        "The authorization server answered 429. Its `Retry-After` is honoured. After five in a row the requests of a namespace to that host are held back, and one at a time is tried.",
+        "The authorization server answered 429. Its `Retry-After` is honoured. After five in a row the requests of a namespace to that host are held back, and one at a time is tried; so are those of all namespaces when five of them failed with no answer in between.",
         "Have fewer credentials on one client, or a longer `renewal.minInterval`.";
     ServerError: Passing,
         "The authorization server answered with a 5xx status, or with `temporarily_unavailable` or the like. Or requests to the host are held back, since five in a row failed or were not answered. (After a refresh token was sent, a 5xx status is `ExchangeOutcomeUnknown`.)",

@@ -79,6 +79,7 @@ fn main() -> ExitCode {
         limits::when_a_host_is_back_all_that_waited_go_on,
         limits::a_rate_limit_is_kept,
         limits::many_due_at_once_do_not_rush_to_their_host,
+        limits::many_namespaces_of_one_credential_do_not_rush_either,
         limits::a_repeat_in_its_window_waits_for_nothing,
         mutual_tls::a_client_is_known_by_its_certificate,
         mutual_tls::an_issuer_may_name_an_endpoint_for_such_clients,
