@@ -142,7 +142,7 @@ reasons! {
         "The authorization server called the refresh token invalid. It is asked once more after a minute before that is believed.",
         "Wait for the second answer.";
     ReauthorizationRequired: SignIn,
-        "The refresh token is dead: the authorization server called it invalid twice, or it was sent in vain for a day, or its state is lost. Nothing more is sent.",
+        "The refresh token is dead: the authorization server called it invalid twice, or it was sent in vain for a day (or as long as a longer `provider.reuseGrace` allows), or its state is lost. Nothing more is sent.",
         "Sign in again and put the new refresh token into the source Secret. To try the old one once more, annotate the credential with `oauth-keeper.dev/retry` and the present time.";
     PasswordRejected: Configuration,
         "The authorization server does not accept user name and password (`invalid_grant`, grant `password`). They are not sent again, since servers lock accounts after some wrong ones.",
