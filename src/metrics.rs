@@ -81,7 +81,7 @@ impl Metrics {
         };
         registry.register(
             "exchanges",
-            "Token requests, by the reason they led to; Fresh is success",
+            "Token requests, by the reason they led to; Fresh is success, OtherClientSecret a refusal of one of two secrets",
             metrics.exchanges.clone(),
         );
         registry.register(
@@ -164,9 +164,10 @@ impl Metrics {
         );
     }
 
-    /// A token request ended.
-    pub fn exchanged(&self, reason: Reason) {
-        self.exchanges.get_or_create(&ByReason { reason: reason.as_str() }).inc();
+    /// A token request ended; without a reason when one of two client secrets was refused and the other one follows.
+    pub fn exchanged(&self, reason: Option<Reason>) {
+        let reason = reason.map_or("OtherClientSecret", Reason::as_str);
+        self.exchanges.get_or_create(&ByReason { reason }).inc();
     }
 
     /// A new refresh token is about to be committed.

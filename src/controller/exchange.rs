@@ -140,6 +140,7 @@ async fn run(
     why: Why,
     unsaved: &Unsaved,
     slot: &mut Slot,
+    let other_secret = matches!(ended, Ok(End::OtherSecret));
 ) {
     let begun = Instant::now();
     let spec = provider::of(context, credential)
@@ -173,7 +174,7 @@ async fn run(
         Ok(End::Stored { set, lifespan, .. }) if lifespan.expires_at.is_none() => {
             Some(unknown_lifetime(set, &style))
         }
-        Ok(End::OtherSecret(problem)) | Err(problem) => Some(problem.clone()),
+        Err(problem) => Some(problem.clone()),
         Ok(_) => None,
     };
     if matches!(ended, Ok(End::Stored { .. })) {
@@ -181,11 +182,23 @@ async fn run(
     }
     if trace.sent_at.is_some() {
         let reason = outcome.as_ref().map_or(Reason::Fresh, |problem| problem.reason);
-        context.metrics.exchanged(reason);
+        context.metrics.exchanged((!other_secret).then_some(reason));
     }
-    if let Some(problem) = &outcome {
-        let (namespace, name) = (&credential.metadata.namespace, &credential.metadata.name);
-        let reason = problem.reason.as_str();
+    tell(credential, outcome.as_ref(), other_secret);
+    note(context, credential, ended, outcome, trace);
+}
+
+/// Says in the log what went wrong, or was not as it should be.
+fn tell(credential: &OAuthCredential, outcome: Option<&Problem>, other_secret: bool) {
+    let (namespace, name) = (&credential.metadata.namespace, &credential.metadata.name);
+    if other_secret {
+        tracing::info!(
+            namespace,
+            credential = name,
+            "one of two client secrets was refused; the other one follows"
+        );
+    }
+    if let Some(problem) = outcome {
         tracing::warn!(
             namespace,
             credential = name,
@@ -222,7 +235,7 @@ fn note(
             at,
         };
         note.not_before = Some(plus(at, LOOK_AGAIN_AFTER));
-        if matches!(ended, Ok(End::OtherSecret(_))) {
+        if matches!(ended, Ok(End::OtherSecret)) {
             // Not an attempt of its own: the other one follows without a pause.
             note.not_before = None;
             return;
@@ -236,7 +249,7 @@ fn note(
                 note.not_before = None;
             }
             Ok(End::SourceIsKnown) => note.known_source = source_version,
-            Ok(End::Stale | End::OtherSecret(_)) => {}
+            Ok(End::Stale | End::OtherSecret) => {}
             Ok(End::Claimed { until }) => note.not_before = Some(until),
             // The mark in the state says so, and until when.
             Err(problem) if problem.reason == Reason::ExchangeOutcomeUnknown => {

@@ -85,6 +85,8 @@ fn main() -> ExitCode {
         mutual_tls::an_issuer_may_name_an_endpoint_for_such_clients,
         client_secrets::the_next_one_is_sent_once_the_present_one_is_refused,
         client_secrets::moving_it_to_its_place_makes_no_request,
+        client_secrets::which_one_works_is_known_after_writes_of_the_source_and_a_restart,
+        client_secrets::where_both_are_refused_one_follows_the_other_once,
         leader::a_leader_that_was_frozen_past_its_lease_ends,
         leader::a_killed_leader_is_followed_when_its_lease_has_run_out,
         leader::one_of_two_works_and_hands_over_at_its_end,
