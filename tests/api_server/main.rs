@@ -82,6 +82,7 @@ fn main() -> ExitCode {
         limits::many_namespaces_of_one_credential_do_not_rush_either,
         limits::a_repeat_in_its_window_waits_for_nothing,
         mutual_tls::a_client_is_known_by_its_certificate,
+        mutual_tls::a_probe_shows_the_certificate_too,
         mutual_tls::an_issuer_may_name_an_endpoint_for_such_clients,
         client_secrets::the_next_one_is_sent_once_the_present_one_is_refused,
         client_secrets::moving_it_to_its_place_makes_no_request,
