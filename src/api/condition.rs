@@ -102,6 +102,9 @@ reasons! {
     StateNotWritable: Passing,
         "The API server refuses writes of the state Secret. No token request is made then, since a rotated refresh token could not be kept.",
         "Look for quotas, admission policies and missing rights in the namespace; the message has the API server's reason.";
+    JournalNotReadable: Passing,
+        "A file of the journal, in the format of another release, is about an exchange of this credential. Nothing is sent, since it may hold the newest refresh token.",
+        "Run the release that wrote the file, once, with the same journal: it settles it. Or give the file up: remove it, as docs/operations.md says.";
     StateInvalid: Configuration,
         "The state Secret is not one this operator wrote, is immutable, or its content can't be read. Nothing is sent.",
         "Restore the Secret, or delete it and put a new refresh token into the source.";
