@@ -34,6 +34,7 @@ pub struct Metrics {
     lateness: Histogram,
     request_seconds: Histogram,
     uncommitted: Gauge,
+    journal_not_read: Gauge,
     exchange_seconds: Histogram,
     journal_seconds: Histogram,
     commit_seconds: Histogram,
@@ -68,6 +69,7 @@ impl Metrics {
                 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
             ]),
             uncommitted: Gauge::default(),
+            journal_not_read: Gauge::default(),
             exchange_seconds: Histogram::new(persisting()),
             journal_seconds: Histogram::new(persisting()),
             commit_seconds: Histogram::new(persisting()),
@@ -81,7 +83,7 @@ impl Metrics {
         };
         registry.register(
             "exchanges",
-            "Token requests, by the reason they led to; Fresh is success",
+            "Token requests, by the reason they led to; Fresh is success, OtherClientSecret a refusal of one of two secrets",
             metrics.exchanges.clone(),
         );
         registry.register(
@@ -148,6 +150,11 @@ impl Metrics {
             self.uncommitted.clone(),
         );
         registry.register(
+            "journal_files_not_read",
+            "Files of the journal that this process found at its start and can't read",
+            self.journal_not_read.clone(),
+        );
+        registry.register(
             "exchange_seconds",
             "Time of exchanges that brought a token, from the first read to the written target",
             self.exchange_seconds.clone(),
@@ -164,9 +171,10 @@ impl Metrics {
         );
     }
 
-    /// A token request ended.
-    pub fn exchanged(&self, reason: Reason) {
-        self.exchanges.get_or_create(&ByReason { reason: reason.as_str() }).inc();
+    /// A token request ended; without a reason when one of two client secrets was refused and the other one follows.
+    pub fn exchanged(&self, reason: Option<Reason>) {
+        let reason = reason.map_or("OtherClientSecret", Reason::as_str);
+        self.exchanges.get_or_create(&ByReason { reason }).inc();
     }
 
     /// A new refresh token is about to be committed.
@@ -192,6 +200,11 @@ impl Metrics {
     /// It is in the state, or of no use.
     pub fn answer_is_settled(&self) {
         self.uncommitted.dec();
+    }
+
+    /// So many files of the journal can't be read.
+    pub fn journal_not_read(&self, files: usize) {
+        self.journal_not_read.set(i64::try_from(files).unwrap_or(i64::MAX));
     }
 
     /// An exchange that brought a token took this long, from its slot to the written target.

@@ -26,7 +26,7 @@ use crate::controller::notes::Notes;
 use crate::controller::provider::checked::Checked;
 use crate::controller::provider::report;
 use crate::controller::provider::subjects::Reports;
-use crate::controller::replay::{self, Unsettled};
+use crate::controller::replay::{self, Held};
 use crate::controller::scope::{Feed, Scope};
 use crate::controller::secrets::Secrets;
 use crate::controller::slots::Slots;
@@ -84,7 +84,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
         .map_err(|error| Error::Admin(args.admin_address, error))?;
     let holder = holder();
     let transport = Transport::through(policy, args.proxy.as_ref())?;
-    let (journal, unsettled) = what_was_left(&args, &client, &metrics).await?;
+    let (journal, left) = what_was_left(&args, &client, &metrics).await?;
     let mut candidate = args.leader_election.then(|| {
         // A connection of its own, so that renewals do not queue behind everything else.
         let identity = format!("{}_{}", host_name(), holder.incarnation);
@@ -98,11 +98,11 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
             "waiting for the lease"
         );
         if !candidate.acquire(&stopping).await {
-            if !unsettled.is_empty() {
+            if !left.unsettled.is_empty() {
                 tracing::info!("stopping: answers are committed first");
             }
             // The journal may end with this pod.
-            join_all(unsettled.into_iter().map(|one| one.task)).await;
+            join_all(left.unsettled.into_iter().map(|one| one.task)).await;
             return Ok(());
         }
         ready.send_replace(false);
@@ -115,7 +115,7 @@ pub async fn run(args: RunArgs, stopping: CancellationToken) -> Result<(), Error
         transport,
         policy,
         journal,
-        unsettled,
+        left,
         holder,
         concurrency: usize::from(args.concurrency),
     };
@@ -145,7 +145,7 @@ struct Parts {
     transport: Transport,
     policy: AddressPolicy,
     journal: Option<Journal>,
-    unsettled: Vec<Unsettled>,
+    left: Held,
     holder: Holder,
     concurrency: usize,
 }
@@ -175,9 +175,9 @@ async fn lead(
     }
     let (scopes, feeds) = namespaces.into_iter().map(Scope::new).unzip();
     let mut parts = work.parts;
-    let unsettled = std::mem::take(&mut parts.unsettled);
+    let left = std::mem::take(&mut parts.left);
     let context = Arc::new(context(parts, term, stop_work.clone(), scopes));
-    exchange::after(&context, unsettled);
+    exchange::hold_what_was_left(&context, left);
     let working = work_until_stopped(&context, feeds, work.ready, begun);
     tokio::pin!(working);
     let leased = CancellationToken::new();
@@ -317,12 +317,12 @@ async fn what_was_left(
     args: &RunArgs,
     client: &Client,
     metrics: &Arc<Metrics>,
-) -> Result<(Option<Journal>, Vec<Unsettled>), Error> {
-    let Some(folder) = &args.journal_dir else { return Ok((None, Vec::new())) };
+) -> Result<(Option<Journal>, Held), Error> {
+    let Some(folder) = &args.journal_dir else { return Ok((None, Held::default())) };
     let journal = Journal::in_folder(folder).map_err(Error::Journal)?;
     let secrets = Secrets::new(client.clone());
-    let unsettled = replay::all(&secrets, &journal, metrics).await.map_err(Error::Journal)?;
-    Ok((Some(journal), unsettled))
+    let left = replay::all(&secrets, &journal, metrics).await.map_err(Error::Journal)?;
+    Ok((Some(journal), left))
 }
 
 async fn kubeconfig() -> Result<Config, Error> {

@@ -102,6 +102,9 @@ reasons! {
     StateNotWritable: Passing,
         "The API server refuses writes of the state Secret. No token request is made then, since a rotated refresh token could not be kept.",
         "Look for quotas, admission policies and missing rights in the namespace; the message has the API server's reason.";
+    JournalNotReadable: Passing,
+        "A file of the journal, in the format of another release, is about an exchange of this credential. Nothing is sent, since it may hold the newest refresh token.",
+        "Run the release that wrote the file, once, with the same journal: it settles it. Or give the file up: remove it, as docs/operations.md says.";
     StateInvalid: Configuration,
         "The state Secret is not one this operator wrote, is immutable, or its content can't be read. Nothing is sent.",
         "Restore the Secret, or delete it and put a new refresh token into the source.";
@@ -121,13 +124,13 @@ reasons! {
         "The operator may not connect to the token endpoint: its scheme is not https, or its address is a loopback, link-local, metadata, multicast, reserved or unspecified one, the API server's, or a private one where the operator denies these.",
         "Correct the URL that the message names, or have the operator run with `--allow-http` or `--allow-loopback`, or without `--deny-private-addresses`.";
     EndpointUnreachable: Passing,
-        "No connection to the token endpoint: name resolution, TCP or TLS failed. Nothing was sent. After five failures in a row the requests of a namespace to that host are held back, and one at a time is tried.",
+        "No connection to the token endpoint: name resolution, TCP or TLS failed. Nothing was sent. After five failures in a row the requests of a namespace to that host are held back, and one at a time is tried; so are those of all namespaces after failures of five of them with no answer in between.",
         "Check the host name, the network policy and the server's certificate.";
     DiscoveryFailed: Passing,
         "The issuer's document (RFC 8414, OpenID Connect Discovery) can't be had, or is not that of this issuer. One that was read earlier stays in use.",
         "Correct `issuer`: it must be what the document says, to the letter. Or give `tokenEndpoint` instead.";
     RateLimited: Passing,
-        "The authorization server answered 429. Its `Retry-After` is honoured. After five in a row the requests of a namespace to that host are held back, and one at a time is tried.",
+        "The authorization server answered 429. Its `Retry-After` is honoured. After five in a row the requests of a namespace to that host are held back, and one at a time is tried; so are those of all namespaces when five of them failed with no answer in between.",
         "Have fewer credentials on one client, or a longer `renewal.minInterval`.";
     ServerError: Passing,
         "The authorization server answered with a 5xx status, or with `temporarily_unavailable` or the like. Or requests to the host are held back, since five in a row failed or were not answered. (After a refresh token was sent, a 5xx status is `ExchangeOutcomeUnknown`.)",
@@ -142,7 +145,7 @@ reasons! {
         "The authorization server called the refresh token invalid. It is asked once more after a minute before that is believed.",
         "Wait for the second answer.";
     ReauthorizationRequired: SignIn,
-        "The refresh token is dead: the authorization server called it invalid twice, or it was sent in vain for a day, or its state is lost. Nothing more is sent.",
+        "The refresh token is dead: the authorization server called it invalid twice, or it was sent in vain for a day (or as long as a longer `provider.reuseGrace` allows), or its state is lost. Nothing more is sent.",
         "Sign in again and put the new refresh token into the source Secret. To try the old one once more, annotate the credential with `oauth-keeper.dev/retry` and the present time.";
     PasswordRejected: Configuration,
         "The authorization server does not accept user name and password (`invalid_grant`, grant `password`). They are not sent again, since servers lock accounts after some wrong ones.",

@@ -4,6 +4,7 @@
 mod ask;
 mod attempt;
 mod chosen;
+mod left;
 mod look;
 mod mint;
 mod queue;
@@ -11,15 +12,12 @@ mod release;
 mod spend;
 mod write_back;
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use futures::future::join_all;
 use kube::Resource;
-use tokio::task::JoinHandle;
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::{Attempt, Failure, unknown_lifetime};
@@ -30,16 +28,15 @@ use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{plus, to_second};
 use crate::oauth::response::ResponseStyle;
 
+pub use self::left::{hold as hold_what_was_left, note_left};
 pub use self::queue::{give_up_outdated, note_limit};
 
 use self::attempt::{End, Exchange, Trace, Unsaved};
 use super::context::Context;
-use super::index::Name;
 use super::provider;
-use super::replay::{self, Unsettled};
+use super::replay;
 use super::scope::Guarded;
 use super::slots::Slot;
-use super::state::Place;
 use super::under_way::UnderWay;
 
 /// After an exchange that did not bring a token, so that an observation that lags behind makes no hot loop.
@@ -78,42 +75,6 @@ pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
         drop(guard);
     });
     true
-}
-
-/// Lets nothing be spent for a credential until everything that an earlier process left of it is settled.
-pub fn after(context: &Arc<Context>, unsettled: Vec<Unsettled>) {
-    let mut tasks: HashMap<Name, Vec<JoinHandle<()>>> = HashMap::new();
-    for Unsettled { place, task } in unsettled {
-        tasks.entry((place.namespace, place.credential)).or_default().push(task);
-    }
-    for (name, tasks) in tasks {
-        let Some(guard) = UnderWay::of_an_earlier_process(context, name) else { continue };
-        context.exchanges.spawn(async move {
-            join_all(tasks).await;
-            if let Some(object) = guard.credential() {
-                // What was said meanwhile is over.
-                let uid = object.meta().uid.as_deref().unwrap_or_default();
-                guard.context.notes.update(uid, |note| {
-                    note.failure.take_if(|failure| failure.reason == Reason::StateNotWritable);
-                });
-            }
-            drop(guard);
-        });
-    }
-}
-
-/// Notes that an exchange can't begin, since what an earlier process left of the credential is not settled.
-pub fn note_unsettled(context: &Context, credential: &OAuthCredential) {
-    let provider = provider::of(context, credential).ok();
-    let trace = Trace::with(provider.and_then(|provider| provider.version));
-    let problem = Problem::new(
-        Reason::StateNotWritable,
-        format!(
-            "an answer that an earlier process received could not be written to the state Secret {} yet; the log of the operator says why",
-            Place::of(credential).name
-        ),
-    );
-    note(context, credential, Err(problem.clone()), Some(problem), trace);
 }
 
 /// Commits what an exchange had in its hands when it panicked, or forgot it.
@@ -173,28 +134,40 @@ async fn run(
         Ok(End::Stored { set, lifespan, .. }) if lifespan.expires_at.is_none() => {
             Some(unknown_lifetime(set, &style))
         }
-        Ok(End::OtherSecret(problem)) | Err(problem) => Some(problem.clone()),
+        Err(problem) => Some(problem.clone()),
         Ok(_) => None,
     };
     if matches!(ended, Ok(End::Stored { .. })) {
         context.metrics.exchange_took(begun.elapsed());
     }
+    let other_secret = matches!(ended, Ok(End::OtherSecret));
     if trace.sent_at.is_some() {
         let reason = outcome.as_ref().map_or(Reason::Fresh, |problem| problem.reason);
-        context.metrics.exchanged(reason);
+        context.metrics.exchanged((!other_secret).then_some(reason));
     }
-    if let Some(problem) = &outcome {
-        let (namespace, name) = (&credential.metadata.namespace, &credential.metadata.name);
-        let reason = problem.reason.as_str();
+    tell(credential, outcome.as_ref(), other_secret);
+    note(context, credential, ended, outcome, trace);
+}
+
+/// Says in the log what went wrong, or was not as it should be.
+fn tell(credential: &OAuthCredential, outcome: Option<&Problem>, other_secret: bool) {
+    let (namespace, name) = (&credential.metadata.namespace, &credential.metadata.name);
+    if other_secret {
+        tracing::info!(
+            namespace,
+            credential = name,
+            "one of two client secrets was refused; the other one follows"
+        );
+    }
+    if let Some(problem) = outcome {
         tracing::warn!(
             namespace,
             credential = name,
-            reason,
+            reason = problem.reason.as_str(),
             problem = problem.message,
             "exchange failed"
         );
     }
-    note(context, credential, ended, outcome, trace);
 }
 
 /// Remembers how an exchange ended.
@@ -222,7 +195,7 @@ fn note(
             at,
         };
         note.not_before = Some(plus(at, LOOK_AGAIN_AFTER));
-        if matches!(ended, Ok(End::OtherSecret(_))) {
+        if matches!(ended, Ok(End::OtherSecret)) {
             // Not an attempt of its own: the other one follows without a pause.
             note.not_before = None;
             return;
@@ -236,7 +209,7 @@ fn note(
                 note.not_before = None;
             }
             Ok(End::SourceIsKnown) => note.known_source = source_version,
-            Ok(End::Stale | End::OtherSecret(_)) => {}
+            Ok(End::Stale | End::OtherSecret) => {}
             Ok(End::Claimed { until }) => note.not_before = Some(until),
             // The mark in the state says so, and until when.
             Err(problem) if problem.reason == Reason::ExchangeOutcomeUnknown => {

@@ -18,9 +18,9 @@ use zeroize::Zeroizing;
 
 use crate::oauth::response::{MAX_BODY_BYTES, RawResponse};
 
-pub use self::format::{Entry, Left};
+pub use self::format::{Entry, Head, Left};
 
-use self::format::{ANSWER_LINE, about_answer, about_sending, line, understand, version};
+use self::format::{ANSWER_LINE, about_answer, about_sending, head, line, understand};
 
 const EXTENSION: &str = "journal";
 
@@ -39,6 +39,34 @@ pub struct Slot {
     path: PathBuf,
     file: Arc<File>,
     lacks_an_answer: Arc<AtomicBool>,
+}
+
+/// What earlier processes left.
+#[derive(Default)]
+pub struct Found {
+    /// Exchanges, with the places to be given up.
+    pub left: Vec<(Left, Slot)>,
+    /// Files of which only that can be read whose exchange they are about.
+    pub foreign: Vec<Foreign>,
+    /// How many files can't be read at all.
+    pub unreadable: usize,
+}
+
+/// A file in the format of another release.
+#[derive(Clone, Debug)]
+pub struct Foreign {
+    /// Whose exchange it is about.
+    pub head: Head,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl Foreign {
+    /// Whether it is still there: that release settles it, or somebody gives it up.
+    pub fn is_there(&self) -> bool {
+        // What can't be told is as it was.
+        self.path.try_exists().unwrap_or(true)
+    }
 }
 
 impl Journal {
@@ -76,53 +104,54 @@ impl Journal {
         .await
     }
 
-    /// What earlier processes left, with the places to be given up. A file that can't be understood is left where it is.
+    /// What earlier processes left. A file that can't be understood stays where it is.
     ///
     /// # Errors
     /// When the folder can't be read.
-    pub async fn left(&self) -> io::Result<Vec<(Left, Slot)>> {
+    pub async fn left(&self) -> io::Result<Found> {
         let folder = self.folder.clone();
         blocking(move || {
-            let mut left = Vec::new();
+            let mut found = Found::default();
             for file in std::fs::read_dir(folder)? {
                 let path = file?.path();
                 if path.extension().is_some_and(|extension| extension == EXTENSION) {
-                    left.extend(read(path)?);
+                    read(path, &mut found)?;
                 }
             }
-            Ok(left)
+            Ok(found)
         })
         .await
     }
 }
 
-/// Reads one file; nothing when another process is at it, or when it is no journal entry.
-fn read(path: PathBuf) -> io::Result<Option<(Left, Slot)>> {
+/// Reads one file, unless another process is at it.
+fn read(path: PathBuf, found: &mut Found) -> io::Result<()> {
     let file = OpenOptions::new().append(true).open(&path)?;
     if file.try_lock().is_err() {
         tracing::warn!(file = %path.display(), "journal entry belongs to a process that runs; left alone");
-        return Ok(None);
+        return Ok(());
     }
     let bytes = Zeroizing::new(std::fs::read(&path)?);
     let slot = Slot { path, file: Arc::new(file), lacks_an_answer: Arc::default() };
     if bytes.is_empty() {
         // Its process ended before it had written what it was about to spend.
         slot.remove();
-        return Ok(None);
+        return Ok(());
     }
-    if let Some(version) = version(&bytes) {
-        tracing::error!(
-            file = %slot.path.display(),
-            version,
-            "journal entry is in the format of another release of oauth-keeper, which can settle it; it is left where it is"
-        );
-        return Ok(None);
+    if let Some(left) = understand(&bytes) {
+        found.left.push((left, slot));
+        return Ok(());
     }
-    let Some(left) = understand(&bytes) else {
-        tracing::error!(file = %slot.path.display(), "journal entry can't be read; it is left where it is");
-        return Ok(None);
-    };
-    Ok(Some((left, slot)))
+    let file = slot.path.display();
+    if let Some(head) = head(&bytes) {
+        let Head { version, namespace, credential, .. } = &head;
+        tracing::error!(%file, version, namespace, credential, "journal entry is in the format of another release of oauth-keeper; its credential is held back");
+        found.foreign.push(Foreign { head, path: slot.path.clone() });
+    } else {
+        tracing::error!(%file, "journal entry can't be read; it is left where it is");
+        found.unreadable = found.unreadable.saturating_add(1);
+    }
+    Ok(())
 }
 
 impl Slot {
@@ -214,17 +243,34 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_of_another_version_stays_where_it_is() {
+    async fn a_file_of_another_version_stays_where_it_is_and_tells_whose_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::in_folder(folder.path()).unwrap();
         let path = folder.path().join(format!("later.{EXTENSION}"));
         let text = FIRST.replace(r#""version":1"#, r#""version":2,"unheardOf":[]"#);
         std::fs::write(&path, &text).unwrap();
-        assert!(journal.left().await.unwrap().is_empty());
+        let mut found = journal.left().await.unwrap();
+        assert!(found.left.is_empty() && found.unreadable == 0);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        let foreign = found.foreign.remove(0);
+        assert_eq!((foreign.head.version, foreign.head.credential.as_str()), (2, "c"));
+        assert!(foreign.is_there());
         // One of a time before there were versions is read.
         std::fs::write(&path, FIRST.replace(r#""version":1,"#, "")).unwrap();
-        assert_eq!(journal.left().await.unwrap().len(), 1);
+        assert_eq!(journal.left().await.unwrap().left.len(), 1);
+        std::fs::remove_file(&path).unwrap();
+        assert!(!foreign.is_there());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_says_nothing_is_counted_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::in_folder(folder.path()).unwrap();
+        let path = folder.path().join(format!("spoiled.{EXTENSION}"));
+        std::fs::write(&path, &FIRST[..40]).unwrap();
+        let found = journal.left().await.unwrap();
+        assert_eq!((found.left.len(), found.foreign.len(), found.unreadable), (0, 0, 1));
+        assert!(path.exists());
     }
 
     #[tokio::test]
@@ -232,14 +278,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::in_folder(folder.path()).unwrap();
         let slot = journal.reserve(&entry()).await.unwrap();
-        assert!(journal.left().await.unwrap().is_empty(), "it is locked");
+        assert!(journal.left().await.unwrap().left.is_empty(), "it is locked");
         assert!(journal.reserve(&entry()).await.is_err(), "the place is taken");
         slot.sending(Timestamp::UNIX_EPOCH).await.unwrap();
         drop(slot);
-        let mut left = journal.left().await.unwrap();
+        let mut left = journal.left().await.unwrap().left;
         let (left, slot) = left.pop().unwrap();
         assert!(left.sent_at.is_some());
         slot.free().await;
-        assert!(journal.left().await.unwrap().is_empty());
+        assert!(journal.left().await.unwrap().left.is_empty());
     }
 }

@@ -14,6 +14,7 @@ use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::client_secret::Known;
 use crate::lifecycle::failure::Failure;
 use crate::lifecycle::probe::Probed;
+use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::StateRecord;
 use crate::lifecycle::rotation::claim::Claim;
 
@@ -132,8 +133,8 @@ impl Note {
 struct Mark {
     /// Has one that still waits for its turn give it up.
     need_not_begin: CancellationToken,
-    /// Whether it is what an earlier process left.
-    is_left: bool,
+    /// What is wrong, if it is what an earlier process left.
+    left: Option<Problem>,
 }
 
 /// Notes by UID.
@@ -190,21 +191,21 @@ impl Notes {
         None
     }
 
-    /// Marks an exchange as under way, or without a UID what an earlier process left; nothing when there is one under
-    /// this name already. The token is cancelled when it need not begin any more.
-    pub fn begin(&self, name: Name, uid: &str) -> Option<CancellationToken> {
+    /// Marks an exchange as under way, or what an earlier process left; nothing when there is one under this name already.
+    /// The token is cancelled when it need not begin any more.
+    pub fn begin(&self, name: Name, uid: &str, left: Option<Problem>) -> Option<CancellationToken> {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let Entry::Vacant(place) = under_way.entry(name) else { return None };
         let need_not_begin = CancellationToken::new();
-        place.insert(Mark { need_not_begin: need_not_begin.clone(), is_left: uid.is_empty() });
+        place.insert(Mark { need_not_begin: need_not_begin.clone(), left });
         self.update(uid, |note| note.in_flight = true);
         Some(need_not_begin)
     }
 
-    /// Whether what an earlier process left of a credential is not settled.
-    pub fn has_unsettled(&self, name: &Name) -> bool {
+    /// What is wrong while what an earlier process left of a credential is not settled.
+    pub fn left_of(&self, name: &Name) -> Option<Problem> {
         let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.get(name).is_some_and(|mark| mark.is_left)
+        under_way.get(name)?.left.clone()
     }
 
     /// Has an exchange that still waits for its turn give it up.

@@ -8,15 +8,19 @@ use http::header::{AUTHORIZATION, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::api::OAuthCredential;
+use crate::api::provider::ClientAuthenticationMethod;
 use crate::lifecycle::plan::World;
 use crate::lifecycle::probe::{Probe, Probed, Unclear, Verdict};
+use crate::lifecycle::resolve;
+use crate::oauth::client_auth::Client;
 use crate::oauth::error::TokenError;
 use crate::oauth::request::{Method, TokenRequest};
 use crate::oauth::sent::Sent;
-use crate::oauth::tls::{Roots, Tls};
+use crate::oauth::tls::{Identity, Roots, Tls};
 
 use super::context::Context;
-use super::index::named;
+use super::index::{Name, named};
+use super::provider;
 
 /// Begins.
 pub fn start(context: &Arc<Context>, credential: &OAuthCredential, world: &World<'_>) {
@@ -33,7 +37,7 @@ pub fn start(context: &Arc<Context>, credential: &OAuthCredential, world: &World
     let (name, target) = (named(&credential.metadata), credential.spec.target.name.clone());
     tokio::spawn(async move {
         let ended = tokio::select! {
-            verdict = ask(&context, &name.0, &target, &probe, roots) => Some(verdict),
+            verdict = ask(&context, &name, &target, &probe, roots) => Some(verdict),
             () = context.stopping.cancelled() => None,
         };
         let at = context.clock.now();
@@ -64,27 +68,20 @@ fn say(context: &Context, name: &(String, String), uid: &str) {
 
 async fn ask(
     context: &Context,
-    namespace: &str,
+    name: &Name,
     target: &str,
     probe: &Probe,
     roots: Option<Roots>,
 ) -> Verdict {
-    let _turn = context.probes.wait(namespace).await;
-    let secret = match context.secrets.get(namespace, target).await {
-        Ok(secret) => secret,
-        Err(error) => {
-            let why = format!("the target can't be read: {error}");
-            return Verdict::Inconclusive(Unclear::NotAsked, why);
-        }
+    let _turn = context.probes.wait(&name.0).await;
+    let read = async {
+        let authorization = authorization(context, &name.0, target).await?;
+        Ok((authorization, identity(context, name).await?))
     };
-    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
-    let authorization =
-        data.get("authorization").and_then(|bytes| HeaderValue::from_bytes(&bytes.0).ok());
-    let Some(mut authorization) = authorization else {
-        let why = "the target holds no token".to_owned();
-        return Verdict::Inconclusive(Unclear::NotAsked, why);
+    let (authorization, identity) = match read.await {
+        Ok(read) => read,
+        Err(why) => return Verdict::Inconclusive(Unclear::NotAsked, why),
     };
-    authorization.set_sensitive(true);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
     let (endpoint, body) = (probe.url.clone(), Zeroizing::default());
     let request = TokenRequest {
@@ -92,12 +89,47 @@ async fn ask(
         endpoint,
         headers,
         body,
-        tls: Tls { roots, identity: None },
+        tls: Tls { roots, identity },
         sent: Sent::default(),
     };
     match context.transport.send(&request).await {
         Ok(answer) => probe.judge(answer.status),
         Err(error) => unanswered(&error),
+    }
+}
+
+/// The header, with the token in the target.
+async fn authorization(
+    context: &Context,
+    namespace: &str,
+    target: &str,
+) -> Result<HeaderValue, String> {
+    let secret = context.secrets.get(namespace, target).await;
+    let secret = secret.map_err(|error| format!("the target can't be read: {error}"))?;
+    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
+    let authorization =
+        data.get("authorization").and_then(|bytes| HeaderValue::from_bytes(&bytes.0).ok());
+    let mut authorization = authorization.ok_or("the target holds no token")?;
+    authorization.set_sensitive(true);
+    Ok(authorization)
+}
+
+/// The certificate of a client that is known by it: its tokens may be bound to that (RFC 8705 §3).
+async fn identity(context: &Context, (namespace, name): &Name) -> Result<Option<Identity>, String> {
+    let Some(object) = context.credential(namespace, name) else { return Ok(None) };
+    let Ok(credential) = &object.0 else { return Ok(None) };
+    let provider = provider::of(context, credential).map_err(|problem| problem.message)?;
+    let spec = resolve::spec(&credential.spec, &provider, context.policy);
+    let spec = spec.map_err(|problem| problem.message)?;
+    if spec.method != Some(ClientAuthenticationMethod::TlsClientAuth) {
+        return Ok(None);
+    }
+    let secret = context.secrets.get(namespace, spec.source.name).await;
+    let secret = secret.map_err(|error| format!("the source can't be read: {error}"))?;
+    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
+    match spec.read_source(&data).map_err(|problem| problem.message)?.client {
+        Client::Fixed(client) => Ok(client.identity().cloned()),
+        Client::Signing(_) => Ok(None),
     }
 }
 

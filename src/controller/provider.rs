@@ -65,7 +65,7 @@ pub fn of<'a>(context: &Context, credential: &'a OAuthCredential) -> Result<Prov
     let meta = &credential.metadata;
     let Some(reference) = &chosen.reference else {
         let provider = Provider::inline(&chosen.inline);
-        let document = document(context, &provider, meta)?;
+        let document = document(context, &provider, meta).map_err(|why| provider.located(why))?;
         return with(provider, document.as_deref());
     };
     if chosen.inline != ProviderSpec::default() {
@@ -74,8 +74,10 @@ pub fn of<'a>(context: &Context, credential: &'a OAuthCredential) -> Result<Prov
     }
     let namespace = meta.namespace.as_deref().unwrap_or_default();
     named(context, namespace, reference, |object| {
-        let provider = Provider::inline(object.spec).named(reference);
-        let document = document(context, &provider, meta)?;
+        let provider = Provider::inline(object.spec);
+        // Its name is put together only where it is said.
+        let document = document(context, &provider, meta)
+            .map_err(|why| provider.named(reference).located(why))?;
         checked(context, object, document).map_err(|problem| match problem.reason {
             Reason::DiscoveryFailed => problem,
             _ => invalid(reference, &problem.message),
@@ -109,8 +111,7 @@ fn document(
             let issuer = publisher.issuer();
             Err(awaited(&format!("the document of the issuer {issuer}")))
         }
-        Some(Err(problem)) => Err(provider.located(problem)),
-        Some(Ok(metadata)) => Ok(Some(metadata)),
+        Some(found) => found.map(Some),
     }
 }
 
@@ -146,7 +147,9 @@ fn usable<K: AnyProvider>(context: &Context, object: &GuardedProvider<K>) -> Res
         let message = format!("the object can't be read: {}", brief(&invalid.error));
         Problem::new(Reason::SpecInvalid, message)
     })?;
-    let document = document(context, &Provider::inline(object.provider()), object.meta())?;
+    let provider = Provider::inline(object.provider());
+    let document =
+        document(context, &provider, object.meta()).map_err(|why| provider.located(why))?;
     checked(context, &Object::of(object), document).map(drop)
 }
 

@@ -76,8 +76,8 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Re
         if let Action::Exchange(why) = plan.action {
             tracing::debug!(namespace = credential.namespace(), credential = credential.name_any(), %why, "exchange begins");
             if !exchange::start(&context, &object, why) {
-                if context.notes.has_unsettled(&named(object.meta())) {
-                    exchange::note_unsettled(&context, credential);
+                if let Some(problem) = context.notes.left_of(&named(object.meta())) {
+                    exchange::note_left(&context, credential, problem);
                     continue;
                 }
                 return Ok(Requeue::requeue(SAY_PENDING_AFTER));

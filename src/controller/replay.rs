@@ -14,7 +14,7 @@ use crate::lifecycle::rotation::answer;
 use crate::lifecycle::rotation::replay::{Settlement, Unfinished, settle as decide};
 use crate::metrics::Metrics;
 
-use super::journal::{Journal, Left, Slot};
+use super::journal::{Foreign, Found, Journal, Left, Slot};
 use super::secrets::{Secrets, WriteError};
 use super::state::{self, FIRST_RETRY, LAST_RETRY, Place, Released};
 
@@ -29,17 +29,22 @@ pub struct Unsettled {
     pub task: JoinHandle<()>,
 }
 
-/// Settles everything in the journal, all at once. Gives back those that were refused: their credentials must wait, and no
-/// other.
+/// What must not be spent yet.
+#[derive(Default)]
+pub struct Held {
+    /// Exchanges that were refused.
+    pub unsettled: Vec<Unsettled>,
+    /// Those of another release.
+    pub foreign: Vec<Foreign>,
+}
+
+/// Settles everything in the journal, all at once. Gives back what could not be: its credentials must wait, and no other.
 ///
 /// # Errors
 /// When the folder can't be read.
-pub async fn all(
-    secrets: &Secrets,
-    journal: &Journal,
-    metrics: &Arc<Metrics>,
-) -> io::Result<Vec<Unsettled>> {
-    let left = journal.left().await?;
+pub async fn all(secrets: &Secrets, journal: &Journal, metrics: &Arc<Metrics>) -> io::Result<Held> {
+    let Found { left, foreign, unreadable } = journal.left().await?;
+    metrics.journal_not_read(foreign.len().saturating_add(unreadable));
     let begun: Vec<_> =
         left.into_iter().map(|(left, slot)| begin(secrets, metrics, left, slot)).collect();
     let mut unsettled = Vec::new();
@@ -49,7 +54,7 @@ pub async fn all(
             Ok(()) = refused => unsettled.push(one),
         }
     }
-    Ok(unsettled)
+    Ok(Held { unsettled, foreign })
 }
 
 fn begin(

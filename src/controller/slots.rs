@@ -3,6 +3,8 @@
 //! in a row they are held back, and where the user gave a limit it is kept.
 
 mod beyond;
+mod host;
+mod lane;
 mod place;
 mod queue;
 mod shares;
@@ -252,10 +254,14 @@ impl Slot {
         let Some(ticket) = self.ticket.as_ref().filter(|_| !self.is_answered) else { return false };
         self.is_answered = true;
         let mut queue = self.shared.lock();
-        if let Some((held, waiting)) = queue.answered(ticket, self.outcome, self.shared.now()) {
+        if let Some(opened) = queue.answered(ticket, self.outcome, self.shared.now()) {
             let Place { namespace, host } = &ticket.place;
-            tracing::warn!(%namespace, %host, "token requests fail in a row and are held back");
-            waiting.for_each(|waiter| waiter.tell(held));
+            if opened.for_all {
+                tracing::warn!(%host, "token requests of several namespaces fail in a row; those of all are held back");
+            } else {
+                tracing::warn!(%namespace, %host, "token requests fail in a row and are held back");
+            }
+            opened.waiting.for_each(|waiter| waiter.tell(opened.held));
         }
         true
     }

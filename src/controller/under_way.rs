@@ -6,6 +6,7 @@ use std::time::Duration;
 use kube::Resource;
 use tokio_util::sync::CancellationToken;
 
+use crate::lifecycle::problem::Problem;
 use crate::lifecycle::schedule::{plus, to_second};
 
 use super::context::Context;
@@ -32,13 +33,17 @@ impl UnderWay {
         let meta = object.meta();
         let uid = meta.uid.clone().unwrap_or_default();
         let name = named(meta);
-        let need_not_begin = context.notes.begin(name.clone(), &uid)?;
+        let need_not_begin = context.notes.begin(name.clone(), &uid, None)?;
         Some(Self { context: Arc::clone(context), name, uid, need_not_begin })
     }
 
     /// The same for what an earlier process left, of whatever has that name.
-    pub fn of_an_earlier_process(context: &Arc<Context>, name: Name) -> Option<Self> {
-        let need_not_begin = context.notes.begin(name.clone(), "")?;
+    pub fn of_an_earlier_process(
+        context: &Arc<Context>,
+        name: Name,
+        problem: Problem,
+    ) -> Option<Self> {
+        let need_not_begin = context.notes.begin(name.clone(), "", Some(problem))?;
         Some(Self { context: Arc::clone(context), name, uid: String::new(), need_not_begin })
     }
 

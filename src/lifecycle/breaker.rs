@@ -4,7 +4,11 @@
 //! outage brings all that is due at once. After some failures in a row nothing goes out but one trial at a time, ever more
 //! seldom, until one is answered.
 
+mod host;
+
 use std::time::Duration;
+
+pub use self::host::HostBreaker;
 
 /// So many failures in a row open it.
 const FAILURES: u32 = 5;
@@ -15,6 +19,8 @@ const LAST_WAIT: Duration = Duration::from_secs(300);
 const LONGEST_ASKED_FOR: Duration = Duration::from_secs(3600);
 /// How long until twice as many requests go out at once, also where none is answered.
 const TWICE_AFTER: Duration = Duration::from_secs(1);
+/// What happened before this need not be known any more where nobody calls.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
 /// Why a request failed, as far as it tells of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +81,8 @@ pub struct Breaker {
     jitter: f64,
     /// Trials so far.
     trials: u32,
+    /// When a request ended last.
+    ended_at: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +94,12 @@ enum State {
 impl Breaker {
     /// Closed, and at its beginning.
     pub fn new(jitter: f64, now: Duration) -> Self {
-        Self { state: State::Closed { since: now, answers: 0, failures: 0 }, jitter, trials: 0 }
+        Self {
+            state: State::Closed { since: now, answers: 0, failures: 0 },
+            jitter,
+            trials: 0,
+            ended_at: now,
+        }
     }
 
     /// Whether a request may begin beside so many.
@@ -123,6 +136,7 @@ impl Breaker {
 
     /// Takes notice of the end of a request. True when it opened just now.
     pub fn end(&mut self, pass: Pass, outcome: Outcome, now: Duration) -> bool {
+        self.ended_at = now;
         match outcome {
             Outcome::Answered => self.answered(now),
             Outcome::Failed(trouble) => return self.failed(pass, trouble, now),
@@ -143,9 +157,19 @@ impl Breaker {
         }
     }
 
-    /// Whether it is as a new one but for the pace.
-    pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Closed { failures: 0, .. })
+    /// Whether the last request failed that tells of the server.
+    pub fn has_failed(&self) -> bool {
+        !matches!(self.state, State::Closed { failures: 0, .. })
+    }
+
+    /// Whether nothing is lost with it but the pace: it is as a new one, or what it knows is old.
+    pub fn is_idle(&self, now: Duration) -> bool {
+        let known_at = match self.state {
+            State::Closed { failures: 0, .. } => return true,
+            State::Closed { .. } => self.ended_at,
+            State::Open { held, .. } => self.ended_at.max(held.next_trial),
+        };
+        now.saturating_sub(known_at) >= FORGOTTEN_AFTER
     }
 
     fn answered(&mut self, now: Duration) {
@@ -281,6 +305,16 @@ mod tests {
         assert_eq!([100, 101, 102, 105].map(|now| at_once(seconds(now))), [1, 2, 4, 32]);
         assert_eq!(breaker.admits(4, seconds(102)), Admission::NotBefore(seconds(103)));
         assert_eq!(at_once(seconds(1_000_000)), 999);
+    }
+
+    #[test]
+    fn what_it_knows_is_forgotten_an_hour_after_its_last_use() {
+        let mut breaker = Breaker::new(0.0, seconds(0));
+        assert!(breaker.is_idle(seconds(0)));
+        breaker.end(Pass::Usual, FAILED, seconds(10));
+        assert!(!breaker.is_idle(seconds(3609)) && breaker.is_idle(seconds(3610)));
+        let opened = opened();
+        assert!(!opened.is_idle(seconds(3604)) && opened.is_idle(seconds(3605)));
     }
 
     fn outcomes() -> impl Strategy<Value = Outcome> {

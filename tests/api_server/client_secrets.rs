@@ -139,6 +139,75 @@ pub async fn the_next_one_is_sent_once_the_present_one_is_refused(env: Arc<Env>)
     }
 }
 
+pub async fn which_one_works_is_known_after_writes_of_the_source_and_a_restart(env: Arc<Env>) {
+    let stage = Stage::new(env, "secrets").await;
+    let operator = stage.operator().await;
+    let grants: [(&str, Grant); 2] = [("refresh", |spec| spec), ("client", client_credentials)];
+    let mut servers = Vec::new();
+    for (name, grant) in grants {
+        let picky = Picky::start(3).await;
+        picky.takes("new");
+        stage.source(&source_of(name), &BOTH).await;
+        let spec = quick(spec(name, &picky.server.url("/token")));
+        stage.credential(name, grant(spec)).await;
+        stage.ready(name).await;
+        assert_eq!(picky.sent()[..2], ["old", "new"], "{name}");
+        // Written anew with the same two.
+        for more in ["1", "2", "3"] {
+            let revision = stage.status(name).await["target"]["revision"].as_i64().expect("one");
+            let keys = [BOTH[0], BOTH[1], BOTH[2], BOTH[3], ("more", more)];
+            stage.source(&source_of(name), &keys).await;
+            stage.revision(name, revision + 2).await;
+        }
+        let sent = picky.sent();
+        assert!(sent[1..].iter().all(|secret| secret == "new"), "{name}: {sent:?}");
+        servers.push(picky);
+    }
+    let metrics = operator.metrics().await;
+    assert!(metrics.contains("exchanges_total{reason=\"OtherClientSecret\"} 2\n"), "{metrics}");
+    assert!(!metrics.contains("exchanges_total{reason=\"ClientRejected\"}"), "{metrics}");
+
+    assert!(operator.stop().await.success());
+    let before: Vec<usize> = servers.iter().map(|picky| picky.sent().len()).collect();
+    let _next = stage.operator().await;
+    for ((name, _), picky) in grants.iter().zip(&servers) {
+        let revision = stage.status(name).await["target"]["revision"].as_i64().expect("one");
+        stage.revision(name, revision + 2).await;
+        assert_eq!(*picky.reuses.lock().expect("whole"), 0, "{name}");
+    }
+    let after: Vec<String> = servers[0].sent().split_off(before[0]);
+    assert!(after.iter().all(|secret| secret == "new"), "its state tells: {after:?}");
+    let after: Vec<String> = servers[1].sent().split_off(before[1]);
+    let old = after.iter().filter(|secret| *secret == "old").count();
+    assert!(old == 1 && after[0] == "old", "{after:?}");
+}
+
+pub async fn where_both_are_refused_one_follows_the_other_once(env: Arc<Env>) {
+    let stage = Stage::new(env, "secrets").await;
+    let _operator = stage.operator().await;
+    let neighbour = Neighbour::on(&stage).await;
+    let grants: [(&str, Grant); 2] = [("refresh", |spec| spec), ("client", client_credentials)];
+    for (name, grant) in grants {
+        let picky = Picky::start(HOUR.as_secs()).await;
+        picky.takes("another");
+        stage.source(&source_of(name), &BOTH).await;
+        let method = json!({"provider": {"clientAuthentication": {"method": "ClientSecretPost"}}});
+        let spec = eager(spec(name, &picky.server.url("/token")));
+        stage.credential(name, grant(with(spec, method))).await;
+        stage.condition(name, "Stalled", "True", "ClientRejected").await;
+        assert_eq!(picky.sent(), ["old", "new"], "{name}");
+        // Each write of the source asks for one request, not for two.
+        for (more, all) in [("1", 3), ("2", 4)] {
+            let keys = [BOTH[0], BOTH[1], BOTH[2], BOTH[3], ("more", more)];
+            stage.source(&source_of(name), &keys).await;
+            picky.server.wait_for_requests(all, SOON).await;
+            neighbour.renewed_twice(&stage).await;
+            assert_eq!(picky.sent().len(), all, "{name}");
+        }
+        assert_eq!(picky.sent(), ["old", "new", "old", "new"], "{name}");
+    }
+}
+
 pub async fn moving_it_to_its_place_makes_no_request(env: Arc<Env>) {
     let stage = Stage::new(env, "secrets").await;
     let picky = Picky::start(HOUR.as_secs()).await;

@@ -18,6 +18,7 @@ use crate::story::SEED;
 const KEYS: [(&str, &str); 2] = [("client_id", "i"), ("client_secret", "s")];
 const BROKEN: usize = 300;
 const MANY: usize = 300;
+const NAMESPACES: usize = 20;
 /// A quarter of `--concurrency`, less what one namespace leaves to others.
 const AT_A_HOST: usize = 7;
 
@@ -174,26 +175,40 @@ impl Drop for Standing {
     }
 }
 
+/// A server that is down, until it is up.
+struct Outage {
+    server: ScriptedServer,
+    at_once: Arc<AtOnce>,
+    is_up: Arc<AtomicBool>,
+}
+
+impl Outage {
+    async fn start() -> Self {
+        let server = ScriptedServer::start().await;
+        let (at_once, is_up) = (Arc::new(AtOnce::default()), Arc::new(AtomicBool::new(false)));
+        let (counted, up) = (Arc::clone(&at_once), Arc::clone(&is_up));
+        server.answer_when(move |_| {
+            let standing = counted.begin();
+            let answer = if up.load(Ordering::SeqCst) {
+                Answer::json(200, &json!({"access_token": "a", "expires_in": 3600}))
+            } else {
+                Answer::status(503)
+            };
+            async move {
+                // So that those that come together meet.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                drop(standing);
+                answer
+            }
+        });
+        Self { server, at_once, is_up }
+    }
+}
+
 /// After a restart, in an outage and when it is over.
 pub async fn many_due_at_once_do_not_rush_to_their_host(env: Arc<Env>) {
     let stage = Stage::new(env, "rush").await;
-    let server = ScriptedServer::start().await;
-    let (at_once, is_up) = (Arc::new(AtOnce::default()), Arc::new(AtomicBool::new(false)));
-    let (counted, up) = (Arc::clone(&at_once), Arc::clone(&is_up));
-    server.answer_when(move |_| {
-        let standing = counted.begin();
-        let answer = if up.load(Ordering::SeqCst) {
-            Answer::json(200, &json!({"access_token": "a", "expires_in": 3600}))
-        } else {
-            Answer::status(503)
-        };
-        async move {
-            // So that those that come together meet.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            drop(standing);
-            answer
-        }
-    });
+    let Outage { server, at_once, is_up } = Outage::start().await;
     stage.source(&source_of("c"), &KEYS).await;
     let names: Vec<String> = (0..MANY).map(|at| format!("c{at}")).collect();
     for name in &names {
@@ -218,6 +233,45 @@ pub async fn many_due_at_once_do_not_rush_to_their_host(env: Arc<Env>) {
     assert!(at_once.take_most() <= AT_A_HOST);
     let answered = server.requests().len() - tried;
     assert!(answered < MANY + 10, "{answered} requests for {MANY} tokens");
+}
+
+/// Each of them fails once or twice, which is no reason to hold it back by itself.
+pub async fn many_namespaces_of_one_credential_do_not_rush_either(env: Arc<Env>) {
+    let Outage { server, at_once, is_up } = Outage::start().await;
+    let mut stages = Vec::new();
+    for at in 0..NAMESPACES {
+        let stage = Stage::new(Arc::clone(&env), &format!("rush-{at}")).await;
+        stage.source("c-source", &KEYS).await;
+        stage.credential("c", client_credentials(eager(spec("c", &server.url("/t"))))).await;
+        stages.push(stage);
+    }
+    let names: Vec<&str> = stages.iter().map(|stage| stage.namespace.as_str()).collect();
+    let mut options = stages[0].options().env("OAUTH_KEEPER_NAMESPACE", &names.join(","));
+    options.namespaces.clear();
+    let operator = started(options).await;
+    let mut held = 0;
+    for stage in &stages {
+        let message = stage.condition("c", "Ready", "False", "ServerError").await;
+        held += usize::from(message.contains("held back"));
+    }
+    assert!(held > NAMESPACES / 2, "{held}");
+    assert!(at_once.take_most() <= AT_A_HOST + 1);
+    let tried = server.requests().len();
+    assert!(tried < 12, "{tried} requests of {NAMESPACES} that were due");
+    // What failed is due again meanwhile.
+    server.wait_for_requests(tried + 2, SOON).await;
+    assert_eq!(at_once.take_most(), 1, "one tries whether the server is back");
+    assert!(server.requests().len() < tried + 5);
+
+    is_up.store(true, Ordering::SeqCst);
+    let before = server.requests().len();
+    for stage in &stages {
+        stage.ready("c").await;
+    }
+    assert!(at_once.take_most() <= AT_A_HOST + 1);
+    let answered = server.requests().len() - before;
+    assert!(answered < NAMESPACES + 5, "{answered} requests for {NAMESPACES} tokens");
+    drop(operator);
 }
 
 /// Its server takes the token again only for a while.

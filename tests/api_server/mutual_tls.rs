@@ -93,6 +93,31 @@ pub async fn a_client_is_known_by_its_certificate(env: Arc<Env>) {
     stage.ready("mismatch").await;
 }
 
+/// Its token may be bound to the certificate.
+pub async fn a_probe_shows_the_certificate_too(env: Arc<Env>) {
+    let stage = Stage::new(env, "mutual-tls").await;
+    let authority = Authority::new();
+    let server = ScriptedServer::start().await;
+    let answer = json!({"access_token": "a", "refresh_token": "r2", "expires_in": 3600});
+    server.always(Answer::json(200, &answer));
+    let front = TlsFront::start(server.address(), server_config(&authority)).await;
+    let _operator = stage.operator().await;
+    let Identity { certificate, key } = authority.host("client");
+    let keys =
+        [("client_id", "i"), ("refresh_token", "r"), ("tls.crt", &certificate), ("tls.key", &key)];
+    stage.source("c-source", &keys).await;
+    let url = format!("https://localhost:{}/me", front.port());
+    let probe = json!({"probe": {"url": url, "interval": "5s"}});
+    stage.credential("c", with(bound("c", &front, &authority.certificate()), probe)).await;
+    // Who shows none is not let in.
+    stage.condition("c", "TokenAccepted", "True", "ProbeAccepted").await;
+    let asked = server.requests().into_iter().find(|request| request.path() == "/me");
+    let authorization = asked.expect("it was asked");
+    assert_eq!(authorization.header("authorization"), Some("Bearer a"));
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("it is PEM");
+    assert!(front.shown().iter().all(|shown| *shown == [der.to_vec()]));
+}
+
 pub async fn an_issuer_may_name_an_endpoint_for_such_clients(env: Arc<Env>) {
     let stage = Stage::new(env, "mutual-tls").await;
     let authority = Authority::new();

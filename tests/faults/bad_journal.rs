@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use oauth_keeper_test_support::credentials::condition;
 use oauth_keeper_test_support::suite::Env;
+use serde_json::Value;
 
 use crate::oracle::{self, Loss};
 use crate::process::killed;
 use crate::scene::{SHORT, Scene};
+use crate::stage::{Watched, quick, spec};
 use crate::table;
 
 /// A credential whose answer is in the journal and nowhere else, with the file.
@@ -68,6 +71,46 @@ pub async fn a_journal_that_lost_the_answer_holds_the_token_back(env: Arc<Env>) 
         table::case(name, case)
     }))
     .await;
+}
+
+/// A credential whose answer is in a journal that only another release can read, and the operator that found it.
+async fn of_another_release(env: Arc<Env>, name: &str) -> (Scene, String, String, Watched) {
+    let (scene, file) = journaled(env, name).await;
+    let text = std::fs::read_to_string(&file).expect("it can be read");
+    let later = text.replacen("\"version\":1", "\"version\":9", 1);
+    std::fs::write(&file, &later).expect("it can be written");
+    let operator = scene.pod.container().await;
+    let held = scene.stage.status_that("c", "it is held back", |status| {
+        condition(status, "Ready")["reason"] == "JournalNotReadable"
+    });
+    let held = held.await;
+    let message = condition(&held, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains(&file) && message.contains("format 9"), "{message}");
+    let metrics = operator.metrics().await;
+    assert!(metrics.contains("oauth_keeper_journal_files_not_read 1\n"), "{metrics}");
+    (scene, file, text, operator)
+}
+
+/// It is settled by the release that wrote it.
+pub async fn a_journal_of_another_release_holds_back_its_credential_and_no_other(env: Arc<Env>) {
+    let (scene, file, text, operator) = of_another_release(env, "release").await;
+    let other = quick(spec("d", &scene.server.token_endpoint()));
+    scene.stage.refreshing("d", &scene.server, other).await;
+    scene.stage.revision("d", 2).await;
+    assert!(operator.stop().await.success());
+    assert_eq!(scene.pod.journal(), [file.clone()]);
+    std::fs::write(&file, text).expect("it can be written");
+    let operator = scene.pod.container().await;
+    scene.goes_on(&operator, 3).await;
+}
+
+pub async fn a_journal_that_is_given_up_is_an_answer_that_was_lost(env: Arc<Env>) {
+    let (scene, file, _, _operator) = of_another_release(env, "given-up").await;
+    let requests = scene.requests();
+    std::fs::remove_file(file).expect("it is there");
+    let unknown = |status: &Value| condition(status, "Ready")["reason"] == "ExchangeOutcomeUnknown";
+    scene.stage.status_that("c", "its outcome is unknown", unknown).await;
+    assert_eq!(scene.requests(), requests);
 }
 
 /// Its state is left as it is, and that of the other is not written with what is not its own.

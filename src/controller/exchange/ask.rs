@@ -25,7 +25,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let source = exchange.read_source().await?;
     let (mut content, source_version) = (source.content, source.version);
     let uid = exchange.credential.metadata.uid.as_deref().unwrap_or_default();
-    let chosen = choose(exchange, &content, &source_version);
+    let chosen = choose(exchange, &content, None);
     let digest = |client| content.input.fingerprint(client, uid.as_bytes());
     let client = digest(&chosen.client);
     let known = context.notes.of(exchange.credential).client;
@@ -72,5 +72,5 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     };
     let tokens = Tokens::from_set(&set, lifespan.expires_at);
     exchange.hand_over(&tokens, &record, previous.as_ref()).await?;
-    Ok(End::Stored { set, lifespan, client })
+    Ok(End::Stored { set: Box::new(set), lifespan, client })
 }

@@ -33,7 +33,7 @@ pub enum End {
     /// The token set is stored; the target may still have to be written.
     Stored {
         /// The token set.
-        set: TokenSet,
+        set: Box<TokenSet>,
         /// Its life.
         lifespan: Lifespan,
         /// Fingerprint of the client it was asked for with.
@@ -44,7 +44,7 @@ pub enum End {
     /// The world is not as it was when the exchange was decided on; look again.
     Stale,
     /// The client was refused with one of two secrets: the other one is to be tried at once.
-    OtherSecret(Problem),
+    OtherSecret,
     /// Another process is spending the token.
     Claimed {
         /// When the claim need no longer be respected.

@@ -2,8 +2,10 @@
 
 use crate::lifecycle::client_secret::{Known, Which};
 use crate::lifecycle::problem::Problem;
+use crate::lifecycle::record::StateRecord;
 use crate::lifecycle::resolve::SourceContent;
 use crate::oauth::client_auth::Client;
+use crate::oauth::fingerprint::fingerprint;
 use crate::oauth::request::TokenRequest;
 use crate::oauth::sent::Sent;
 
@@ -16,23 +18,43 @@ pub struct Chosen {
     /// The same with the other of two secrets.
     other: Option<Client>,
     /// Which of two, where there are two.
-    of_two: Option<Which>,
-    source_version: String,
+    of_two: Option<OfTwo>,
 }
 
-/// Chooses by what is known of this version of the source.
-pub fn choose(exchange: &Exchange<'_>, content: &SourceContent, source_version: &str) -> Chosen {
-    let known = exchange.context.notes.of(exchange.credential).client_secret;
-    let which = Known::choice(known.as_ref(), source_version);
-    let of_two = content.next_client.as_ref().map(|next| (which, next));
-    let present = content.client.clone();
-    let (client, other) = match of_two {
-        Some((Which::Next, next)) => (next.clone(), Some(present)),
-        Some((_, next)) => (present, Some(next.clone())),
-        None => (present, None),
+struct OfTwo {
+    which: Which,
+    /// Digest of the two.
+    pair: String,
+}
+
+/// Chooses by what this process knows of the two secrets, or else by what brought the record.
+pub fn choose(
+    exchange: &Exchange<'_>,
+    content: &SourceContent,
+    record: Option<&StateRecord>,
+) -> Chosen {
+    let Some(next) = &content.next_client else {
+        return Chosen { client: content.client.clone(), other: None, of_two: None };
     };
-    let of_two = of_two.map(|(which, _)| which);
-    Chosen { client, other, of_two, source_version: source_version.to_owned() }
+    let known = exchange.context.notes.of(exchange.credential).client_secret;
+    // Drawn anew by each process.
+    let salt = exchange.context.holder.incarnation.as_bytes();
+    let pair = [&content.client, next].map(|client| client.fingerprint(salt));
+    let pair = fingerprint(salt, &pair.each_ref().map(String::as_str));
+    let brought = |client: &Client, record: &StateRecord| {
+        client.fingerprint(record.salt.as_bytes()) == record.client
+    };
+    let last = record.filter(|record| brought(next, record)).map(|_| Which::Next);
+    let which = Known::choice(known.as_ref(), &pair, last);
+    let (client, other) = match which {
+        Which::Next => (next, &content.client),
+        Which::Present => (&content.client, next),
+    };
+    Chosen {
+        client: client.clone(),
+        other: Some(other.clone()),
+        of_two: Some(OfTwo { which, pair }),
+    }
 }
 
 impl Chosen {
@@ -50,10 +72,9 @@ impl Chosen {
     /// # Errors
     /// The problem, if that is all.
     pub fn refused(&self, exchange: &Exchange<'_>, problem: Problem) -> Result<End, Problem> {
-        let Some(which) = self.of_two else { return Err(problem) };
-        let again = note(exchange, |known| Known::refused(known, &self.source_version, which));
-        if again {
-            return Ok(End::OtherSecret(problem));
+        let Some(OfTwo { which, pair }) = &self.of_two else { return Err(problem) };
+        if note(exchange, |known| Known::refused(known, pair, *which)) {
+            return Ok(End::OtherSecret);
         }
         let source = &exchange.spec.source;
         let message = format!(
@@ -65,8 +86,8 @@ impl Chosen {
 
     /// After an answer that brought a token.
     pub fn taken(&self, exchange: &Exchange<'_>) {
-        let Some(which) = self.of_two else { return };
-        if note(exchange, |known| Known::taken(known, &self.source_version, which)) {
+        let Some(OfTwo { which, pair }) = &self.of_two else { return };
+        if note(exchange, |known| Known::taken(known, pair, *which)) {
             let source = &exchange.spec.source;
             let (present, next) = (source.client_secret, source.next_client_secret);
             exchange.context.events.next_secret_used(exchange.credential, present, next);

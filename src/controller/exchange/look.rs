@@ -107,7 +107,7 @@ fn seen(
     let salt = record.map(|record| record.salt.clone());
     let salt = salt.or_else(|| Some(read.state.claim.as_ref()?.salt.clone()));
     let salt = salt.unwrap_or_else(|| Uuid::new_v4().to_string());
-    let chosen = choose(exchange, &read.source.content, &read.source.version);
+    let chosen = choose(exchange, &read.source.content, record);
     let client = chosen.client.fingerprint(salt.as_bytes());
     let same_client = record.is_some_and(|record| {
         let mut clients = read.source.content.clients();

@@ -165,10 +165,16 @@ impl<'e, 'a> Spender<'e, 'a> {
         intent.unresolved.map(|unresolved| plus(unresolved.first_at, window(grace)))
     }
 
+    /// What is spent, for whoever brings the exchange to an end.
+    fn entry(&self, spent: &Spent) -> Entry {
+        let uid = self.exchange.credential.metadata.uid.as_deref().unwrap_or_default();
+        Entry::new((&self.place, uid), &self.id, spent, self.exchange.spec.reading())
+    }
+
     /// Puts all that is needed to bring the exchange to an end where a panic does not reach it.
     fn keep_for_rescue(&self) {
         let Ok(spent) = self.spent() else { return };
-        let entry = Entry::new(&self.place, &self.id, spent, self.exchange.spec.reading());
+        let entry = self.entry(spent);
         let left = Left { entry, sent_at: self.sent_at, answer: self.raw.clone() };
         self.exchange.unsaved.keep(left, self.slot.clone());
     }

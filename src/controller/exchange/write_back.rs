@@ -57,12 +57,7 @@ async fn try_write(exchange: &Exchange<'_>, record: &StateRecord) -> Result<(), 
     let meta = context.secrets.patch(namespace, source.name, &patch).await.map_err(failed)?;
     let uid = exchange.credential.metadata.uid.as_deref().unwrap_or_default();
     let version = meta.resource_version.clone();
-    context.notes.update(uid, |note| {
-        if let Some(known) = &mut note.client_secret {
-            known.follow(secret.metadata.resource_version.as_deref(), version.as_deref());
-        }
-        note.known_source = version;
-    });
+    context.notes.update(uid, |note| note.known_source = version);
     context.wake_others(context.index.saw_secret(&meta), exchange.credential);
     Ok(())
 }

@@ -29,10 +29,20 @@ fn unnumbered() -> u32 {
     VERSION
 }
 
-#[derive(Deserialize)]
-struct Versioned {
+/// Whose exchange a file is about. Every release writes these members into the first line of a file, and reads them in
+/// those of any other.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Head {
+    /// The number of the format.
     #[serde(default = "unnumbered")]
-    version: u32,
+    pub version: u32,
+    /// Namespace of the credential.
+    pub namespace: String,
+    /// Name of the credential.
+    pub credential: String,
+    /// Its UID; empty where it was not written yet.
+    #[serde(default)]
+    pub uid: String,
 }
 
 /// What is spent: all that is needed to commit the answer.
@@ -47,6 +57,8 @@ pub struct Entry {
     pub state: String,
     /// Name of the credential.
     pub credential: String,
+    #[serde(default)]
+    uid: String,
     /// Id of the exchange, as in its claim.
     pub exchange: String,
     base_generation: i64,
@@ -99,12 +111,18 @@ struct Answer<'a> {
 
 impl Entry {
     /// Gathers an entry.
-    pub fn new(place: &Place, exchange: &str, spent: &Spent, reading: Reading<'_>) -> Self {
+    pub fn new(
+        (place, uid): (&Place, &str),
+        exchange: &str,
+        spent: &Spent,
+        reading: Reading<'_>,
+    ) -> Self {
         Self {
             version: VERSION,
             namespace: place.namespace.clone(),
             state: place.name.clone(),
             credential: place.credential.clone(),
+            uid: uid.to_owned(),
             exchange: exchange.to_owned(),
             base_generation: spent.base_generation,
             floor: spent.floor,
@@ -163,10 +181,9 @@ impl Entry {
     }
 }
 
-/// The number of another format, if the bytes of a file are of one.
-pub(super) fn version(bytes: &[u8]) -> Option<u32> {
-    let (Versioned { version }, _) = take_line(bytes)?;
-    (version != VERSION).then_some(version)
+/// Whose exchange the bytes of a file are about, whatever else is in them.
+pub(super) fn head(bytes: &[u8]) -> Option<Head> {
+    take_line(bytes).map(|(head, _)| head)
 }
 
 /// The line that the token is about to be sent.
@@ -249,7 +266,7 @@ pub(super) mod tests {
         let place =
             Place { namespace: "n".into(), name: "c-oauth-state".into(), credential: "c".into() };
         let style = ResponseStyle::default();
-        Entry::new(&place, "x", &spent, Reading { style: &style, default_lifetime: None })
+        Entry::new((&place, "u"), "x", &spent, Reading { style: &style, default_lifetime: None })
     }
 
     fn file(answer: bool) -> Vec<u8> {
@@ -300,7 +317,7 @@ pub(super) mod tests {
 
     /// As files of version 1 are, to the letter.
     pub(crate) const FIRST: &str = concat!(
-        r#"{"version":1,"namespace":"n","state":"c-oauth-state","credential":"c","exchange":"x","#,
+        r#"{"version":1,"namespace":"n","state":"c-oauth-state","credential":"c","uid":"u","exchange":"x","#,
         r#""baseGeneration":3,"floor":3,"seed":"s","token":"t","newLineage":false,"salt":"salt","#,
         r#""request":"q","endpoint":"https://as.example","client":"c","sourceVersion":"7","#,
         r#""owners":{"namespace":""},"writeBack":false,"refreshTerms":{"lifetime":null,"idleLifetime":null},"#,
@@ -324,6 +341,28 @@ pub(super) mod tests {
         let left = understand(FIRST.as_bytes()).unwrap();
         assert_eq!(left.entry.spent().token.expose(), "t");
         assert_eq!(left.answer.unwrap().body.as_slice(), br#"{"refresh_token":"abcd"}"#);
+    }
+
+    #[test]
+    fn whose_exchange_it_is_can_be_read_in_every_format() {
+        let of = |version, uid: &str| Head {
+            version,
+            namespace: "n".into(),
+            credential: "c".into(),
+            uid: uid.into(),
+        };
+        assert_eq!(head(FIRST.as_bytes()), Some(of(1, "u")));
+        let later = concat!(
+            r#"{"version":9,"x":[1],"credential":"c","namespace":"n","uid":"u"}"#,
+            "\n\x07"
+        );
+        assert_eq!(head(later.as_bytes()), Some(of(9, "u")));
+        // As it was before it had the UID, and before it had a number.
+        let earlier = FIRST.replace(r#""uid":"u","#, "");
+        assert_eq!(head(earlier.as_bytes()), Some(of(1, "")));
+        assert_eq!(understand(earlier.as_bytes()).unwrap().entry.uid, "");
+        assert_eq!(head(earlier.replace(r#""version":1,"#, "").as_bytes()), Some(of(1, "")));
+        assert_eq!(head(b"not a line"), None);
     }
 
     #[test]

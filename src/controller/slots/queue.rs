@@ -2,18 +2,20 @@
 //! given, in time since boot.
 //!
 //! Who waits stands in a lane: that of a namespace at a host. A lane with room on its host is ready, and ready lanes get
-//! their turn; one whose host is full waits at the host, and one that may not for another reason until that changes. Who is
-//! in a hurry goes first, and beside all that (`beyond.rs`) where it would have to wait.
+//! their turn; one whose host takes no more now waits at the host, and one that may not for another reason until that
+//! changes. Who is in a hurry goes first, and beside all that (`beyond.rs`) where it would have to wait.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lifecycle::breaker::{Admission, Breaker, Held, Outcome, Pass};
-use crate::lifecycle::rate::{Rate, RateLimit};
+use crate::lifecycle::breaker::{Held, Outcome, Pass};
+use crate::lifecycle::rate::RateLimit;
 
 use super::Press;
 use super::beyond::Beyond;
+use super::host::Host;
+use super::lane::{How, Lane, Not, Stands};
 use super::place::Place;
 use super::shares::Shares;
 
@@ -21,10 +23,20 @@ use super::shares::Shares;
 #[derive(Debug)]
 pub(super) struct Ticket {
     pub(super) place: Place,
-    pass: Pass,
+    of_lane: Pass,
+    of_host: Pass,
     begun: Duration,
     /// Whether it takes room beyond the shares, and none of them.
     is_beyond: bool,
+}
+
+/// Requests are held back from now on.
+pub(super) struct Opened<W> {
+    pub(super) held: Held,
+    /// Those of all namespaces.
+    pub(super) for_all: bool,
+    /// Who must be told.
+    pub(super) waiting: W,
 }
 
 /// Lanes are forgotten beyond this, as far as nothing is lost with them.
@@ -40,8 +52,8 @@ pub(super) struct Queue<T> {
     lanes: HashMap<Place, Lane<T>>,
     /// Namespaces with ready lanes, in the order of their turns.
     turns: VecDeque<Arc<str>>,
-    /// When lanes may go on that wait for a time.
-    timers: BTreeSet<(Duration, Place)>,
+    /// When those may go on that wait for a time.
+    timers: BTreeSet<(Duration, Still)>,
     /// Who gave which limit.
     limits: HashMap<String, (Place, RateLimit)>,
     /// Lanes at which idle ones are looked for.
@@ -57,42 +69,11 @@ struct Namespace {
     in_turn: bool,
 }
 
-#[derive(Default)]
-struct Host {
-    under_way: usize,
-    /// Namespaces whose lanes wait until there is room.
-    full_for: VecDeque<Arc<str>>,
-}
-
-struct Lane<T> {
-    /// They go first.
-    in_a_hurry: VecDeque<T>,
-    waiting: VecDeque<T>,
-    under_way: usize,
-    exchanges: usize,
-    stands: Stands,
-    breaker: Breaker,
-    rate: Rate,
-}
-
-/// Where a lane stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stands {
-    /// Nobody waits in it.
-    Nowhere,
-    /// Among the ready ones of its namespace.
-    Ready,
-    /// At its host, which is full.
-    AtHost,
-    /// Until one of its own ends, or a time comes.
-    Still,
-}
-
-/// Why a lane may not go on.
-enum Not {
-    HostFull,
-    Still,
-    Before(Duration),
+/// What waits for a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Still {
+    Lane(Place),
+    Host(Arc<str>),
 }
 
 impl<T> Queue<T> {
@@ -113,12 +94,14 @@ impl<T> Queue<T> {
 
     /// What to tell those who wait at a place; nothing while requests go out.
     pub(super) fn held(&self, place: &Place) -> Option<Held> {
-        self.lanes.get(place)?.breaker.held()
+        let of_lane = self.lanes.get(place).and_then(|lane| lane.breaker.held());
+        let of_host = self.hosts.get(&place.host).and_then(|host| host.breaker.held());
+        of_lane.into_iter().chain(of_host).max_by_key(|held| held.next_trial)
     }
 
     /// Somebody waits.
     pub(super) fn enter(&mut self, place: &Place, press: Press, waiter: T, now: Duration) {
-        self.clean();
+        self.clean(now);
         let lane = self.lane(place, now);
         match press {
             Press::Usual => lane.waiting.push_back(waiter),
@@ -129,7 +112,8 @@ impl<T> Queue<T> {
             self.ready(place);
         }
         if press == Press::Now {
-            // What keeps the lane still may not keep this one.
+            // What keeps the lane still, or the host, may not keep this one.
+            self.leave_host(place);
             self.go_on(place);
             self.beyond.enter(place);
         }
@@ -163,29 +147,33 @@ impl<T> Queue<T> {
             let lane = lanes.get(place).filter(|lane| !lane.in_a_hurry.is_empty());
             lane.map(|lane| lane.exchanges < most)
         })?;
-        self.beyond.begin(&place);
-        let lane = self.lane(&place, now);
-        let waiter = lane.in_a_hurry.pop_front()?;
-        lane.exchanges = lane.exchanges.saturating_add(1);
-        lane.rate.begin(now);
-        Some((waiter, Ticket { place, pass: Pass::Usual, begun: now, is_beyond: true }))
+        let waiter = self.lane(&place, now).in_a_hurry.pop_front()?;
+        Some((waiter, self.begin(place, How::Beyond, now)))
     }
 
-    /// A request ended, however it did. Gives those who wait in its lane, when they must be told that they will.
+    /// A request ended, however it did. Says when those who wait must be told that they will.
     pub(super) fn answered(
         &mut self,
         ticket: &Ticket,
         outcome: Outcome,
         now: Duration,
-    ) -> Option<(Held, impl Iterator<Item = &mut T>)> {
+    ) -> Option<Opened<impl Iterator<Item = &mut T>>> {
         let place = &ticket.place;
         self.free(ticket);
         let lane = self.lane(place, now);
         lane.rate.end(ticket.begun, outcome != Outcome::NotTried, now);
-        let opened = lane.breaker.end(ticket.pass, outcome, now);
+        let opened = lane.breaker.end(ticket.of_lane, outcome, now);
+        let host = &mut self.host(&place.host, now).breaker;
+        let for_all = host.end(&place.namespace, ticket.of_host, outcome, now);
+        // Those of others first: its own lane had its turn.
+        self.go_on_at(&place.host);
         self.go_on(place);
-        let lane = self.lanes.get_mut(place).filter(|_| opened)?;
-        Some((lane.breaker.held()?, lane.waiting.iter_mut()))
+        let held = self.held(place).filter(|_| opened || for_all)?;
+        let lanes = self.lanes.iter_mut();
+        let concerned =
+            lanes.filter(move |(at, _)| *at == place || (for_all && at.host == place.host));
+        let waiting = concerned.flat_map(|(_, lane)| lane.waiting.iter_mut());
+        Some(Opened { held, for_all, waiting })
     }
 
     /// Gives back the room that a request took.
@@ -200,9 +188,6 @@ impl<T> Queue<T> {
         }
         if let Some(host) = self.hosts.get_mut(&place.host) {
             host.under_way = host.under_way.saturating_sub(1);
-            for namespace in std::mem::take(&mut host.full_for) {
-                self.ready(&Place { namespace, host: Arc::clone(&place.host) });
-            }
         }
         if let Some(lane) = self.lanes.get_mut(place) {
             lane.under_way = lane.under_way.saturating_sub(1);
@@ -245,21 +230,17 @@ impl<T> Queue<T> {
     }
 
     fn lane(&mut self, place: &Place, now: Duration) -> &mut Lane<T> {
-        self.lanes.entry(place.clone()).or_insert_with(|| Lane {
-            in_a_hurry: VecDeque::new(),
-            waiting: VecDeque::new(),
-            under_way: 0,
-            exchanges: 0,
-            stands: Stands::Nowhere,
-            breaker: Breaker::new(place.fraction(), now),
-            rate: Rate::default(),
-        })
+        self.lanes.entry(place.clone()).or_insert_with(|| Lane::new(place, now))
+    }
+
+    fn host(&mut self, name: &Arc<str>, now: Duration) -> &mut Host {
+        self.hosts.entry(Arc::clone(name)).or_insert_with(|| Host::new(name, now))
     }
 
     /// Puts a lane in which somebody waits among the ready ones.
     fn ready(&mut self, place: &Place) {
         let Some(lane) = self.lanes.get_mut(place) else { return };
-        if lane.in_a_hurry.is_empty() && lane.waiting.is_empty() {
+        if lane.is_empty() {
             lane.stands = Stands::Nowhere;
             return;
         }
@@ -279,10 +260,40 @@ impl<T> Queue<T> {
         }
     }
 
+    /// A host may take more.
+    fn go_on_at(&mut self, name: &Arc<str>) {
+        let Some(host) = self.hosts.get_mut(name) else { return };
+        let place = |namespace| Place { namespace, host: Arc::clone(name) };
+        let mut waiting: Vec<Place> = host.waiting.drain(..).map(place).collect();
+        if host.breaker.held().is_some() {
+            // Who has not failed goes first: those for whom it is broken shall not hold up the others with their trials.
+            let lanes = &self.lanes;
+            waiting.sort_by_cached_key(|place| {
+                lanes.get(place).is_some_and(|lane| lane.breaker.has_failed())
+            });
+        }
+        for place in &waiting {
+            self.ready(place);
+        }
+    }
+
+    /// What keeps a lane at its host may be over for it.
+    fn leave_host(&mut self, place: &Place) {
+        if self.lanes.get(place).is_some_and(|lane| lane.stands == Stands::AtHost) {
+            if let Some(host) = self.hosts.get_mut(&place.host) {
+                host.forget(&place.namespace);
+            }
+            self.ready(place);
+        }
+    }
+
     fn look_at_timers(&mut self, now: Duration) {
         while self.wake_at().is_some_and(|time| time <= now) {
-            let Some((_, place)) = self.timers.pop_first() else { return };
-            self.go_on(&place);
+            match self.timers.pop_first() {
+                Some((_, Still::Lane(place))) => self.go_on(&place),
+                Some((_, Still::Host(host))) => self.go_on_at(&host),
+                None => return,
+            }
         }
     }
 
@@ -297,69 +308,68 @@ impl<T> Queue<T> {
             let place = Place { namespace: Arc::clone(name), host };
             match self.may_begin(&place, now) {
                 Ok(()) => {
-                    let lane = self.lane(&place, now);
-                    let in_a_hurry = lane.in_a_hurry.pop_front();
-                    let is_in_a_hurry = in_a_hurry.is_some();
-                    let waiter = in_a_hurry.or_else(|| lane.waiting.pop_front());
+                    let next = self.lane(&place, now).next();
                     self.ready(&place);
-                    if let Some(waiter) = waiter {
-                        return Some((waiter, self.begin(place, is_in_a_hurry, now)));
+                    if let Some((waiter, how)) = next {
+                        return Some((waiter, self.begin(place, how, now)));
                     }
                 }
-                Err(why) => self.stop(&place, &why),
+                Err(why) => self.stop(&place, &why, now),
             }
         }
     }
 
     fn may_begin(&mut self, place: &Place, now: Duration) -> Result<(), Not> {
         let shares = self.shares;
-        let host = self.hosts.entry(Arc::clone(&place.host)).or_default();
-        let host_is_full = host.under_way >= shares.of_a_host;
-        let lane = self.lane(place, now);
-        let lane_is_full = lane.under_way >= shares.of_a_lane || lane.exchanges >= shares.exchanges;
-        let free_at = lane.rate.free_at();
-        // Neither a limit nor a breaker may hold those in a hurry; their requests count for both all the same.
-        let is_urgent = !lane.in_a_hurry.is_empty();
-        match lane.breaker.admits(lane.under_way, now) {
-            _ if lane_is_full => Err(Not::Still),
-            _ if is_urgent && host_is_full => Err(Not::HostFull),
-            _ if is_urgent => Ok(()),
-            Admission::AfterAnother => Err(Not::Still),
-            Admission::NotBefore(time) => Err(Not::Before(time.max(free_at))),
-            Admission::Now if free_at > now => Err(Not::Before(free_at)),
-            Admission::Now if host_is_full => Err(Not::HostFull),
-            Admission::Now => Ok(()),
-        }
+        let room = self.host(&place.host, now).room(shares.of_a_host, now);
+        self.lane(place, now).may_begin(shares, room, now)
     }
 
-    fn stop(&mut self, place: &Place, why: &Not) {
+    fn stop(&mut self, place: &Place, why: &Not, now: Duration) {
         if let Some(lane) = self.lanes.get_mut(place) {
-            lane.stands = if matches!(why, Not::HostFull) { Stands::AtHost } else { Stands::Still };
+            lane.stands =
+                if matches!(why, Not::AtHost(_)) { Stands::AtHost } else { Stands::Still };
         }
         match why {
-            Not::HostFull => {
-                let host = self.hosts.entry(Arc::clone(&place.host)).or_default();
-                host.full_for.push_back(Arc::clone(&place.namespace));
+            Not::AtHost(time) => {
+                self.host(&place.host, now).waiting.push_back(Arc::clone(&place.namespace));
+                let timer = time.map(|time| (time, Still::Host(Arc::clone(&place.host))));
+                self.timers.extend(timer);
             }
-            Not::Before(time) => drop(self.timers.insert((*time, place.clone()))),
+            Not::Before(time) => drop(self.timers.insert((*time, Still::Lane(place.clone())))),
             Not::Still => {}
         }
     }
 
-    fn begin(&mut self, place: Place, is_in_a_hurry: bool, now: Duration) -> Ticket {
+    fn begin(&mut self, place: Place, how: How, now: Duration) -> Ticket {
+        let is_beyond = how == How::Beyond;
+        if is_beyond {
+            self.beyond.begin(&place);
+        } else {
+            self.take_room(&place, now);
+        }
+        let lane = self.lane(&place, now);
+        lane.exchanges = lane.exchanges.saturating_add(1);
+        lane.rate.begin(now);
+        // What a breaker does not hold is not its trial either.
+        let (of_lane, of_host) = if how == How::InTurn {
+            (lane.breaker.begin(), self.host(&place.host, now).breaker.begin())
+        } else {
+            (Pass::Usual, Pass::Usual)
+        };
+        Ticket { place, of_lane, of_host, begun: now, is_beyond }
+    }
+
+    /// Takes the room that [`Self::free`] gives back.
+    fn take_room(&mut self, place: &Place, now: Duration) {
         self.under_way = self.under_way.saturating_add(1);
         if let Some(namespace) = self.namespaces.get_mut(&place.namespace) {
             namespace.under_way = namespace.under_way.saturating_add(1);
         }
-        if let Some(host) = self.hosts.get_mut(&place.host) {
-            host.under_way = host.under_way.saturating_add(1);
-        }
-        let lane = self.lane(&place, now);
+        let host = self.host(&place.host, now);
+        host.under_way = host.under_way.saturating_add(1);
+        let lane = self.lane(place, now);
         lane.under_way = lane.under_way.saturating_add(1);
-        lane.exchanges = lane.exchanges.saturating_add(1);
-        lane.rate.begin(now);
-        let pass = if is_in_a_hurry { Pass::Usual } else { lane.breaker.begin() };
-        Ticket { place, pass, begun: now, is_beyond: false }
     }
 
     /// Puts a namespace back into the turns that was taken out, if it has ready lanes.
@@ -372,19 +382,19 @@ impl<T> Queue<T> {
         }
     }
 
-    fn clean(&mut self) {
+    /// How many lanes and hosts are known.
+    #[cfg(test)]
+    pub(super) fn known(&self) -> (usize, usize) {
+        (self.lanes.len(), self.hosts.len())
+    }
+
+    fn clean(&mut self, now: Duration) {
         if self.lanes.len() < self.clean_at {
             return;
         }
-        self.lanes.retain(|_, lane| {
-            lane.exchanges > 0
-                || lane.under_way > 0
-                || lane.stands != Stands::Nowhere
-                || !lane.breaker.is_idle()
-                || !lane.rate.is_idle()
-        });
+        self.lanes.retain(|_, lane| !lane.is_idle(now));
         self.namespaces.retain(|_, namespace| namespace.under_way > 0 || namespace.in_turn);
-        self.hosts.retain(|_, host| host.under_way > 0 || !host.full_for.is_empty());
+        self.hosts.retain(|_, host| !host.is_idle(now));
         self.clean_at = self.lanes.len().saturating_mul(2).max(MAX_IDLE);
     }
 }

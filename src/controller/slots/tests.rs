@@ -1,5 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 
+mod many_namespaces;
+
 use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};

@@ -23,6 +23,9 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(600);
 const HOURLY: Duration = Duration::from_secs(3600);
 /// So often after the hold.
 const HOURLY_TRIES: u32 = 24;
+/// Where the server's window is longer than that takes, each pause is this part of the time since the first sending, so
+/// that few tries span it.
+const PART_OF_THE_TIME: u32 = 8;
 /// The hold ends at most this long before the access token expires.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 /// A hold lasts at least this long after the last try.
@@ -121,6 +124,12 @@ impl Terms {
         now < plus(first_at, self.window())
     }
 
+    /// The end of a window that is longer than the hourly tries take.
+    fn long_window_ends_at(&self, first_at: Timestamp) -> Option<Timestamp> {
+        let window = self.window();
+        (window > HOURLY.saturating_mul(HOURLY_TRIES)).then(|| plus(first_at, window))
+    }
+
     /// Before this the server refuses to renew. The first sending kept to it, and so did those that followed it soon.
     fn earliest_after_hold(&self) -> Timestamp {
         let times = self.access_expires_at.zip(self.earliest);
@@ -179,12 +188,9 @@ pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTr
             FIRST_BACK_OFF.saturating_mul(2_u32.saturating_pow(doublings)).min(LAST_BACK_OFF);
         return NextTry::At { time: plus(unresolved.last_at, wait), after_hold: false };
     }
-    if unresolved.tries_after_hold > HOURLY_TRIES {
-        return NextTry::Never;
-    }
     if unresolved.tries_after_hold > 0 {
-        let time = plus(unresolved.last_at, HOURLY).max(terms.earliest_after_hold());
-        return NextTry::At { time, after_hold: true };
+        return after_hold(unresolved, terms, now)
+            .map_or(NextTry::Never, |time| NextTry::At { time, after_hold: true });
     }
     let hold_ends_at = terms.hold_ends_at(unresolved).max(terms.earliest_after_hold());
     let early = early_try(unresolved, terms, now).filter(|early| *early <= hold_ends_at);
@@ -192,6 +198,23 @@ pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTr
         time,
         after_hold: false,
     })
+}
+
+/// A try after the one that ended the hold, if one is left: hourly for a day, and as long as the server takes the token
+/// again where that is longer.
+fn after_hold(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> Option<Timestamp> {
+    let not_before = terms.earliest_after_hold();
+    let Some(end) = terms.long_window_ends_at(unresolved.first_at) else {
+        let time = plus(unresolved.last_at, HOURLY).max(not_before);
+        return (unresolved.tries_after_hold <= HOURLY_TRIES).then_some(time);
+    };
+    let since = unresolved.last_at.duration_since(unresolved.first_at);
+    let part = Duration::try_from(since).unwrap_or_default() / PART_OF_THE_TIME;
+    let pause = Duration::from_secs(part.as_secs()).max(HOURLY);
+    // The last one comes when the window is about to end; one that was missed is not made up for.
+    let is_over = now > end || plus(unresolved.last_at, HOURLY) > end;
+    let time = plus(unresolved.last_at, pause).min(end).max(not_before);
+    (!is_over && time <= end).then_some(time)
 }
 
 /// A try before the hold, if one is left.
@@ -351,6 +374,43 @@ mod tests {
     #[test]
     fn a_long_window_does_not_outlast_the_access_token() {
         assert_eq!(tries(Some(720 * 3600), Some(2000))[..4], [1, 5, 1940, 5540]);
+    }
+
+    #[test]
+    fn a_window_of_weeks_is_used_to_its_end_and_not_beyond() {
+        const HOUR: i64 = 3600;
+        for hours in [31, 100, 720] {
+            let times = tries(Some(hours * 3600), Some(2000));
+            assert_eq!(times[..4], [1, 5, 1940, 5540], "hourly at first");
+            let window = 3600 * i64::try_from(hours).unwrap() * 4 / 5;
+            let last = *times.last().unwrap();
+            assert!((window - HOUR..=window).contains(&last), "{hours} hours: {times:?}");
+            let pauses: Vec<_> = times[3..].windows(2).map(|two| two[1] - two[0]).collect();
+            // But for the last one, which the window cuts short.
+            let grown = &pauses[..pauses.len() - 1];
+            assert!(grown.is_sorted() && grown[0] == HOUR, "{pauses:?}");
+            assert!(pauses.iter().all(|pause| *pause <= window / 8));
+            assert!(times.len() < 60, "{}", times.len());
+        }
+        // A day of hourly tries is as long as this one.
+        assert_eq!(tries(Some(30 * 3600), Some(2000)).len(), 2 + 1 + 24);
+    }
+
+    #[test]
+    fn a_long_window_that_ended_while_nobody_ran_is_not_tried_after() {
+        let terms = Terms {
+            reuse_grace: Some(Duration::from_secs(720 * 3600)),
+            rotates: true,
+            access_issued_at: Some(at(-1000)),
+            access_expires_at: Some(at(2000)),
+            earliest: None,
+            asked_at: None,
+        };
+        let tried = Unresolved::after(Some(Unresolved::first(at(0))), at(1940), true);
+        let soon = NextTry::At { time: at(5540), after_hold: true };
+        let end = 576 * 3600;
+        assert_eq!(next_try(tried, &terms, at(end)), soon);
+        assert_eq!(next_try(tried, &terms, at(end + 1)), NextTry::Never);
     }
 
     #[test]

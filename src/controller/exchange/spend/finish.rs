@@ -93,7 +93,7 @@ impl Spender<'_, '_> {
             Some(Answer::Granted(set)) => {
                 let lifetime = self.exchange.spec.default_lifetime;
                 let end = End::Stored {
-                    set: (**set).clone(),
+                    set: set.clone(),
                     lifespan: lifespan(set, header.issued_at, lifetime),
                     client: record.client.clone(),
                 };

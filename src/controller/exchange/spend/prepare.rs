@@ -16,7 +16,6 @@ use crate::lifecycle::rotation::invariants::Claiming;
 use crate::oauth::secret::{AccessToken, RefreshToken};
 
 use crate::controller::exchange::look::look;
-use crate::controller::journal::Entry;
 use crate::controller::secrets::WriteError;
 use crate::controller::state::{self, FIRST_RETRY, Taking};
 use crate::controller::target;
@@ -106,7 +105,7 @@ impl Spender<'_, '_> {
             self.keep_for_rescue();
             return Ok(Event::Done);
         };
-        let entry = Entry::new(&self.place, &self.id, self.spent()?, self.exchange.spec.reading());
+        let entry = self.entry(self.spent()?);
         match journal.reserve(&entry).await {
             Ok(slot) => {
                 self.slot = Some(Arc::new(slot));

@@ -1,0 +1,106 @@
+//! Holds credentials back for which an earlier process left something in the journal that is not settled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use kube::Resource;
+
+use crate::api::{OAuthCredential, Reason};
+use crate::lifecycle::problem::Problem;
+
+use crate::controller::context::Context;
+use crate::controller::index::Name;
+use crate::controller::journal::{Foreign, Head};
+use crate::controller::provider;
+use crate::controller::replay::{Held, Unsettled};
+use crate::controller::under_way::UnderWay;
+
+use super::attempt::Trace;
+
+/// A file that only another release can read is looked for this often.
+const LOOK_FOR_FILE: Duration = Duration::from_secs(2);
+
+/// What was left of one credential.
+struct Left {
+    problem: Problem,
+    ends: Vec<BoxFuture<'static, ()>>,
+}
+
+/// Lets nothing be spent for a credential until everything that an earlier process left of it is settled.
+pub fn hold(context: &Arc<Context>, held: Held) {
+    let mut left: HashMap<Name, Left> = HashMap::new();
+    for Unsettled { place, task } in held.unsettled {
+        let problem = unsettled(&place.name);
+        let of_one = left.entry((place.namespace, place.credential));
+        let end = task.map(drop).boxed();
+        of_one.or_insert_with(|| Left { problem, ends: Vec::new() }).ends.push(end);
+    }
+    for foreign in held.foreign {
+        let problem = not_readable(&foreign);
+        let name = (foreign.head.namespace.clone(), foreign.head.credential.clone());
+        let end = gone(Arc::clone(context), foreign).boxed();
+        let of_one = left.entry(name);
+        let of_one = of_one.or_insert_with(|| Left { problem: problem.clone(), ends: Vec::new() });
+        of_one.problem = problem;
+        of_one.ends.push(end);
+    }
+    for (name, Left { problem, ends }) in left {
+        let reason = problem.reason;
+        let Some(guard) = UnderWay::of_an_earlier_process(context, name, problem) else { continue };
+        context.exchanges.spawn(async move {
+            join_all(ends).await;
+            if let Some(object) = guard.credential() {
+                // What was said meanwhile is over.
+                let uid = object.meta().uid.as_deref().unwrap_or_default();
+                guard.context.notes.update(uid, |note| {
+                    note.failure.take_if(|failure| failure.reason == reason);
+                });
+            }
+            drop(guard);
+        });
+    }
+}
+
+fn unsettled(state: &str) -> Problem {
+    let message = format!(
+        "an answer that an earlier process received could not be written to the state Secret {state} yet; the log of the operator says why"
+    );
+    Problem::new(Reason::StateNotWritable, message)
+}
+
+fn not_readable(Foreign { head, path }: &Foreign) -> Problem {
+    let message = format!(
+        "the journal file {} is about an exchange of this credential, in the format {} of another release, and may hold its newest refresh token",
+        path.display(),
+        head.version
+    );
+    Problem::new(Reason::JournalNotReadable, message)
+}
+
+/// Waits until a file holds nobody back any more: it is gone, or so is the credential it is about.
+async fn gone(context: Arc<Context>, foreign: Foreign) {
+    while foreign.is_there() && !is_another(&context, &foreign.head) {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_FOR_FILE) => {}
+            () = context.stopping.cancelled() => return,
+        }
+    }
+}
+
+/// Whether the credential of that name is another one, or about to go.
+fn is_another(context: &Context, head: &Head) -> bool {
+    let Some(object) = context.credential(&head.namespace, &head.credential) else { return false };
+    let meta = object.meta();
+    let is_same = head.uid.is_empty() || meta.uid.as_ref() == Some(&head.uid);
+    !is_same || meta.deletion_timestamp.is_some()
+}
+
+/// Notes that an exchange can't begin, since what an earlier process left of the credential is not settled.
+pub fn note_left(context: &Context, credential: &OAuthCredential, problem: Problem) {
+    let provider = provider::of(context, credential).ok();
+    let trace = Trace::with(provider.and_then(|provider| provider.version));
+    super::note(context, credential, Err(problem.clone()), Some(problem), trace);
+}
