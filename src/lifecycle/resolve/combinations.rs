@@ -178,7 +178,7 @@ mod tests {
         resolved.err().map(|problem| problem.message)
     }
 
-    fn with(one: &Value, more: Value) -> Value {
+    fn with(one: &Value, more: &Value) -> Value {
         let mut all = one.clone();
         all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         all
@@ -188,7 +188,7 @@ mod tests {
     fn what_does_not_go_together_is_named() {
         let method = |method| json!({"clientAuthentication": {"method": method}});
         let keys = |key: &str| json!({"source": {"name": "s", "keys": {key: "k"}}});
-        let bearer = |key: &str| with(&keys(key), json!({"grant": {"jwtBearer": {}}}));
+        let bearer = |key: &str| with(&keys(key), &json!({"grant": {"jwtBearer": {}}}));
         let names = |names| json!({"request": {"parameterNames": names}});
         for (provider, credential, words) in [
             (method("None"), json!({"grant": {"clientCredentials": {}}}), "needs a client secret"),
