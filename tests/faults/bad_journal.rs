@@ -104,15 +104,6 @@ pub async fn a_journal_of_another_release_holds_back_its_credential_and_no_other
     scene.goes_on(&operator, 3).await;
 }
 
-pub async fn a_journal_that_is_given_up_is_an_answer_that_was_lost(env: Arc<Env>) {
-    let (scene, file, _, _operator) = of_another_release(env, "given-up").await;
-    let requests = scene.requests();
-    std::fs::remove_file(file).expect("it is there");
-    let unknown = |status: &Value| condition(status, "Ready")["reason"] == "ExchangeOutcomeUnknown";
-    scene.stage.status_that("c", "its outcome is unknown", unknown).await;
-    assert_eq!(scene.requests(), requests);
-}
-
 /// Its state is left as it is, and that of the other is not written with what is not its own.
 pub async fn a_journal_of_another_credential_is_of_no_use(env: Arc<Env>) {
     let (scene, file) = journaled(env, "other").await;
