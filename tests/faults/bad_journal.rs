@@ -98,10 +98,18 @@ pub async fn a_journal_of_another_release_holds_back_its_credential_and_no_other
     scene.stage.refreshing("d", &scene.server, other).await;
     scene.stage.revision("d", 2).await;
     assert!(operator.stop().await.success());
-    assert_eq!(scene.pod.journal(), [file.clone()]);
+    assert_eq!(scene.pod.journal(), std::slice::from_ref(&file));
     std::fs::write(&file, text).expect("it can be written");
     let operator = scene.pod.container().await;
     scene.goes_on(&operator, 3).await;
+}
+
+/// The old refresh token is tried again at the end of the hold, as after any lost answer.
+pub async fn a_journal_that_is_given_up_is_an_answer_that_was_lost(env: Arc<Env>) {
+    let (scene, file, _, _operator) = of_another_release(env, "given-up").await;
+    assert_eq!(scene.requests(), 2);
+    std::fs::remove_file(file).expect("it is there");
+    oracle::is_lost(&scene.stage, "c", &scene.server, Loss::DeathBeforeTheJournalWrite).await;
 }
 
 /// Its state is left as it is, and that of the other is not written with what is not its own.
