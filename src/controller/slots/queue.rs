@@ -5,6 +5,8 @@
 //! their turn; one whose host takes no more now waits at the host, and one that may not for another reason until that
 //! changes. Who is in a hurry goes first, and beside all that (`beyond.rs`) where it would have to wait.
 
+mod calls;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +54,8 @@ pub(super) struct Queue<T> {
     lanes: HashMap<Place, Lane<T>>,
     /// Namespaces with ready lanes, in the order of their turns.
     turns: VecDeque<Arc<str>>,
+    /// Whether somebody was called who waited at a host.
+    has_called: bool,
     /// When those may go on that wait for a time.
     timers: BTreeSet<(Duration, Still)>,
     /// Who gave which limit.
@@ -67,6 +71,8 @@ struct Namespace {
     ready: VecDeque<Arc<str>>,
     /// Whether it stands in `turns`.
     in_turn: bool,
+    /// Hosts that called it and at which its lane was not looked at since.
+    called: Vec<Arc<str>>,
 }
 
 /// What waits for a time.
@@ -86,6 +92,7 @@ impl<T> Queue<T> {
             hosts: HashMap::new(),
             lanes: HashMap::new(),
             turns: VecDeque::new(),
+            has_called: false,
             timers: BTreeSet::new(),
             limits: HashMap::new(),
             clean_at: MAX_IDLE,
@@ -129,15 +136,21 @@ impl<T> Queue<T> {
         if self.under_way >= self.shares.all {
             return None;
         }
-        for _ in 0..self.turns.len() {
-            let name = self.turns.pop_front()?;
-            if let Some(begun) = self.next_of(&name, now) {
+        loop {
+            self.has_called = false;
+            for _ in 0..self.turns.len() {
+                let name = self.turns.pop_front()?;
+                let begun = self.next_of(&name, now);
                 self.keep_turn(&name);
-                return Some(begun);
+                if begun.is_some() {
+                    return begun;
+                }
             }
-            self.keep_turn(&name);
+            // Who was called meanwhile may have had its turn before that.
+            if !self.has_called {
+                return None;
+            }
         }
-        None
     }
 
     /// The next of those whom full shares may not hold either: what they repeat is lost otherwise.
@@ -166,7 +179,7 @@ impl<T> Queue<T> {
         let host = &mut self.host(&place.host, now).breaker;
         let for_all = host.end(&place.namespace, ticket.of_host, outcome, now);
         // Those of others first: its own lane had its turn.
-        self.go_on_at(&place.host);
+        self.go_on_at(&place.host, now);
         self.go_on(place);
         let held = self.held(place).filter(|_| opened || for_all)?;
         let lanes = self.lanes.iter_mut();
@@ -260,23 +273,6 @@ impl<T> Queue<T> {
         }
     }
 
-    /// A host may take more.
-    fn go_on_at(&mut self, name: &Arc<str>) {
-        let Some(host) = self.hosts.get_mut(name) else { return };
-        let place = |namespace| Place { namespace, host: Arc::clone(name) };
-        let mut waiting: Vec<Place> = host.waiting.drain(..).map(place).collect();
-        if host.breaker.held().is_some() {
-            // Who has not failed goes first: those for whom it is broken shall not hold up the others with their trials.
-            let lanes = &self.lanes;
-            waiting.sort_by_cached_key(|place| {
-                lanes.get(place).is_some_and(|lane| lane.breaker.has_failed())
-            });
-        }
-        for place in &waiting {
-            self.ready(place);
-        }
-    }
-
     /// What keeps a lane at its host may be over for it.
     fn leave_host(&mut self, place: &Place) {
         if self.lanes.get(place).is_some_and(|lane| lane.stands == Stands::AtHost) {
@@ -291,7 +287,7 @@ impl<T> Queue<T> {
         while self.wake_at().is_some_and(|time| time <= now) {
             match self.timers.pop_first() {
                 Some((_, Still::Lane(place))) => self.go_on(&place),
-                Some((_, Still::Host(host))) => self.go_on_at(&host),
+                Some((_, Still::Host(host))) => self.go_on_at(&host, now),
                 None => return,
             }
         }
@@ -302,16 +298,21 @@ impl<T> Queue<T> {
         loop {
             let namespace = self.namespaces.get_mut(name)?;
             if namespace.under_way >= self.shares.of_a_namespace {
+                self.pass_on(name, now);
                 return None;
             }
             let host = namespace.ready.pop_front()?;
+            namespace.called.retain(|called| *called != host);
             let place = Place { namespace: Arc::clone(name), host };
             match self.may_begin(&place, now) {
                 Ok(()) => {
                     let next = self.lane(&place, now).next();
                     self.ready(&place);
-                    if let Some((waiter, how)) = next {
-                        return Some((waiter, self.begin(place, how, now)));
+                    let host = Arc::clone(&place.host);
+                    let begun = next.map(|(waiter, how)| (waiter, self.begin(place, how, now)));
+                    self.go_on_at(&host, now);
+                    if begun.is_some() {
+                        return begun;
                     }
                 }
                 Err(why) => self.stop(&place, &why, now),
@@ -338,6 +339,9 @@ impl<T> Queue<T> {
             }
             Not::Before(time) => drop(self.timers.insert((*time, Still::Lane(place.clone())))),
             Not::Still => {}
+        }
+        if !matches!(why, Not::AtHost(_)) {
+            self.go_on_at(&place.host, now);
         }
     }
 
