@@ -261,7 +261,7 @@ impl Slot {
             } else {
                 tracing::warn!(%namespace, %host, "token requests fail in a row and are held back");
             }
-            opened.waiting.for_each(|waiter| waiter.tell(opened.held));
+            opened.waiting.for_each(|(held, waiter)| waiter.tell(held));
         }
         true
     }

@@ -79,6 +79,8 @@ pub struct Breaker {
     state: State,
     /// From 0 to 1; lengthens the waits by up to a fifth, so that places that failed together are not tried together.
     jitter: f64,
+    /// The longest wait before a trial, but for what the server asks for.
+    last_wait: Duration,
     /// Trials so far.
     trials: u32,
     /// When a request ended last.
@@ -94,9 +96,15 @@ enum State {
 impl Breaker {
     /// Closed, and at its beginning.
     pub fn new(jitter: f64, now: Duration) -> Self {
+        Self::waiting_at_most(LAST_WAIT, jitter, now)
+    }
+
+    /// The same with another longest wait before a trial.
+    fn waiting_at_most(last_wait: Duration, jitter: f64, now: Duration) -> Self {
         Self {
             state: State::Closed { since: now, answers: 0, failures: 0 },
             jitter,
+            last_wait,
             trials: 0,
             ended_at: now,
         }
@@ -203,7 +211,8 @@ impl Breaker {
     }
 
     fn open(&mut self, trouble: Trouble, failed_trials: u32, now: Duration) {
-        let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failed_trials)).min(LAST_WAIT);
+        let wait =
+            FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failed_trials)).min(self.last_wait);
         let asked_for = match trouble {
             Trouble::Limited(wait) => wait.min(LONGEST_ASKED_FOR),
             Trouble::Unreachable | Trouble::Failing => Duration::ZERO,

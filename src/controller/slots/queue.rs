@@ -34,10 +34,9 @@ pub(super) struct Ticket {
 
 /// Requests are held back from now on.
 pub(super) struct Opened<W> {
-    pub(super) held: Held,
     /// Those of all namespaces.
     pub(super) for_all: bool,
-    /// Who must be told.
+    /// Who must be told, and what.
     pub(super) waiting: W,
 }
 
@@ -170,7 +169,7 @@ impl<T> Queue<T> {
         ticket: &Ticket,
         outcome: Outcome,
         now: Duration,
-    ) -> Option<Opened<impl Iterator<Item = &mut T>>> {
+    ) -> Option<Opened<impl Iterator<Item = (Held, &mut T)>>> {
         let place = &ticket.place;
         self.free(ticket);
         let lane = self.lane(place, now);
@@ -181,12 +180,21 @@ impl<T> Queue<T> {
         // Those of others first: its own lane had its turn.
         self.go_on_at(&place.host, now);
         self.go_on(place);
-        let held = self.held(place).filter(|_| opened || for_all)?;
-        let lanes = self.lanes.iter_mut();
-        let concerned =
-            lanes.filter(move |(at, _)| *at == place || (for_all && at.host == place.host));
-        let waiting = concerned.flat_map(|(_, lane)| lane.waiting.iter_mut());
-        Some(Opened { held, for_all, waiting })
+        if !opened && !for_all {
+            return None;
+        }
+        let of_host = self.hosts.get(&place.host).and_then(|host| host.breaker.held());
+        let of_place = self.held(place);
+        // What holds this lane alone says nothing of the others.
+        let told = move |at: &Place| match at {
+            at if at == place => of_place,
+            at if for_all && at.host == place.host => of_host,
+            _ => None,
+        };
+        let concerned = self.lanes.iter_mut().filter_map(move |(at, lane)| Some((told(at)?, lane)));
+        let waiting = concerned
+            .flat_map(|(held, lane)| lane.waiting.iter_mut().map(move |waiter| (held, waiter)));
+        Some(Opened { for_all, waiting })
     }
 
     /// Gives back the room that a request took.

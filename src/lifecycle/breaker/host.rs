@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use super::{Admission, Breaker, Held, LAST_WAIT, Outcome, Pass, Trouble};
+use super::{Admission, Breaker, Held, Outcome, Pass, Trouble};
+
+/// The longest wait before a trial: those whom it holds up may have nothing to do with what failed. One request at a time is
+/// no burden, however soon it comes.
+const LAST_WAIT: Duration = Duration::from_secs(20);
 
 /// The breaker of one host. Callers are told apart by a `K`.
 #[derive(Clone, Debug)]
@@ -16,7 +20,7 @@ pub struct HostBreaker<K> {
 impl<K: Clone + PartialEq> HostBreaker<K> {
     /// Closed, and at its beginning.
     pub fn new(jitter: f64, now: Duration) -> Self {
-        Self { breaker: Breaker::new(jitter, now), failed: Vec::new() }
+        Self { breaker: Breaker::waiting_at_most(LAST_WAIT, jitter, now), failed: Vec::new() }
     }
 
     /// Whether a request may begin beside so many.
