@@ -2,9 +2,11 @@
 # tests/image/build builds this very file with base images made from the machine it runs on; a release builds it with what
 # the tags stand for on that day, by digest, and tells the digests (image.txt).
 #
-# The list of what is in the image reads Cargo.lock too: the packages of the base alone are not half of it.
+# The list of what is in the image reads Cargo.lock too, and names the packages of the build stage, whose glibc is linked
+# into the program: the packages of the base alone are not half of it.
 ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
 FROM docker.io/library/rust:1.95.0-slim-bookworm AS build
+ARG BUILDKIT_SBOM_SCAN_STAGE=true
 WORKDIR /src
 # What goes in is listed in .dockerignore.
 COPY . .

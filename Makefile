@@ -3,7 +3,7 @@ CACHE := $(or $(OAUTH_KEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oauth
 CARGO ?= cargo
 
 # What a cluster takes, beside the image.
-NODE := control-plane node containerd runc cni-plugins iproute2 dnsmasq pod-image helm
+NODE := control-plane node containerd runc cni-plugins iproute2 pod-image helm
 IMAGE := target/image.tar
 
 .PHONY: help demo cluster cluster-down test unit api-server oldest faults soak fuzz providers chart image cluster-tests node \
@@ -74,6 +74,7 @@ $(IMAGE): Dockerfile Cargo.toml Cargo.lock $(shell find src tests/image -type f)
 	tests/image/build $(abspath $@)
 
 cluster-tests: $(IMAGE) node ## Tests on a real node: Helm, kubelet, mounted Secrets, failovers (as root)
+	tests/tools/install dnsmasq >/dev/null
 	$(CARGO) test --locked --test cluster --test cluster_up
 
 node:

@@ -39,6 +39,12 @@ pub async fn with_roles_alone_it_works_and_reads_nothing_elsewhere(env: Arc<Env>
             assert_eq!(said, may, "{verb} secrets in {namespace}");
         }
     }
+    // And not by what is said alone.
+    let get = |namespace| ["get", "secrets", "--namespace", namespace, operator.as_str()];
+    env.cluster.control_plane.kubectl(&get("ours")).await;
+    let refused = env.cluster.control_plane.try_kubectl(&get("theirs")).await;
+    let refused = refused.expect_err("its Secrets are not the operator's");
+    assert!(refused.contains("forbidden"), "{refused}");
     release.uninstall().await;
 }
 

@@ -1,6 +1,7 @@
 {{/* What the API server would refuse of the pods, or of each pod later, said before anything is changed. */}}
 {{- define "oauth-keeper.validatePod" -}}
 {{- include "oauth-keeper.validateArgs" . }}
+{{- include "oauth-keeper.validateEnv" . }}
 {{- include "oauth-keeper.validateUser" . }}
 {{- include "oauth-keeper.validateMounts" . }}
 {{- include "oauth-keeper.validateTolerations" . }}
@@ -15,6 +16,21 @@
 {{- $flag := first (splitList "=" .) }}
 {{- if has $flag $own }}
 {{- fail (printf "extraArgs must not repeat %s: the chart sets it, by a value of its own" $flag) }}
+{{- end }}
+{{- /* The notes warn of the values, and would not of these. */}}
+{{- with get (dict "--allow-http" "allowHttp" "--allow-loopback" "allowLoopback") $flag }}
+{{- fail (printf "extraArgs must not have %s: use %s" $flag .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateEnv" -}}
+{{- range $index, $variable := .Values.extraEnv }}
+{{- if has $variable.name (list "POD_UID" "POD_NAME" "POD_NAMESPACE") }}
+{{- fail (printf "extraEnv[%d].name must not be %s: it is set by the chart" $index $variable.name) }}
+{{- end }}
+{{- with get (dict "OAUTH_KEEPER_ALLOW_HTTP" "allowHttp" "OAUTH_KEEPER_ALLOW_LOOPBACK" "allowLoopback") $variable.name }}
+{{- fail (printf "extraEnv[%d].name must not be %s: use %s" $index $variable.name .) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -32,6 +48,11 @@
 {{- define "oauth-keeper.validateMounts" -}}
 {{- $journal := include "oauth-keeper.journalDir" . }}
 {{- if .Values.journal.enabled }}
+{{- range $index, $volume := .Values.extraVolumes }}
+{{- if eq $volume.name "journal" }}
+{{- fail (printf "extraVolumes[%d].name must not be journal: that is the volume of the chart; or set journal.enabled to false" $index) }}
+{{- end }}
+{{- end }}
 {{- range $index, $mount := .Values.extraVolumeMounts }}
 {{- if hasPrefix (print $journal "/") (print (clean $mount.mountPath) "/") }}
 {{- fail (printf "extraVolumeMounts[%d].mountPath (%s) must not be in %s, where the journal is; or set journal.enabled to false" $index $mount.mountPath $journal) }}

@@ -14,18 +14,44 @@ it, and nothing refused.
 {{- $args | sortAlpha | join " " }}
 {{- end }}
 
+{{/*
+Pods of the Deployment that take another Lease than the arguments say, by name: (list DEPLOYMENT LEASE). Its status does not
+count those that are ending, which may go on for minutes; a list has them.
+*/}}
+{{- define "oauth-keeper.podsOfOtherLease" -}}
+{{- $deployment := first . }}
+{{- $lease := last . }}
+{{- $names := list }}
+{{- range (lookup "v1" "Pod" $deployment.metadata.namespace "").items }}
+{{- $labels := .metadata.labels | default dict }}
+{{- $selected := not (has (dig "status" "phase" "" .) (list "Succeeded" "Failed")) }}
+{{- range $label, $value := $deployment.spec.selector.matchLabels }}
+{{- $selected = and $selected (eq (get $labels $label) $value) }}
+{{- end }}
+{{- if and $selected (ne $lease (include "oauth-keeper.argsOfLease" ((first .spec.containers).args | default list))) }}
+{{- $names = append $names .metadata.name }}
+{{- end }}
+{{- end }}
+{{- $names | sortAlpha | join ", " }}
+{{- end }}
+
 {{- define "oauth-keeper.validateRunning" -}}
 {{- $strategy := include "oauth-keeper.strategy" . | fromYaml }}
 {{- if and (gt (int .Values.replicas) 0) (ne $strategy.type "Recreate") }}
 {{- $deployment := lookup "apps/v1" "Deployment" (include "oauth-keeper.namespace" .) (include "oauth-keeper.fullname" .) }}
 {{- $spec := $deployment.spec | default dict }}
+{{- $after := include "oauth-keeper.argsOfLease" (include "oauth-keeper.ownArgs" . | fromYamlArray) }}
 {{- $pods := max (int $spec.replicas) (int (dig "status" "replicas" 0 $deployment)) }}
 {{- $containers := dig "template" "spec" "containers" list $spec }}
 {{- if and $pods $containers }}
 {{- $before := include "oauth-keeper.argsOfLease" ((first $containers).args | default list) }}
-{{- $after := include "oauth-keeper.argsOfLease" (include "oauth-keeper.ownArgs" . | fromYamlArray) }}
 {{- if ne $before $after }}
 {{- fail (printf "leaderElection.enabled and leaderElection.leaseName can't be changed while pods of the release run (%s, then %s): old and new ones would spend the same refresh tokens. So end the operator first, with replicas=0 and the old values, wait until its pods are gone, and then upgrade with this change; or set strategy.type to Recreate" $before $after) }}
+{{- end }}
+{{- else if $spec }}
+{{- /* Pods are listed in this moment only, so that who installs need not be allowed to otherwise. */}}
+{{- with include "oauth-keeper.podsOfOtherLease" (list $deployment $after) }}
+{{- fail (printf "pods of the release that take another Lease are still there (%s; then %s): old and new ones would spend the same refresh tokens. Wait until they are gone; or set strategy.type to Recreate" . $after) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use oauth_keeper_test_support::chart;
 use oauth_keeper_test_support::helm::Helm;
 use oauth_keeper_test_support::suite::Env;
+use serde_json::json;
 
 use crate::stage::Stage;
 
@@ -32,15 +36,60 @@ pub async fn a_change_that_takes_two_steps_is_refused_in_one(env: Arc<Env>) {
     }
 }
 
-/// kubectl and the chart both say how many pods there are, and Helm 4 asks which of them is right.
+/// No status counts them, and they work until they are gone.
+pub async fn pods_that_are_ending_are_waited_for(env: Arc<Env>) {
+    const OTHER: &str = "leaderElection.leaseName=other";
+    for helm in [Helm::Four, Helm::Three] {
+        let stage = Stage::new(Arc::clone(&env), "ending").await;
+        upgrade(&stage, helm, &[]).await.expect("it installs");
+        upgrade(&stage, helm, &["replicas=0"]).await.expect("the first step");
+        let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        let arguments = ["run", "--leader-election=true", "--lease-name=oauth-keeper"];
+        let lease_namespace = format!("--lease-namespace={}", stage.namespace);
+        let arguments = [&arguments[..], &[lease_namespace.as_str()]].concat();
+        make_ending(&pods, &arguments).await;
+
+        let refusal = upgrade(&stage, helm, &[OTHER]).await.expect_err("a pod is ending");
+        assert!(refusal.contains("are still there (ending;"), "{refusal}");
+        // Whatever the Deployment says meanwhile.
+        upgrade(&stage, helm, &["replicas=0", OTHER]).await.expect("no new pod comes of it");
+        upgrade(&stage, helm, &[OTHER]).await.expect_err("the pod is ending all the same");
+        upgrade(&stage, helm, &[]).await.expect("its Lease is that of the new ones");
+        upgrade(&stage, helm, &["replicas=0"]).await.expect("the first step, again");
+
+        let end = json!({"metadata": {"finalizers": null}});
+        let end = pods.patch("ending", &PatchParams::default(), &Patch::Merge(end)).await;
+        end.expect("the pod goes");
+        upgrade(&stage, helm, &[OTHER]).await.expect("the second step");
+    }
+}
+
+/// What a kubelet that takes its time leaves there: a pod of the release that is being deleted.
+async fn make_ending(pods: &Api<Pod>, arguments: &[&str]) {
+    let labels = json!({"app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": NAME});
+    let pod = json!({
+        "metadata": {"name": "ending", "labels": labels, "finalizers": ["example.com/ending"]},
+        "spec": {
+            "serviceAccountName": NAME,
+            "automountServiceAccountToken": false,
+            "containers": [{"name": NAME, "image": "none", "args": arguments}],
+        },
+    });
+    let pod = serde_json::from_value(pod).expect("it is a Pod");
+    pods.create(&PostParams::default(), &pod).await.expect("a pod can be made");
+    pods.delete("ending", &DeleteParams::default()).await.expect("it is ending");
+}
+
+/// kubectl and the chart both say how many pods there are. Helm 4 asks which of them is right; Helm 3 does not, nor
+/// does Helm 4 in a release that Helm 3 has made.
 pub async fn what_kubectl_scaled_is_the_chart_s_again(env: Arc<Env>) {
     for helm in [Helm::Four, Helm::Three] {
         let stage = Stage::new(Arc::clone(&env), "scaled").await;
         upgrade(&stage, helm, &[]).await.expect("it installs");
         scale(&stage, "1").await;
-        let upgraded = upgrade(&stage, helm, &["replicas=3"]).await;
         if helm == Helm::Four {
-            let refusal = upgraded.expect_err("it does not know which is meant");
+            let refusal = upgrade(&stage, helm, &["replicas=3"]).await;
+            let refusal = refusal.expect_err("it does not know which is meant");
             assert!(refusal.contains("conflict with \"kubectl\""), "{refusal}");
             assert!(refusal.contains(".spec.replicas"), "{refusal}");
             // Either way of the document: what kubectl said, or the chart by force.
@@ -49,7 +98,12 @@ pub async fn what_kubectl_scaled_is_the_chart_s_again(env: Arc<Env>) {
             let forced = run(&stage, helm, &["replicas=3"], &["--force-conflicts"]).await;
             forced.expect("the chart is right");
         } else {
-            upgraded.expect("it writes what has changed in the chart");
+            for next in [Helm::Three, Helm::Four] {
+                scale(&stage, "1").await;
+                upgrade(&stage, next, &[]).await.expect("nothing has changed in the chart");
+                assert_eq!(replicas(&stage).await, "2", "{next:?}: the chart's number again");
+            }
+            upgrade(&stage, helm, &["replicas=3"]).await.expect("the chart is right");
         }
         assert_eq!(replicas(&stage).await, "3");
         upgrade(&stage, helm, &["replicas=2"]).await.expect("there is one that says it");
