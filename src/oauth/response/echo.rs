@@ -58,7 +58,9 @@ fn hide_scopes(scopes: &mut Vec<String>, known: &Known<'_>) {
     let bares: Vec<Bare> = scopes.iter().map(|scope| bare(scope)).collect();
     let length = bares.iter().fold(0_usize, |sum, bare| sum.saturating_add(bare.len()));
     let mut written: Bare = Zeroizing::new(Vec::with_capacity(length));
-    bares.iter().for_each(|bare| written.extend_from_slice(bare));
+    for bare in &bares {
+        written.extend_from_slice(bare);
+    }
     let echoes = known.echoes(&written);
     let (mut at, mut bares) = (0_usize, bares.iter());
     scopes.retain(|scope| {
