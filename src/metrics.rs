@@ -151,7 +151,7 @@ impl Metrics {
         );
         registry.register(
             "journal_files_not_read",
-            "Files of the journal that this process found at its start and can't read",
+            "Files of the journal that this process found at its start and can't read, without those that hold nobody back any more",
             self.journal_not_read.clone(),
         );
         registry.register(
@@ -205,6 +205,11 @@ impl Metrics {
     /// So many files of the journal can't be read.
     pub fn journal_not_read(&self, files: usize) {
         self.journal_not_read.set(i64::try_from(files).unwrap_or(i64::MAX));
+    }
+
+    /// One of these holds nobody back any more.
+    pub fn journal_file_let_go(&self) {
+        self.journal_not_read.dec();
     }
 
     /// An exchange that brought a token took this long, from its slot to the written target.

@@ -103,8 +103,8 @@ reasons! {
         "The API server refuses writes of the state Secret. No token request is made then, since a rotated refresh token could not be kept.",
         "Look for quotas, admission policies and missing rights in the namespace; the message has the API server's reason.";
     JournalNotReadable: Passing,
-        "A file of the journal, in the format of another release, is about an exchange of this credential. Nothing is sent, since it may hold the newest refresh token.",
-        "Run the release that wrote the file, once, with the same journal: it settles it. Or give the file up: remove it, as docs/operations.md says.";
+        "A file of the journal is about an exchange of this credential, and is in the format of another release or spoiled. This process sends nothing, since it may hold the newest refresh token.",
+        "Run the release that wrote the file, once, with the same journal: it settles it. Or give the file up, as a spoiled one must be: remove it, as docs/operations.md says.";
     StateInvalid: Configuration,
         "The state Secret is not one this operator wrote, is immutable, or its content can't be read. Nothing is sent.",
         "Restore the Secret, or delete it and put a new refresh token into the source.";
@@ -133,7 +133,7 @@ reasons! {
         "The authorization server answered 429. Its `Retry-After` is honoured. After five in a row the requests of a namespace to that host are held back, and one at a time is tried; so are those of all namespaces when five of them failed with no answer in between.",
         "Have fewer credentials on one client, or a longer `renewal.minInterval`.";
     ServerError: Passing,
-        "The authorization server answered with a 5xx status, or with `temporarily_unavailable` or the like. Or requests to the host are held back, since five in a row failed or were not answered. (After a refresh token was sent, a 5xx status is `ExchangeOutcomeUnknown`.)",
+        "The authorization server answered with a 5xx status, or with `temporarily_unavailable` or the like. After five failures in a row the requests of a namespace to that host are held back, and one at a time is tried; so are those of all namespaces after failures of five of them with no answer in between. (After a refresh token was sent, a 5xx status is `ExchangeOutcomeUnknown`.)",
         "Look at the provider's status page.";
     ResponseInvalid: Passing,
         "The answer is no token response: no JSON object, no usable `access_token`, a redirect, or too large. (After a refresh token was sent, that is `ExchangeOutcomeUnknown`.)",

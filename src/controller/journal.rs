@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use rustix::fs::{FallocateFlags, fallocate};
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::oauth::response::{MAX_BODY_BYTES, RawResponse};
@@ -52,7 +53,7 @@ pub struct Found {
     pub unreadable: usize,
 }
 
-/// A file in the format of another release.
+/// A file in the format of another release, or spoiled behind the members that every release reads.
 #[derive(Clone, Debug)]
 pub struct Foreign {
     /// Whose exchange it is about.
@@ -66,6 +67,12 @@ impl Foreign {
     pub fn is_there(&self) -> bool {
         // What can't be told is as it was.
         self.path.try_exists().unwrap_or(true)
+    }
+
+    /// Id of the exchange, which a file is named after in every release. Nothing where somebody gave it another name.
+    pub fn exchange(&self) -> Option<&str> {
+        let name = self.path.file_stem()?.to_str()?;
+        Uuid::try_parse(name).is_ok().then_some(name)
     }
 }
 
@@ -145,7 +152,11 @@ fn read(path: PathBuf, found: &mut Found) -> io::Result<()> {
     let file = slot.path.display();
     if let Some(head) = head(&bytes) {
         let Head { version, namespace, credential, .. } = &head;
-        tracing::error!(%file, version, namespace, credential, "journal entry is in the format of another release of oauth-keeper; its credential is held back");
+        if head.is_of_this_format() {
+            tracing::error!(%file, namespace, credential, "journal entry is spoiled, and only tells whose it is; its credential is held back");
+        } else {
+            tracing::error!(%file, version, namespace, credential, "journal entry is in the format of another release of oauth-keeper; its credential is held back");
+        }
         found.foreign.push(Foreign { head, path: slot.path.clone() });
     } else {
         tracing::error!(%file, "journal entry can't be read; it is left where it is");
@@ -255,11 +266,24 @@ mod tests {
         let foreign = found.foreign.remove(0);
         assert_eq!((foreign.head.version, foreign.head.credential.as_str()), (2, "c"));
         assert!(foreign.is_there());
+        assert_eq!(foreign.exchange(), None, "nobody names an exchange so");
         // One of a time before there were versions is read.
         std::fs::write(&path, FIRST.replace(r#""version":1,"#, "")).unwrap();
         assert_eq!(journal.left().await.unwrap().left.len(), 1);
         std::fs::remove_file(&path).unwrap();
         assert!(!foreign.is_there());
+    }
+
+    #[tokio::test]
+    async fn a_spoiled_file_tells_whose_it_is_and_which_exchange_it_is_about() {
+        const ID: &str = "6f2c1f0e-5d0c-4f39-9d0e-0d5b8f1c2a3b";
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::in_folder(folder.path()).unwrap();
+        let path = folder.path().join(format!("{ID}.{EXTENSION}"));
+        std::fs::write(&path, FIRST.replace(r#""floor":3"#, r#""floor":{}"#)).unwrap();
+        let foreign = journal.left().await.unwrap().foreign.remove(0);
+        assert!(foreign.head.is_of_this_format());
+        assert_eq!(foreign.exchange(), Some(ID));
     }
 
     #[tokio::test]

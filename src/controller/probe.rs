@@ -127,7 +127,7 @@ async fn identity(context: &Context, (namespace, name): &Name) -> Result<Option<
     let secret = context.secrets.get(namespace, spec.source.name).await;
     let secret = secret.map_err(|error| format!("the source can't be read: {error}"))?;
     let data = secret.and_then(|secret| secret.data).unwrap_or_default();
-    match spec.read_source(&data).map_err(|problem| problem.message)?.client {
+    match spec.clients_of(&data).map_err(|problem| problem.message)?.0 {
         Client::Fixed(client) => Ok(client.identity().cloned()),
         Client::Signing(_) => Ok(None),
     }

@@ -13,6 +13,7 @@ use crate::fail_point;
 use crate::lifecycle::rotation::answer;
 use crate::lifecycle::rotation::replay::{Settlement, Unfinished, settle as decide};
 use crate::metrics::Metrics;
+use crate::oauth::sent::Sent;
 
 use super::journal::{Foreign, Found, Journal, Left, Slot};
 use super::secrets::{Secrets, WriteError};
@@ -34,7 +35,7 @@ pub struct Unsettled {
 pub struct Held {
     /// Exchanges that were refused.
     pub unsettled: Vec<Unsettled>,
-    /// Those of another release.
+    /// Those that this release can't read.
     pub foreign: Vec<Foreign>,
 }
 
@@ -118,8 +119,8 @@ async fn try_to_settle(secrets: &Secrets, left: &Left) -> Tried {
     let place = left.entry.place();
     let (namespace, state) = (&place.namespace, &place.name);
     let spent = left.entry.spent();
-    let answer =
-        left.answer.as_ref().map(|raw| answer::read(Some(raw), left.entry.response_style(), None));
+    let (style, sent) = (left.entry.response_style(), Sent::default());
+    let answer = left.answer.as_ref().map(|raw| answer::read(Some(raw), style, None, &sent));
     let unfinished = Unfinished {
         exchange: &left.entry.exchange,
         spent: &spent,

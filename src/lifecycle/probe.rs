@@ -10,6 +10,9 @@ use crate::api::Reason;
 use super::record::Record;
 use super::schedule::{fraction, plus};
 
+/// After a look that could not be made, for want of the source or the provider as it may be right after a start.
+const NEXT_TRY: Duration = Duration::from_secs(60);
+
 /// What the user wants to be looked at.
 #[derive(Clone, Debug)]
 pub struct Probe {
@@ -80,6 +83,9 @@ impl Probe {
         brought: Option<i64>,
         uid: &str,
     ) -> Option<Timestamp> {
+        if let Some(last) = probed.filter(|last| last.could_not_ask(record.revision)) {
+            return Some(plus(last.at, self.interval.unwrap_or(NEXT_TRY).min(NEXT_TRY)));
+        }
         let was_found = brought != Some(record.revision);
         let last = probed.map(|probed| probed.at);
         match (self.interval, last) {
@@ -123,6 +129,12 @@ impl Probed {
         };
         let verdict = verdict.in_the_words_of(last.filter(|last| last.revision == revision));
         Self { revision, at, verdict, refused }
+    }
+
+    /// Whether the resource was not asked about this token set.
+    fn could_not_ask(&self, revision: i64) -> bool {
+        self.revision == revision
+            && matches!(self.verdict, Verdict::Inconclusive(Unclear::NotAsked, _))
     }
 
     /// Whether this token set shall be renewed for it: it was refused, and the one before was not.
@@ -201,6 +213,20 @@ mod tests {
         assert_eq!(due(Some(60), 50, None, found), Some(at(50)));
         assert_eq!(due(Some(60), 50, Some(&looked), found), Some(at(180)));
         assert_eq!(due(Some(60), 150, Some(&looked), brought), Some(at(210)));
+    }
+
+    #[test]
+    fn a_look_that_could_not_be_made_is_made_up_for() {
+        let unclear = |kind| Verdict::Inconclusive(kind, "no source".to_owned());
+        let not_asked =
+            |revision| Probed::after(None, revision, at(120), unclear(Unclear::NotAsked));
+        let due =
+            |interval, probed: &Probed| probe(interval).due(&record(50), Some(probed), None, LEAST);
+        assert_eq!(due(None, &not_asked(1)), Some(at(180)));
+        assert_eq!(due(Some(3600), &not_asked(1)), Some(at(180)));
+        assert_eq!(due(Some(10), &not_asked(1)), Some(at(130)));
+        assert_eq!(due(None, &not_asked(0)), None, "that was another token");
+        assert_eq!(due(None, &Probed::after(None, 1, at(120), unclear(Unclear::NotReached))), None);
     }
 
     #[test]

@@ -154,7 +154,6 @@ fn resolve<'a>(
         earliest: provider.earliest_renewal.map(Duration::from),
         ..renewal(spec.renewal.as_ref())?
     };
-    combinations::check_renewal(&renewal)?;
     let tls = connection::tls_keys(spec.source.keys.as_ref(), method, endpoint.scheme())?;
     let mut resolved = Resolved {
         endpoint,

@@ -102,6 +102,29 @@ pub fn parse(
     style: &ResponseStyle,
     spends_token: bool,
 ) -> Result<TokenSet, TokenError> {
+    parse_hiding(raw, style, spends_token, &Sent::default())
+}
+
+/// The same, without what tells of a secret that was sent.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_hiding(
+    raw: &RawResponse,
+    style: &ResponseStyle,
+    spends_token: bool,
+    sent: &Sent,
+) -> Result<TokenSet, TokenError> {
+    let mut set = token_set(raw, style, spends_token)?;
+    set.hide_sent(sent);
+    Ok(set)
+}
+
+fn token_set(
+    raw: &RawResponse,
+    style: &ResponseStyle,
+    spends_token: bool,
+) -> Result<TokenSet, TokenError> {
     if let Some(names) = &style.cookies {
         return session::parse(raw, names);
     }
@@ -212,7 +235,7 @@ fn success(
         found => found.unwrap_or_default(),
     };
     let kept = kept::read(answer, style);
-    let mut set = TokenSet {
+    Ok(TokenSet {
         token_type: text(&style.token_type).map_or_else(|| "Bearer".to_owned(), scheme),
         lifetime: lifetime::lifetime(answer, style, access_token.expose()),
         scopes: answer.pointer(&style.scope).map(scopes).unwrap_or_default(),
@@ -221,9 +244,7 @@ fn success(
         left_out: kept.left_out,
         access_token,
         refresh_token,
-    };
-    set.hide_sent(&Sent::default());
-    Ok(set)
+    })
 }
 
 /// A pointer for people: without its first slash it is the member's name.

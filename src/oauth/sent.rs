@@ -33,12 +33,9 @@ impl Sent {
 
     /// One more, as it is and as a form and JSON write it.
     pub fn add(&mut self, text: &str) {
-        let form = byte_serialize(text.as_bytes()).collect::<String>();
-        let json = serde_json::to_string(text).unwrap_or_default();
-        let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
-        for other in [form.as_str(), json.unwrap_or_default()] {
-            if other != text {
-                self.0.push(Zeroizing::new(other.to_owned()));
+        for other in [in_a_form(text), in_json(text)] {
+            if *other != text {
+                self.0.push(other);
             }
         }
         self.0.push(Zeroizing::new(text.to_owned()));
@@ -66,6 +63,25 @@ impl Sent {
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|text| text.as_str())
     }
+}
+
+/// With room from the start: what grows leaves pieces of itself behind.
+fn in_a_form(text: &str) -> Zeroizing<String> {
+    let longest = text.len().saturating_mul("%00".len());
+    let mut form = Zeroizing::new(String::with_capacity(longest));
+    form.extend(byte_serialize(text.as_bytes()));
+    form
+}
+
+/// The same, without the quotes around it.
+fn in_json(text: &str) -> Zeroizing<String> {
+    let longest = text.len().saturating_mul("\\u0000".len()).saturating_add(2);
+    let mut json = Zeroizing::new(Vec::with_capacity(longest));
+    // A text can always be written as JSON.
+    let _ = serde_json::to_writer(&mut *json, text);
+    let json = std::str::from_utf8(&json).unwrap_or_default();
+    let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+    Zeroizing::new(json.unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use oauth_keeper_test_support::credentials::condition;
 use oauth_keeper_test_support::suite::Env;
-use serde_json::Value;
 
 use crate::oracle::{self, Loss};
 use crate::process::killed;
@@ -110,6 +109,23 @@ pub async fn a_journal_that_is_given_up_is_an_answer_that_was_lost(env: Arc<Env>
     assert_eq!(scene.requests(), 2);
     std::fs::remove_file(file).expect("it is there");
     oracle::is_lost(&scene.stage, "c", &scene.server, Loss::DeathBeforeTheJournalWrite).await;
+}
+
+/// One whose exchange is not the one in the state holds nobody back, and stays: what is in the state holds.
+pub async fn a_journal_that_the_state_is_past_holds_nobody_back(env: Arc<Env>) {
+    let (scene, file, _, operator) = of_another_release(env, "past").await;
+    assert_eq!(scene.requests(), 2);
+    let earlier = format!("{}.journal", uuid::Uuid::nil());
+    let moved = std::path::Path::new(&file).with_file_name(earlier);
+    let text = std::fs::read(&file).expect("it can be read");
+    assert!(operator.stop().await.success());
+    std::fs::remove_file(file).expect("it is there");
+    std::fs::write(&moved, text).expect("it can be written");
+    let operator = scene.pod.container().await;
+    oracle::is_lost(&scene.stage, "c", &scene.server, Loss::DeathBeforeTheJournalWrite).await;
+    assert!(moved.exists());
+    let metrics = operator.metrics().await;
+    assert!(metrics.contains("oauth_keeper_journal_files_not_read 0\n"), "{metrics}");
 }
 
 /// Its state is left as it is, and that of the other is not written with what is not its own.

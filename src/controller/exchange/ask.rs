@@ -8,7 +8,7 @@ use crate::lifecycle::record::Record;
 use crate::lifecycle::render::Tokens;
 use crate::lifecycle::rotation::commit::lifespan;
 use crate::oauth::error::TokenError;
-use crate::oauth::response::parse;
+use crate::oauth::response::parse_hiding;
 
 use crate::controller::target;
 
@@ -46,7 +46,8 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     context.metrics.token_request_took(begun.elapsed());
     exchange.slot.saw(&answer);
     exchange.slot.answered();
-    let mut set = match answer.and_then(|raw| parse(&raw, &spec.response, false)) {
+    let secrets = chosen.secrets(Some(&request));
+    let set = match answer.and_then(|raw| parse_hiding(&raw, &spec.response, false, &secrets)) {
         Ok(set) => set,
         Err(error @ TokenError::InvalidClient(_)) => {
             return chosen.refused(exchange, exchange.problem(&error));
@@ -54,7 +55,6 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
         Err(error) => return Err(exchange.problem(&error)),
     };
     chosen.taken(exchange);
-    set.hide_sent(&chosen.secrets(Some(&request)));
     let lifespan = lifespan(&set, sent_at, spec.default_lifetime);
     let previous = exchange.target().and_then(|target| target.record.clone());
     let record = Record {

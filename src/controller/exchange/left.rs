@@ -16,11 +16,12 @@ use crate::controller::index::Name;
 use crate::controller::journal::{Foreign, Head};
 use crate::controller::provider;
 use crate::controller::replay::{Held, Unsettled};
+use crate::controller::state::{self, Place};
 use crate::controller::under_way::UnderWay;
 
 use super::attempt::Trace;
 
-/// A file that only another release can read is looked for this often.
+/// A file that can't be read, and the state it is about, are looked at this often.
 const LOOK_FOR_FILE: Duration = Duration::from_secs(2);
 
 /// What was left of one credential.
@@ -72,22 +73,42 @@ fn unsettled(state: &str) -> Problem {
 }
 
 fn not_readable(Foreign { head, path }: &Foreign) -> Problem {
+    let what = if head.is_of_this_format() {
+        "but the rest of it can't be read".to_owned()
+    } else {
+        format!("in the format {} of another release", head.version)
+    };
     let message = format!(
-        "the journal file {} is about an exchange of this credential, in the format {} of another release, and may hold its newest refresh token",
-        path.display(),
-        head.version
+        "the journal file {} is about an exchange of this credential, {what}, and it may hold the newest refresh token",
+        path.display()
     );
     Problem::new(Reason::JournalNotReadable, message)
 }
 
-/// Waits until a file holds nobody back any more: it is gone, or so is the credential it is about.
+/// Waits until a file holds nobody back any more: it is gone, or so is the credential it is about, or its exchange is over.
 async fn gone(context: Arc<Context>, foreign: Foreign) {
-    while foreign.is_there() && !is_another(&context, &foreign.head) {
+    while foreign.is_there()
+        && !is_another(&context, &foreign.head)
+        && !is_over(&context, &foreign).await
+    {
         tokio::select! {
             () = tokio::time::sleep(LOOK_FOR_FILE) => {}
             () = context.stopping.cancelled() => return,
         }
     }
+    context.metrics.journal_file_let_go();
+}
+
+/// Whether the state is past the exchange. What can't be told is as it was, also where there is no state.
+async fn is_over(context: &Context, foreign: &Foreign) -> bool {
+    let Some(exchange) = foreign.exchange() else { return false };
+    let Head { namespace, credential, .. } = &foreign.head;
+    let (namespace, credential) = (namespace.clone(), credential.clone());
+    let place = Place { namespace, name: state::name(&credential), credential };
+    let found = state::read(&context.secrets, &place).await;
+    found.is_ok_and(|found| {
+        found.exists() && !found.claim.as_ref().is_some_and(|claim| claim.speaks_of(exchange))
+    })
 }
 
 /// Whether the credential of that name is another one, or about to go.

@@ -45,6 +45,13 @@ pub struct Head {
     pub uid: String,
 }
 
+impl Head {
+    /// Whether the file is in the format that this release writes: then its rest is spoiled.
+    pub fn is_of_this_format(&self) -> bool {
+        self.version == VERSION
+    }
+}
+
 /// What is spent: all that is needed to commit the answer.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -357,6 +364,7 @@ pub(super) mod tests {
             "\n\x07"
         );
         assert_eq!(head(later.as_bytes()), Some(of(9, "u")));
+        assert!(of(1, "u").is_of_this_format() && !of(9, "u").is_of_this_format());
         // As it was before it had the UID, and before it had a number.
         let earlier = FIRST.replace(r#""uid":"u","#, "");
         assert_eq!(head(earlier.as_bytes()), Some(of(1, "")));

@@ -6,7 +6,6 @@ use crate::api::credential::OAuthCredentialSpec;
 use crate::api::grant::Grant;
 use crate::api::provider::{ClientAuthenticationMethod, RequestSpec};
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::schedule::{RenewBefore, RenewalPolicy};
 use crate::oauth::request::RequestStyle;
 
 use super::{GrantKind, claims};
@@ -94,23 +93,6 @@ fn check_keys(
         )));
     }
     Ok(())
-}
-
-/// Looks for a renewal that would have to come before the server allows it.
-///
-/// # Errors
-/// `SpecInvalid` with both fields.
-pub(super) fn check_renewal(policy: &RenewalPolicy) -> Result<(), Problem> {
-    let (Some(RenewBefore::Time(before)), Some(earliest)) = (policy.renew_before, policy.earliest)
-    else {
-        return Ok(());
-    };
-    if before <= earliest {
-        return Ok(());
-    }
-    Err(invalid(
-        "spec.renewal.renewBefore is longer than earliestRenewal of the provider, which refuses renewals before that; shorten it",
-    ))
 }
 
 /// Looks for two members of a request that would have one name.
@@ -204,11 +186,6 @@ mod tests {
             (json!({}), bearer("clientSecret"), "keys.clientSecret is not used by grant jwtBearer"),
             (json!({}), bearer("nextClientSecret"), "keys.nextClientSecret is not used by grant"),
             (
-                json!({"earliestRenewal": "30s"}),
-                json!({"renewal": {"renewBefore": "31s"}}),
-                "spec.renewal.renewBefore is longer than earliestRenewal",
-            ),
-            (
                 json!({}),
                 json!({"grant": {"jwtBearer": {"claims": {"iss": 7}}}}),
                 "spec.grant.jwtBearer.claims must not set iss",
@@ -262,7 +239,8 @@ mod tests {
                 json!({"clientAuthentication": {"method": "PrivateKeyJwt"}}),
                 json!({"source": {"name": "s", "keys": {"privateKey": "k"}}}),
             ),
-            (json!({"earliestRenewal": "30s"}), json!({"renewal": {"renewBefore": "30s"}})),
+            // Whoever writes an object of the provider need not know its credentials: they are renewed as early as it allows.
+            (json!({"earliestRenewal": "30s"}), json!({"renewal": {"renewBefore": "31s"}})),
             (json!({"earliestRenewal": "30s"}), json!({"renewal": {"renewBefore": "99%"}})),
         ] {
             assert_eq!(said(&provider, &credential), None, "{provider}");

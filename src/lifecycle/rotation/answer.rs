@@ -7,8 +7,11 @@ use jiff::Timestamp;
 
 use crate::lifecycle::record::StateRecord;
 use crate::oauth::error::TokenError;
-use crate::oauth::response::{RawResponse, ResponseStyle, TokenSet, parse, salvage_refresh_token};
+use crate::oauth::response::{
+    RawResponse, ResponseStyle, TokenSet, parse_hiding, salvage_refresh_token,
+};
 use crate::oauth::secret::RefreshToken;
+use crate::oauth::sent::Sent;
 
 use super::commit::{Spent, commit, lifespan, salvage};
 use super::exchange::Reply;
@@ -28,11 +31,12 @@ pub enum Answer {
     Unknown(TokenError),
 }
 
-/// Reads what came back; `None` when nothing did. A panic while it is read is an answer that makes no sense.
+/// Reads what came back; `None` when nothing did. What tells of `sent` is not shown. A panic while it is read is an answer that makes no sense.
 pub fn read(
     raw: Option<&RawResponse>,
     style: &ResponseStyle,
     why_none: Option<TokenError>,
+    sent: &Sent,
 ) -> Answer {
     let Some(raw) = raw else {
         let unknown = || TokenError::OutcomeUnknown("no answer came".to_owned());
@@ -40,7 +44,7 @@ pub fn read(
     };
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         crate::fail_point::reach("parsing");
-        parse(raw, style, true)
+        parse_hiding(raw, style, true, sent)
     }));
     let parsed = parsed.unwrap_or_else(|_| {
         Err(TokenError::OutcomeUnknown("the answer could not be read".to_owned()))

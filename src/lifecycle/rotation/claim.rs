@@ -126,6 +126,12 @@ pub enum Verdict {
 }
 
 impl Claim {
+    /// Whether this or one that it displaced is that of an exchange.
+    pub fn speaks_of(&self, exchange: &str) -> bool {
+        self.exchange == exchange
+            || self.displaced.as_ref().is_some_and(|claim| claim.speaks_of(exchange))
+    }
+
     /// Whether it is about this token.
     pub fn is_about(&self, token: &RefreshToken) -> bool {
         self.token == seed_hash(&self.salt, token)
@@ -302,6 +308,11 @@ pub(super) mod tests {
         let third = Claim { displaced: second.beside(t), ..of(t) };
         assert!(third.displaced.as_ref().is_some_and(|displaced| displaced.displaced.is_none()));
         assert!(third.about(u).is_some());
+        let [other, gone] =
+            ["other", "gone"].map(|exchange| Claim { exchange: exchange.into(), ..of(v) });
+        let fourth = Claim { displaced: Some(Box::new(other)), ..of(t) };
+        assert!(fourth.speaks_of(&fourth.exchange) && fourth.speaks_of("other"));
+        assert!(!fourth.speaks_of(&gone.exchange));
     }
 
     #[test]

@@ -10,14 +10,15 @@ use crate::oauth::sent::Sent;
 
 use super::{Lifetime, TokenSet};
 
-/// So many characters in common with a secret are no accident.
+/// So many characters in common with a secret are no accident. Of a shorter secret they would be: a password like `user` is
+/// in many scopes. A scope that is just that secret is not shown all the same.
 const IN_COMMON: usize = 8;
-/// A shorter secret would be found everywhere; a scope that is just that secret is not shown all the same.
-const SHORTEST: usize = 4;
 /// Scopes that long are names with separators, or no scopes.
 const LONG: usize = 40;
 /// As long as the shortest tokens in hex.
 const LONG_HEX: usize = 32;
+/// The type that says nothing.
+const BEARER: &str = "Bearer";
 
 /// A text without what scopes are split at, and without upper case.
 type Bare = Zeroizing<Vec<u8>>;
@@ -26,55 +27,83 @@ impl TokenSet {
     /// Takes out what tells of a token of this answer or of what was sent: scopes that hold a piece of it, also cut into
     /// several, scopes that have the shape of a token, and a type or a number that holds such a piece.
     pub fn hide_sent(&mut self, sent: &Sent) {
+        if self.shows_nothing() {
+            return;
+        }
         let refresh_token = self.refresh_token.as_ref().map(RefreshToken::expose);
         let own = [self.access_token.expose()].into_iter().chain(refresh_token);
         let secrets: Vec<Bare> = own.chain(sent.texts()).map(bare).collect();
-        let scopes: Vec<Bare> = self.scopes.iter().map(|scope| bare(scope)).collect();
-        let written = scopes.iter().flat_map(|scope| scope.iter().copied());
-        let written: Bare = Zeroizing::new(written.collect());
-        let echoes = echoes(&written, &secrets);
-        let (mut at, mut bares) = (0_usize, scopes.iter());
-        self.scopes.retain(|scope| {
-            let Some(bare) = bares.next() else { return false };
-            let from = at;
-            at = at.saturating_add(bare.len());
-            let holds_a_piece = echoes.iter().any(|(start, end)| *start < at && from < *end);
-            !holds_a_piece && !secrets.contains(bare) && !has_the_shape_of_a_token(scope)
-        });
-        let tells = |text: &str| {
-            let bare = bare(text);
-            secrets.contains(&bare) || !self::echoes(&bare, &secrets).is_empty()
-        };
-        if tells(&self.token_type) {
-            "Bearer".clone_into(&mut self.token_type);
+        let known = Known::of(&secrets);
+        hide_scopes(&mut self.scopes, &known);
+        if known.is_told_by(&self.token_type) {
+            BEARER.clone_into(&mut self.token_type);
         }
         for lifetime in [&mut self.lifetime, &mut self.refresh_token_lifetime] {
-            if matches!(lifetime, Lifetime::Unusable(said) if tells(said)) {
+            if matches!(lifetime, Lifetime::Unusable(said) if known.is_told_by(said)) {
                 *lifetime = Lifetime::Unusable("a number that is too large".to_owned());
             }
         }
     }
+
+    /// As most answers do: then there is nothing to look for.
+    fn shows_nothing(&self) -> bool {
+        let lifetimes = [&self.lifetime, &self.refresh_token_lifetime];
+        self.scopes.is_empty()
+            && self.token_type == BEARER
+            && !lifetimes.iter().any(|lifetime| matches!(lifetime, Lifetime::Unusable(_)))
+    }
+}
+
+fn hide_scopes(scopes: &mut Vec<String>, known: &Known<'_>) {
+    let bares: Vec<Bare> = scopes.iter().map(|scope| bare(scope)).collect();
+    let length = bares.iter().fold(0_usize, |sum, bare| sum.saturating_add(bare.len()));
+    let mut written: Bare = Zeroizing::new(Vec::with_capacity(length));
+    for bare in &bares {
+        written.extend_from_slice(bare);
+    }
+    let echoes = known.echoes(&written);
+    let (mut at, mut bares) = (0_usize, bares.iter());
+    scopes.retain(|scope| {
+        let Some(bare) = bares.next() else { return false };
+        let from = at;
+        at = at.saturating_add(bare.len());
+        let ends = echoes.iter().map(|start| (*start, start.saturating_add(IN_COMMON)));
+        let holds_a_piece = ends.into_iter().any(|(start, end)| start < at && from < end);
+        !holds_a_piece && !known.secrets.contains(bare) && !has_the_shape_of_a_token(scope)
+    });
 }
 
 fn bare(text: &str) -> Bare {
     let kept = text.bytes().filter(|byte| !matches!(byte, b' ' | b','));
-    Zeroizing::new(kept.map(|byte| byte.to_ascii_lowercase()).collect())
+    // With room from the start: what grows leaves pieces of itself behind.
+    let mut bare = Zeroizing::new(Vec::with_capacity(text.len()));
+    bare.extend(kept.map(|byte| byte.to_ascii_lowercase()));
+    bare
 }
 
-/// Where in a text pieces of secrets are.
-fn echoes(text: &[u8], secrets: &[Bare]) -> Vec<(usize, usize)> {
-    let pieces: HashSet<&[u8]> =
-        secrets.iter().flat_map(|secret| secret.windows(IN_COMMON)).collect();
-    let windows = text.windows(IN_COMMON).enumerate();
-    let long = windows.filter(|(_, piece)| pieces.contains(piece));
-    let long = long.map(|(at, _)| (at, at.saturating_add(IN_COMMON)));
-    let short = secrets.iter().filter(|secret| (SHORTEST..IN_COMMON).contains(&secret.len()));
-    let short = short.flat_map(|secret| {
-        let windows = text.windows(secret.len()).enumerate();
-        let whole = windows.filter(|(_, piece)| *piece == secret.as_slice());
-        whole.map(|(at, _)| (at, at.saturating_add(secret.len())))
-    });
-    long.chain(short).collect()
+/// Secrets, with their pieces: these are gathered once for an answer.
+struct Known<'s> {
+    secrets: &'s [Bare],
+    pieces: HashSet<&'s [u8]>,
+}
+
+impl<'s> Known<'s> {
+    fn of(secrets: &'s [Bare]) -> Self {
+        let pieces = secrets.iter().flat_map(|secret| secret.windows(IN_COMMON)).collect();
+        Self { secrets, pieces }
+    }
+
+    /// Where in a text pieces of secrets begin.
+    fn echoes(&self, text: &[u8]) -> Vec<usize> {
+        let windows = text.windows(IN_COMMON).enumerate();
+        windows.filter(|(_, piece)| self.pieces.contains(piece)).map(|(at, _)| at).collect()
+    }
+
+    /// Whether a text is a secret or has a piece of one.
+    fn is_told_by(&self, text: &str) -> bool {
+        let bare = bare(text);
+        self.secrets.contains(&bare) || !self.echoes(&bare).is_empty()
+    }
 }
 
 fn has_the_shape_of_a_token(scope: &str) -> bool {
@@ -123,8 +152,10 @@ mod tests {
             "api://00000003-0000-0000-c000-000000000000/access_as_user",
             "ManageDelegatedAdministrationPermissions.ReadWriteEverything",
             "bot",
+            "user.read",
+            "my:pass:word",
         ];
-        assert_eq!(shown(&real, &["secret", "a", "ea", "bo"]), real);
+        assert_eq!(shown(&real, &["secret", "a", "ea", "bo", "user", "pass"]), real);
     }
 
     #[test]
@@ -136,8 +167,6 @@ mod tests {
             &["token-77"],
             &["refre", "sh-to", "ken-7", "7"],
             &["pass"],
-            &["my:pass:word"],
-            &["pa", "ss"],
             &["k"],
             &["client-secret"],
             &["correct", "horse", "battery"],
@@ -161,6 +190,22 @@ mod tests {
         let mut set = answer(&[], "N_A", unusable());
         set.hide_sent(&Sent::of(["my-client-secret"]));
         assert_eq!((set.token_type.as_str(), set.lifetime), ("N_A", unusable()));
+    }
+
+    #[test]
+    fn where_there_is_nothing_to_hide_nothing_is_looked_for() {
+        assert!(answer(&[], "Bearer", Lifetime::Missing).shows_nothing());
+        let unusable = || Lifetime::Unusable("-1".to_owned());
+        let of_refresh_token =
+            TokenSet { refresh_token_lifetime: unusable(), ..answer(&[], "Bearer", unusable()) };
+        for shows in [
+            answer(&["read"], "Bearer", Lifetime::Missing),
+            answer(&[], "N_A", Lifetime::Missing),
+            answer(&[], "Bearer", unusable()),
+            TokenSet { lifetime: Lifetime::Missing, ..of_refresh_token },
+        ] {
+            assert!(!shows.shows_nothing());
+        }
     }
 
     #[test]

@@ -132,11 +132,10 @@ impl Spender<'_, '_> {
     }
 
     pub(super) async fn parse(&mut self) -> Event<RefreshToken> {
-        let mut answer =
-            answer::read(self.raw.as_ref(), &self.exchange.spec.response, self.why_none.take());
-        if let (Answer::Granted(set), Some(seen)) = (&mut answer, &self.seen) {
+        let style = &self.exchange.spec.response;
+        let answer = answer::read(self.raw.as_ref(), style, self.why_none.take(), &self.sent);
+        if let (Answer::Granted(_), Some(seen)) = (&answer, &self.seen) {
             seen.chosen.taken(self.exchange);
-            set.hide_sent(&self.sent);
         }
         self.problem = answer.error().map(|error| match &answer {
             Answer::Unknown(_) => of_unknown_outcome(error),
