@@ -216,7 +216,9 @@ pub(super) fn understand(bytes: &[u8]) -> Option<Left> {
         return None;
     }
     let Some((sent, rest)) = take_line::<Sent>(rest) else {
-        return Some(Left { entry, sent_at: None, answer: None });
+        // A line that was cut was being written before the request; one that is spoiled tells nothing.
+        let was_cut = !rest.contains(&b'\n');
+        return was_cut.then_some(Left { entry, sent_at: None, answer: None });
     };
     let answer = take_line::<Answer<'_>>(rest).map(|(answer, rest)| {
         let body = rest.get(..answer.bytes).unwrap_or(rest);
@@ -320,6 +322,14 @@ pub(super) mod tests {
             let answer = left.and_then(|left| left.answer);
             assert!(answer.is_none_or(|answer| answer.ending == Ending::BrokenOff), "{cut}");
         }
+    }
+
+    #[test]
+    fn a_spoiled_line_is_not_taken_for_one_that_was_never_written() {
+        let mut spoiled = file(true);
+        let sending_begins = line(&entry()).unwrap().len();
+        spoiled[sending_begins] = 0;
+        assert!(understand(&spoiled).is_none() && head(&spoiled).is_some());
     }
 
     /// As files of version 1 are, to the letter.

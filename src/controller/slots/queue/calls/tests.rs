@@ -86,8 +86,8 @@ impl World {
         self.queue.left(&ticket);
     }
 
-    fn takes(&mut self, step: Step) {
-        match step {
+    fn takes(&mut self, step: &Step) {
+        match *step {
             Step::Enter { namespace, host, press } => {
                 self.waiting += 1;
                 self.queue.enter(&place(namespace, host), press, (), self.now);
@@ -144,7 +144,7 @@ proptest! {
         steps in steps(prop_oneof![Just(Outcome::Answered), Just(Outcome::NotTried)]),
     ) {
         let mut world = World::new();
-        for step in steps {
+        for step in &steps {
             world.takes(step);
             prop_assert_eq!(world.forgotten(), None);
         }
@@ -154,7 +154,7 @@ proptest! {
     #[test]
     fn everybody_has_a_turn(steps in steps(any_outcome())) {
         let mut world = World::new();
-        for step in steps {
+        for step in &steps {
             world.takes(step);
         }
         let back = world.now + LATER;
