@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// What stands in secrets and in texts of servers, and in no message of ours.
-pub(crate) const CANARY: &str = "canary";
+pub(crate) const CANARY: &str = "the-canary";
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -69,8 +69,10 @@ fn documented() -> Vec<Documented> {
 }
 
 fn with_canaries(body: &str) -> String {
-    let body = body.replace("access-1", "canary-access-1").replace("refresh-2", "canary-refresh-2");
-    body.replace("description\":\"", "description\":\"canary ")
+    let body = body
+        .replace("access-1", "the-canary-access-1")
+        .replace("refresh-2", "the-canary-refresh-2");
+    body.replace("description\":\"", "description\":\"the-canary ")
 }
 
 /// Line by line: status, number of the style, `Retry-After`; then the body.

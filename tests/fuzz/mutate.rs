@@ -14,7 +14,7 @@ const WORDS: [&str; 58] = [
     "scope",
     "error",
     "invalid_grant",
-    "canary",
+    "the-canary",
     "\"",
     "\\",
     "\\u0000",

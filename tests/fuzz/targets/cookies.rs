@@ -32,7 +32,8 @@ pub(crate) fn run(input: &[u8]) {
         }
     }
     let style = ResponseStyle { cookies: Some(names), ..ResponseStyle::default() };
-    let raw = RawResponse { set_cookies, ..answer(status.parse().unwrap_or(200), b"canary") };
+    let raw =
+        RawResponse { set_cookies, ..answer(status.parse().unwrap_or(200), CANARY.as_bytes()) };
     match parse(&raw, &style, true) {
         Ok(set) => {
             super::is_bounded(&set, 1, MAX_SET_COOKIE_BYTES);
