@@ -94,7 +94,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What the process needs beside the journal: some 15 MiB idle, and more for credentials. */}}
+{{/* What the process needs beside the journal: some 17 MiB idle, and more for credentials. */}}
 {{- define "oauth-keeper.validateResources" -}}
 {{- $resources := .Values.resources | default dict }}
 {{- $limits := $resources.limits | default dict }}
