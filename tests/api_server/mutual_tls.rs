@@ -36,6 +36,21 @@ fn server_config(authority: &Authority) -> ServerConfig {
         .expect("they belong together")
 }
 
+/// A server that answers each request with the same tokens.
+async fn granting() -> ScriptedServer {
+    let server = ScriptedServer::start().await;
+    let answer = json!({"access_token": "a", "refresh_token": "r2", "expires_in": 3600});
+    server.always(Answer::json(200, &answer));
+    server
+}
+
+/// The source of a client that has that certificate and key.
+async fn source(stage: &Stage, name: &str, token: &str, (certificate, key): (&str, &str)) {
+    let keys =
+        [("client_id", "i"), ("refresh_token", token), ("tls.crt", certificate), ("tls.key", key)];
+    stage.source(&source_of(name), &keys).await;
+}
+
 fn bound(name: &str, front: &TlsFront, bundle: &str) -> Value {
     let endpoint = format!("https://localhost:{}/t", front.port());
     let provider = json!({"provider": {
@@ -47,22 +62,14 @@ fn bound(name: &str, front: &TlsFront, bundle: &str) -> Value {
 pub async fn a_client_is_known_by_its_certificate(env: Arc<Env>) {
     let stage = Stage::new(env, "mutual-tls").await;
     let (authority, other) = (Authority::new(), Authority::new());
-    let server = ScriptedServer::start().await;
-    let answer = json!({"access_token": "a", "refresh_token": "r2", "expires_in": 3600});
-    server.always(Answer::json(200, &answer));
+    let server = granting().await;
     let front = TlsFront::start(server.address(), server_config(&authority)).await;
     let _operator = stage.operator().await;
     let Identity { certificate, key } = authority.host("client");
     let other_key = authority.host("client").key;
     let bundle = authority.certificate();
     let offer = async |name: &str, certificate: &str, key: &str, bundle: &str| {
-        let keys = [
-            ("client_id", "i"),
-            ("refresh_token", name),
-            ("tls.crt", certificate),
-            ("tls.key", key),
-        ];
-        stage.source(&source_of(name), &keys).await;
+        source(&stage, name, name, (certificate, key)).await;
         stage.credential(name, bound(name, &front, bundle)).await;
     };
 
@@ -97,15 +104,11 @@ pub async fn a_client_is_known_by_its_certificate(env: Arc<Env>) {
 pub async fn a_probe_shows_the_certificate_too(env: Arc<Env>) {
     let stage = Stage::new(env, "mutual-tls").await;
     let authority = Authority::new();
-    let server = ScriptedServer::start().await;
-    let answer = json!({"access_token": "a", "refresh_token": "r2", "expires_in": 3600});
-    server.always(Answer::json(200, &answer));
+    let server = granting().await;
     let front = TlsFront::start(server.address(), server_config(&authority)).await;
     let _operator = stage.operator().await;
     let Identity { certificate, key } = authority.host("client");
-    let keys =
-        [("client_id", "i"), ("refresh_token", "r"), ("tls.crt", &certificate), ("tls.key", &key)];
-    stage.source("c-source", &keys).await;
+    source(&stage, "c", "r", (&certificate, &key)).await;
     let url = format!("https://localhost:{}/me", front.port());
     let probe = json!({"probe": {"url": url, "interval": "5s"}});
     stage.credential("c", with(bound("c", &front, &authority.certificate()), probe)).await;
@@ -121,9 +124,7 @@ pub async fn a_probe_shows_the_certificate_too(env: Arc<Env>) {
 pub async fn an_issuer_may_name_an_endpoint_for_such_clients(env: Arc<Env>) {
     let stage = Stage::new(env, "mutual-tls").await;
     let authority = Authority::new();
-    let (server, publisher) = (ScriptedServer::start().await, ScriptedServer::start().await);
-    let answer = json!({"access_token": "a", "refresh_token": "r2", "expires_in": 3600});
-    server.always(Answer::json(200, &answer));
+    let (server, publisher) = (granting().await, ScriptedServer::start().await);
     let front = TlsFront::start(server.address(), server_config(&authority)).await;
     let _operator = stage.operator().await;
     let Identity { certificate, key } = authority.host("client");
@@ -134,13 +135,7 @@ pub async fn an_issuer_may_name_an_endpoint_for_such_clients(env: Arc<Env>) {
             "mtls_endpoint_aliases": {"token_endpoint": alias},
         });
         publisher.answer_with(move |_| Answer::json(200, &document));
-        let keys = [
-            ("client_id", "i"),
-            ("refresh_token", name),
-            ("tls.crt", certificate.as_str()),
-            ("tls.key", key.as_str()),
-        ];
-        stage.source(&source_of(name), &keys).await;
+        source(&stage, name, name, (&certificate, &key)).await;
         let discovered = json!({"provider": {"tokenEndpoint": null, "issuer": issuer}});
         stage
             .credential(name, with(bound(name, &front, &authority.certificate()), discovered))
@@ -161,9 +156,7 @@ pub async fn an_issuer_may_name_an_endpoint_for_such_clients(env: Arc<Env>) {
 pub async fn an_alias_that_an_issuer_begins_to_name_stops_nothing(env: Arc<Env>) {
     let stage = Stage::new(env, "alias").await;
     let authority = Authority::new();
-    let (server, publisher) = (ScriptedServer::start().await, ScriptedServer::start().await);
-    let answer = json!({"access_token": "a", "refresh_token": "r2", "expires_in": 3600});
-    server.always(Answer::json(200, &answer));
+    let (server, publisher) = (granting().await, ScriptedServer::start().await);
     let own = TlsFront::start(server.address(), server_config(&authority)).await;
     let alias = TlsFront::start(server.address(), server_config(&authority)).await;
     let url = |front: &TlsFront, path: &str| format!("https://localhost:{}{path}", front.port());
@@ -171,13 +164,7 @@ pub async fn an_alias_that_an_issuer_begins_to_name_stops_nothing(env: Arc<Env>)
     publisher.always(Answer::json(200, &document));
     let operator = stage.operator().await;
     let Identity { certificate, key } = authority.host("client");
-    let keys = [
-        ("client_id", "i"),
-        ("refresh_token", "r1"),
-        ("tls.crt", certificate.as_str()),
-        ("tls.key", key.as_str()),
-    ];
-    stage.source(&source_of("c"), &keys).await;
+    source(&stage, "c", "r1", (&certificate, &key)).await;
     let discovered = json!({"provider": {
         "tokenEndpoint": null, "issuer": publisher.url(""), "revocationEndpoint": url(&own, "/revoke"),
     }});

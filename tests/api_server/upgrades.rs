@@ -13,13 +13,15 @@ use oauth_keeper_test_support::authorization_server::AuthorizationServer;
 use oauth_keeper_test_support::control_plane::ControlPlane;
 use oauth_keeper_test_support::helm::Helm;
 use oauth_keeper_test_support::suite::Env;
-use oauth_keeper_test_support::{credentials, wait};
+use oauth_keeper_test_support::{chart, credentials, wait};
 use serde_json::{Value, json};
 
 use self::release::Release;
 use crate::providers;
 use crate::stage::{Stage, quick, server, spec, target_of, with};
 
+/// The release of those who have one beside others.
+const NAME: &str = "oauth-keeper";
 /// Renewed all the time.
 const LIFETIME: Duration = Duration::from_secs(4);
 /// The API server goes by a changed CRD a moment later, and watches are begun again each half minute at the latest.
@@ -160,4 +162,27 @@ async fn nothing_is_lost(stage: &Stage<ControlPlane>, server: &AuthorizationServ
     assert!(server.is_live(newest), "{newest} is dead");
     assert_eq!(server.lineage_of(newest), server.lineage_of(seed));
     assert_eq!((server.counts().reuses, server.counts().refusals), (0, 0));
+}
+
+/// Makes a release that watches this namespace alone, or has it have these values and the defaults.
+async fn upgrade(stage: &Stage, helm: Helm, values: &[&str]) -> Result<String, String> {
+    upgrade_with(stage, helm, values, &[]).await
+}
+
+/// The same with more arguments.
+async fn upgrade_with(
+    stage: &Stage,
+    helm: Helm,
+    values: &[&str],
+    more: &[&str],
+) -> Result<String, String> {
+    let (chart, namespace) = (chart::folder(), &stage.namespace);
+    let chart = chart.to_str().expect("the path is text");
+    let watched = format!("watchNamespaces={{{namespace}}}");
+    let mut arguments = vec!["upgrade", "--install", NAME, chart, "--namespace", namespace];
+    for value in ["crds.enabled=false", &watched].iter().chain(values) {
+        arguments.extend(["--set", value]);
+    }
+    arguments.extend(more);
+    helm.run(stage.env.control_plane.admin_kubeconfig(), &arguments).await
 }

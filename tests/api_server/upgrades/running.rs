@@ -5,14 +5,12 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use oauth_keeper_test_support::chart;
 use oauth_keeper_test_support::helm::Helm;
 use oauth_keeper_test_support::suite::Env;
 use serde_json::json;
 
+use super::{NAME, upgrade, upgrade_with};
 use crate::stage::Stage;
-
-const NAME: &str = "oauth-keeper";
 
 /// Old pods and new ones would hold different Leases, and both work.
 pub async fn a_change_that_takes_two_steps_is_refused_in_one(env: Arc<Env>) {
@@ -95,7 +93,7 @@ pub async fn what_kubectl_scaled_is_the_chart_s_again(env: Arc<Env>) {
             // Either way of the document: what kubectl said, or the chart by force.
             upgrade(&stage, helm, &["replicas=1"]).await.expect("they agree");
             scale(&stage, "2").await;
-            let forced = run(&stage, helm, &["replicas=3"], &["--force-conflicts"]).await;
+            let forced = upgrade_with(&stage, helm, &["replicas=3"], &["--force-conflicts"]).await;
             forced.expect("the chart is right");
         } else {
             for next in [Helm::Three, Helm::Four] {
@@ -121,21 +119,4 @@ async fn replicas(stage: &Stage) -> String {
     let path = "--output=jsonpath={.spec.replicas}";
     let get = ["get", "deployment", NAME, path, "--namespace", &stage.namespace];
     stage.env.control_plane.kubectl(&get).await
-}
-
-/// Makes the release, or has it have these values and the defaults.
-async fn upgrade(stage: &Stage, helm: Helm, values: &[&str]) -> Result<String, String> {
-    run(stage, helm, values, &[]).await
-}
-
-async fn run(stage: &Stage, helm: Helm, values: &[&str], more: &[&str]) -> Result<String, String> {
-    let (chart, namespace) = (chart::folder(), &stage.namespace);
-    let chart = chart.to_str().expect("the path is text");
-    let watched = format!("watchNamespaces={{{namespace}}}");
-    let mut arguments = vec!["upgrade", "--install", NAME, chart, "--namespace", namespace];
-    for value in ["crds.enabled=false", &watched].iter().chain(values) {
-        arguments.extend(["--set", value]);
-    }
-    arguments.extend(more);
-    helm.run(stage.env.control_plane.admin_kubeconfig(), &arguments).await
 }

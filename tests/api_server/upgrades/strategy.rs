@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
-use oauth_keeper_test_support::chart;
 use oauth_keeper_test_support::helm::Helm;
 use oauth_keeper_test_support::suite::Env;
 use serde_json::{Value, json};
 
+use super::{NAME, upgrade};
 use crate::stage::Stage;
-
-const NAME: &str = "oauth-keeper";
 
 /// The API server fills in how a rolling update rolls, which must go with it: by an apply on either side.
 pub async fn is_switched_to_recreate_and_back(env: Arc<Env>) {
@@ -34,16 +32,9 @@ pub async fn is_switched_to_recreate_and_back(env: Arc<Env>) {
 
 /// Makes the release, or has it have these values; gives the strategy that came of it.
 async fn release(stage: &Stage, helm: Helm, values: &[&str]) -> Value {
-    let (chart, namespace) = (chart::folder(), &stage.namespace);
-    let chart = chart.to_str().expect("the path is text");
-    let watched = format!("watchNamespaces={{{namespace}}}");
-    let mut arguments = vec!["upgrade", "--install", NAME, chart, "--namespace", namespace];
-    for value in ["crds.enabled=false", &watched].iter().chain(values) {
-        arguments.extend(["--set", value]);
-    }
-    let done = helm.run(stage.env.control_plane.admin_kubeconfig(), &arguments).await;
+    let done = upgrade(stage, helm, values).await;
     done.unwrap_or_else(|error| panic!("{error}"));
-    let deployments: Api<Deployment> = Api::namespaced(stage.client.clone(), namespace);
+    let deployments: Api<Deployment> = Api::namespaced(stage.client.clone(), &stage.namespace);
     let deployment = deployments.get(NAME).await.expect("the Deployment is there");
     json!(deployment.spec.and_then(|spec| spec.strategy))
 }
