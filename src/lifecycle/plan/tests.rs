@@ -283,7 +283,7 @@ fn a_renewal_is_not_announced_sooner_than_the_minimum_interval_allows() {
         min_interval: Some(Duration::from_secs(3000).into()),
         ..Default::default()
     };
-    scene.spec.renewal = Some(renewal);
+    scene.spec.renewal = Some(Box::new(renewal));
     let plan = scene.plan();
     assert_eq!((plan.next_renewal, plan.wake_at), (Some(at(NOW + 2400)), Some(at(NOW + 2400))));
     assert_eq!(scene.plan_at(NOW + 2400).action, Action::Exchange(Why::Due));
