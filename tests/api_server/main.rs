@@ -140,6 +140,7 @@ fn main() -> ExitCode {
         restart::a_claim_is_respected_as_long_as_its_pod_is_there,
         rotation::the_claim_is_written_before_the_request_goes_out,
         rotation::an_answer_with_a_refresh_token_alone_is_kept_and_not_repeated_without_a_pause,
+        rotation::a_server_that_refuses_early_renewals_is_not_asked_early,
         rotation::the_commit_comes_before_the_target,
         rotation::an_edit_of_the_state_meanwhile_does_not_cost_the_token,
         rotation::a_state_deleted_meanwhile_is_made_anew,

@@ -102,6 +102,7 @@ pub fn judge(facts: Facts) -> Verdict {
             rotates: facts.rotates,
             access_issued_at: Some(SENT_AT),
             access_expires_at: Some(at(EXPIRES_AT)),
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         };
@@ -248,6 +249,7 @@ fn real_record(record: Record) -> StateRecord {
         fields: BTreeMap::new(),
         refresh_token_since: None,
         refresh_life: None,
+        refresh_ends_at: None,
         issued_at: SENT_AT,
         expires_at: None,
         salt: SALT.to_owned(),

@@ -87,7 +87,7 @@ fn is_in_its_window(context: &Context, credential: &OAuthCredential, spec: &Reso
     let state = context.index.sight(&namespace, &name).state;
     let sent_at = state.and_then(|state| state.claim.as_ref().map(|claim| claim.first_sent_at()));
     let terms = Terms::of(spec.reuse_grace, None, None, None);
-    sent_at.is_some_and(|sent_at| terms.repeats_harmlessly(sent_at, context.clock.now()))
+    sent_at.is_some_and(|sent_at| terms.is_pressing(sent_at, context.clock.now()))
 }
 
 /// Host and port of the endpoint.

@@ -331,7 +331,7 @@ fn nothing_is_renewed_earlier_than_the_server_allows() {
     scene.spec.provider = serde_json::from_value(provider).unwrap();
     scene.spec.scopes = vec!["more".to_owned()];
     let plan = scene.plan();
-    assert_eq!((plan.action, plan.next_renewal), (Action::Wait, Some(at(NOW + 3000 - 30))));
+    assert_eq!((plan.action, plan.next_renewal), (Action::Wait, Some(at(NOW + 3000 - 25))));
     // A human who signs in again is not kept waiting.
     scene.source = Some(SecretFacts { version: "8".into(), ..SecretFacts::default() });
     scene.spec.scopes = Vec::new();
@@ -439,7 +439,7 @@ fn an_outcome_nobody_knows_is_said_and_held_until_shortly_before_the_token_expir
 
 #[test]
 fn an_outcome_nobody_knows_is_given_up_after_a_day_of_tries() {
-    let scene = claimed(claim(NOW - 300, Some((29, 25))), Standing::Dead);
+    let scene = claimed(claim(NOW - 300, Some((29, 31))), Standing::Dead);
     assert_eq!(reason(&scene.plan()), Reason::ReauthorizationRequired);
     assert_eq!(scene.plan_at(NOW + 1_000_000).action, Action::Wait);
     let asked = Scene { asked_at: Some(at(NOW)), ..scene };
