@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::clock::since_boot;
 use crate::lifecycle::breaker::{Held, Outcome, Trouble};
 use crate::lifecycle::rate::RateLimit;
-use crate::oauth::error::TokenError;
+use crate::oauth::error::{Side, TokenError};
 use crate::oauth::response::{Ending, RawResponse};
 
 use self::place::Place;
@@ -236,8 +236,8 @@ impl Slot {
                 Outcome::Failed(Trouble::Failing)
             }
             Ok(_) => Outcome::Answered,
-            Err(TokenError::OutcomeUnknown(_)) => Outcome::Failed(Trouble::Failing),
-            Err(TokenError::Unreachable(_)) => Outcome::Failed(Trouble::Unreachable),
+            Err(TokenError::OutcomeUnknown(_, side)) => failed(*side, Trouble::Failing),
+            Err(TokenError::Unreachable(_, side)) => failed(*side, Trouble::Unreachable),
             // Held back by ourselves, which says nothing of the server.
             Err(_) => Outcome::NotTried,
         };
@@ -270,6 +270,13 @@ impl Slot {
         self.give_back_request();
         let ticket = self.ticket.take();
         ticket.map(|ticket| self.shared.lock().left(&ticket)).is_some()
+    }
+}
+
+fn failed(side: Side, trouble: Trouble) -> Outcome {
+    match side {
+        Side::Server => Outcome::Failed(trouble),
+        Side::Caller => Outcome::FailedForCaller(trouble),
     }
 }
 

@@ -300,7 +300,7 @@ async fn what_is_our_own_fault_or_half_an_answer_does_not_speak_for_the_server()
     sleep(seconds(30)).await;
     ends(Ok(answer(400, Ending::Whole)), 1);
     assert_eq!(held(), None);
-    ends(Err(TokenError::Unreachable(String::new())), 5);
+    ends(Err(TokenError::Unreachable(String::new(), Side::Server)), 5);
     assert_eq!(held(), Some(Trouble::Unreachable));
 }
 

@@ -105,6 +105,27 @@ async fn who_has_not_failed_tries_first_and_its_answer_lets_the_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn wrong_certificates_of_many_namespaces_hold_up_themselves_and_no_other() {
+    let slots = slots(32);
+    warm(&slots, "n0", "h").await;
+    let untrusted = Err(TokenError::Unreachable(String::new(), Side::Caller));
+    for at in 0..20 {
+        for _ in 0..5 {
+            slot(slots.wait(&name(at), "h", Press::Usual)).await.saw(&untrusted);
+        }
+    }
+    assert!(take(&slots, "other", "h").is_some());
+    let held = |at: usize| slots.shared.lock().held(&Place::new(&name(at), "h"));
+    assert!((0..20).all(|at| held(at).is_some_and(|held| held.trouble == Trouble::Unreachable)));
+    // What their servers would do, they hold back all the same.
+    let down = Err(TokenError::Unreachable(String::new(), Side::Server));
+    for at in 20..25 {
+        slot(slots.wait(&name(at), "h", Press::Now)).await.saw(&down);
+    }
+    assert!(take(&slots, "other", "h").is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_in_a_hurry_passes_what_holds_all_and_its_answer_ends_it() {
     let slots = slots(32);
     warm(&slots, "n0", "h").await;
