@@ -30,7 +30,9 @@ impl Shared {
                 are_left = true;
             }
         }
-        first.into_iter().for_each(|(held, waiter)| waiter.tell(held));
+        for (held, waiter) in first {
+            waiter.tell(held);
+        }
         are_left
     }
 }

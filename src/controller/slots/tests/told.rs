@@ -4,6 +4,10 @@ use super::*;
 
 const MANY: usize = 1000;
 
+fn since(begun: Duration) -> Duration {
+    paused().saturating_sub(begun)
+}
+
 /// When each was told, in whole seconds since it began to wait; nothing where it had its turn, or its host was back, before
 /// that. Each fails until the server is back, and ends at once.
 async fn told(
@@ -22,11 +26,11 @@ async fn told(
             let mut slot = loop {
                 match turn.news().await {
                     News::Slot(slot) => break slot,
-                    News::Held(_) => told = Some((paused() - begun).as_secs()),
+                    News::Held(_) => told = Some(since(begun).as_secs()),
                     News::Never => panic!("the slots are gone"),
                 }
             };
-            let is_back = paused() - begun >= seconds(back);
+            let is_back = since(begun) >= seconds(back);
             slot.outcome =
                 if is_back { Outcome::Answered } else { Outcome::Failed(Trouble::Failing) };
             (at, told)
@@ -82,7 +86,7 @@ async fn who_comes_while_its_host_is_held_back_is_told_at_the_same_pace() {
     let mut seen = Vec::new();
     for turn in &mut turns {
         let News::Held(_) = turn.news().await else { panic!("it is held back") };
-        seen.push((paused() - begun).as_secs());
+        seen.push(since(begun).as_secs());
     }
     assert_eq!(
         [0, 1, 2].map(|second| seen.iter().filter(|at| **at == second).count()),
@@ -92,7 +96,7 @@ async fn who_comes_while_its_host_is_held_back_is_told_at_the_same_pace() {
     let News::Held(_) = slots.wait("n", "h", Press::Usual, None).news().await else {
         panic!("it is held back")
     };
-    assert_eq!((paused() - begun).as_secs(), 3);
+    assert_eq!(since(begun).as_secs(), 3);
     // And who waits no longer takes the place of nobody.
     sleep(seconds(1)).await;
     let gone: Vec<_> = (0..50).map(|_| slots.wait("n", "h", Press::Usual, None)).collect();
@@ -100,5 +104,5 @@ async fn who_comes_while_its_host_is_held_back_is_told_at_the_same_pace() {
     let begun = paused();
     let mut last = slots.wait("n", "h", Press::Usual, None);
     let News::Held(_) = last.news().await else { panic!("it is held back") };
-    assert_eq!(paused() - begun, Duration::ZERO);
+    assert_eq!(since(begun), Duration::ZERO);
 }
