@@ -18,7 +18,7 @@ use oauth_keeper::lifecycle::rotation::hold::{Terms, Unresolved};
 use oauth_keeper::lifecycle::rotation::replay::{
     Settlement as RealSettlement, Unfinished, settle as settle_left,
 };
-use oauth_keeper::oauth::error::TokenError;
+use oauth_keeper::oauth::error::{Side, TokenError};
 use oauth_keeper::oauth::response::{Lifetime, TokenSet};
 use oauth_keeper::oauth::secret::{AccessToken, RefreshToken};
 
@@ -205,9 +205,13 @@ fn real_answer(entry: &Entry) -> Option<RealAnswer> {
             fields: BTreeMap::new(),
             left_out: Vec::new(),
         })),
-        Answer::Kept => RealAnswer::Kept(TokenError::OutcomeUnknown(String::new())),
-        Answer::Rejected => RealAnswer::Rejected(TokenError::OutcomeUnknown(String::new())),
-        Answer::Unknown => RealAnswer::Unknown(TokenError::OutcomeUnknown(String::new())),
+        Answer::Kept => RealAnswer::Kept(TokenError::OutcomeUnknown(String::new(), Side::Server)),
+        Answer::Rejected => {
+            RealAnswer::Rejected(TokenError::OutcomeUnknown(String::new(), Side::Server))
+        }
+        Answer::Unknown => {
+            RealAnswer::Unknown(TokenError::OutcomeUnknown(String::new(), Side::Server))
+        }
     })
 }
 

@@ -22,7 +22,10 @@ pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
     let context = &guard.context;
     let lane = with_credential(guard, |credential| lane(context, credential, why)).flatten();
     let (host, press) = lane.unwrap_or((String::new(), Press::Usual));
-    let mut turn = context.slots.wait(&guard.name.0, &host, press);
+    let (namespace, name) = &guard.name;
+    let target = context.index.sight(namespace, name).target;
+    let expires_at = target.and_then(|target| target.record.as_ref()?.expires_at);
+    let mut turn = context.slots.wait(namespace, &host, press, expires_at);
     let mut said = None;
     loop {
         tokio::select! {
