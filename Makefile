@@ -75,6 +75,7 @@ $(IMAGE): Dockerfile Cargo.toml Cargo.lock $(shell find src tests/image -type f)
 
 cluster-tests: $(IMAGE) node ## Tests on a real node: Helm, kubelet, mounted Secrets, failovers (as root)
 	tests/tools/install dnsmasq >/dev/null
+	tests/tools/install helm-3 >/dev/null
 	$(CARGO) test --locked --test cluster --test cluster_up
 
 node:
