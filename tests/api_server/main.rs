@@ -31,6 +31,7 @@ mod limits;
 mod lost_state;
 mod main_job;
 mod mutual_tls;
+mod older_kubernetes;
 mod other_crds;
 mod permissions;
 mod policy;
@@ -173,6 +174,8 @@ fn main() -> ExitCode {
         program::metrics_tell_what_happened,
         program::proxies_of_the_environment_are_not_used,
         program::wrong_flags_are_told,
+        older_kubernetes::is_told_of_once_and_worked_with,
+        older_kubernetes::gets_no_release,
         program::logs_are_for_machines_or_for_people,
         main_job::a_refresh_token_becomes_a_target,
         main_job::client_credentials_keep_no_state,
