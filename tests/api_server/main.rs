@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         upgrades::from_helm_3_to_helm_4_lose_nothing,
         upgrades::strategy::is_switched_to_recreate_and_back,
         upgrades::running::a_change_that_takes_two_steps_is_refused_in_one,
+        upgrades::running::a_change_that_takes_rights_is_refused_while_pods_run,
         upgrades::running::pods_that_are_ending_are_waited_for,
         upgrades::running::what_kubectl_scaled_is_the_chart_s_again,
         uninstall::a_release_with_roles_alone_leaves_what_it_must,
