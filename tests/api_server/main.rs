@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         upgrades::with_helm_4_lose_nothing,
         upgrades::with_helm_3_lose_nothing,
         upgrades::from_helm_3_to_helm_4_lose_nothing,
+        upgrades::back_without_the_crds_the_rest_of_the_cluster_s_stays,
         upgrades::strategy::is_switched_to_recreate_and_back,
         upgrades::running::a_change_that_takes_two_steps_is_refused_in_one,
         upgrades::running::a_change_that_takes_rights_is_refused_while_pods_run,

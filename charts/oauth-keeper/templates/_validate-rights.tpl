@@ -3,7 +3,7 @@ What the pods of the release have from it and would miss. Helm takes rights away
 answer that arrives in between could be written nowhere.
 */}}
 
-{{/* What the release brings for its pods; the Deployment says so, for the next upgrade to compare with. */}}
+{{/* What the release brings; the Deployment says so, for the next upgrade to compare with. */}}
 {{- define "oauth-keeper.brings" -}}
 {{- $brings := list }}
 {{- if .Values.serviceAccount.create }}
@@ -11,6 +11,9 @@ answer that arrives in between could be written nowhere.
 {{- end }}
 {{- if .Values.rbac.create }}
 {{- $brings = append $brings "rights" }}
+{{- end }}
+{{- if include "oauth-keeper.bringsCrds" . }}
+{{- $brings = append $brings "crds" }}
 {{- end }}
 {{- $brings | join "," }}
 {{- end }}
@@ -62,6 +65,10 @@ answer that arrives in between could be written nowhere.
 {{- define "oauth-keeper.validateTaken" -}}
 {{- $deployment := lookup "apps/v1" "Deployment" (include "oauth-keeper.namespace" .) (include "oauth-keeper.fullname" .) }}
 {{- if and $deployment (eq .Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $deployment)) }}
+{{- $brought := splitList "," (dig "metadata" "annotations" "oauth-keeper.dev/brings" "" $deployment) }}
+{{- if and (has "crds" $brought) (include "oauth-keeper.isGuest" .) }}
+{{- fail "crds.enabled=false in a release with watchNamespaces would take the admission policy and the roles for users away with the CRDs. To leave the CRDs as they are, set crds.upgrade=false in its place; if another release is to have them, do so first, and set crds.enabled=false in the next upgrade" }}
+{{- end }}
 {{- with include "oauth-keeper.takenAway" (list . $deployment) }}
 {{- $pods := max (int $deployment.spec.replicas) (int (dig "status" "replicas" 0 $deployment)) }}
 {{- $ending := "" }}

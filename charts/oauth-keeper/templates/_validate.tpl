@@ -20,8 +20,11 @@
 {{- fail "watchNamespaces has an empty name in it, as --set 'watchNamespaces={}' makes one: for all namespaces leave it out, or write --set-json 'watchNamespaces=[]'" }}
 {{- end }}
 {{- $roles := and .rbac.create (not (include "oauth-keeper.isGuest" $)) (or .rbac.aggregateToView .rbac.aggregateToEdit .rbac.aggregateToAdmin) }}
-{{- if not (or .operator.enabled .crds.enabled (include "oauth-keeper.bringsPolicy" $) $roles .extraObjects) }}
+{{- if not (or .operator.enabled (include "oauth-keeper.bringsCrds" $) (include "oauth-keeper.bringsPolicy" $) $roles .extraObjects) }}
 {{- fail "nothing is left to install: operator.enabled and crds.enabled are false, and there is neither an admission policy nor a role for users (with watchNamespaces and without crds.enabled a release brings no roles for users)" }}
+{{- end }}
+{{- if and .crds.enabled (not .crds.upgrade) (not .crds.keep) }}
+{{- fail "crds.upgrade must not be false when crds.keep is: Helm would delete the CRDs that this release no longer brings, and all credentials with them" }}
 {{- end }}
 {{- end }}
 {{- end }}
