@@ -133,6 +133,18 @@
 {{- if and .serviceMonitor.enabled (not .service.enabled) }}
 {{- fail "serviceMonitor.enabled needs service.enabled; or use podMonitor" }}
 {{- end }}
+{{- if and (gt (len (.service.ipFamilies | default list)) 1) (not (hasSuffix "DualStack" (.service.ipFamilyPolicy | default ""))) }}
+{{- fail "service.ipFamilyPolicy must be PreferDualStack or RequireDualStack where service.ipFamilies has two families" }}
+{{- end }}
+{{- $alerts := list }}
+{{- range (first ($.Files.Get "files/alerts.yaml" | fromYaml).groups).rules }}
+{{- $alerts = append $alerts .alert }}
+{{- end }}
+{{- range $index, $name := .prometheusRule.disabledAlerts }}
+{{- if not (has $name $alerts) }}
+{{- fail (printf "prometheusRule.disabledAlerts[%d] (%s) must be the name of an alert: %s" $index $name (join ", " $alerts)) }}
+{{- end }}
+{{- end }}
 {{- if and .networkPolicy.enabled .hostNetwork }}
 {{- fail "networkPolicy.enabled has no effect with hostNetwork: a NetworkPolicy does not apply to the node's network" }}
 {{- end }}
