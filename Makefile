@@ -106,6 +106,7 @@ generate: ## Write the files that the program generates
 	rm -f crds/*.yaml
 	awk -v RS='---\n' 'match($$0, /name: [a-z]+\.oauth-keeper\.dev/) { \
 		name = substr($$0, RSTART + 6, RLENGTH - 6); sub(/\..*/, "", name); printf "%s", $$0 > "crds/" name ".yaml" }' target/crds.yaml
+	tests/chart/copy
 	$(CARGO) run --locked --quiet -- docs > docs/.new
 	mv docs/.new docs/conditions.md
 	tests/chart/readme > charts/oauth-keeper/.new

@@ -90,6 +90,30 @@ async fn lose_nothing(first: Helm, then: Helm) {
     release.ends().await;
 }
 
+/// A release for some namespaces that has the CRDs, and with them the admission policy and the roles for users.
+pub async fn back_without_the_crds_the_rest_of_the_cluster_s_stays(_: Arc<Env>) {
+    for helm in [Helm::Four, Helm::Three] {
+        let watched = [format!("watchNamespaces={{{NAME}}}")];
+        let watched = watched.each_ref().map(String::as_str);
+        let release = Release::install_older_with(helm, &watched).await;
+        let before = release.of_the_cluster().await;
+        assert_eq!(before.lines().count(), 7, "{before}");
+        release.upgrade().await;
+
+        let refusal = release.return_to_older_as_a_guest().await.expect_err("all of it would go");
+        assert!(refusal.contains("set crds.upgrade=false in its place"), "{refusal}");
+        release.return_to_older_without_crds().await;
+        assert_eq!(release.of_the_cluster().await, before);
+        assert!(release.crd_has_labels().await, "the CRD is as new as it was");
+
+        // A release that is to be a guest from now on says so once more.
+        release.return_to_older_as_a_guest().await.expect("the second step");
+        assert_eq!(release.of_the_cluster().await, "");
+        assert!(release.crd_has_labels().await, "the CRDs are kept");
+        release.ends().await;
+    }
+}
+
 fn plain(name: &str, server: &AuthorizationServer) -> Value {
     quick(spec(name, &server.token_endpoint()))
 }

@@ -8,6 +8,10 @@ nothing that belongs to the kind and not to one operator: neither roles for user
 {{- if and .Values.watchNamespaces (not .Values.crds.enabled) }}true{{ end }}
 {{- end }}
 
+{{- define "oauth-keeper.bringsCrds" -}}
+{{- if and .Values.crds.enabled .Values.crds.upgrade }}true{{ end }}
+{{- end }}
+
 {{- define "oauth-keeper.bringsPolicy" -}}
 {{- if eq (toString .Values.admissionPolicy.enabled) "auto" }}
 {{- if not (include "oauth-keeper.isGuest" .) }}true{{ end }}

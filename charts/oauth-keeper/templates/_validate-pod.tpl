@@ -4,6 +4,8 @@
 {{- include "oauth-keeper.validateEnv" . }}
 {{- include "oauth-keeper.validateUser" . }}
 {{- include "oauth-keeper.validateMounts" . }}
+{{- include "oauth-keeper.validateVolumes" . }}
+{{- include "oauth-keeper.validateContainers" . }}
 {{- include "oauth-keeper.validateTolerations" . }}
 {{- end }}
 
@@ -26,6 +28,9 @@
 
 {{- define "oauth-keeper.validateEnv" -}}
 {{- range $index, $variable := .Values.extraEnv }}
+{{- if and $variable.value $variable.valueFrom }}
+{{- fail (printf "extraEnv[%d] takes value or valueFrom, not both" $index) }}
+{{- end }}
 {{- if has $variable.name (list "POD_UID" "POD_NAME" "POD_NAMESPACE") }}
 {{- fail (printf "extraEnv[%d].name must not be %s: it is set by the chart" $index $variable.name) }}
 {{- end }}
@@ -58,6 +63,45 @@
 {{- fail (printf "extraVolumeMounts[%d].mountPath (%s) must not be in %s, where the journal is; or set journal.enabled to false" $index $mount.mountPath $journal) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateVolumes" -}}
+{{- $names := .Values.journal.enabled | ternary (list "journal") list }}
+{{- range $index, $volume := .Values.extraVolumes }}
+{{- if has $volume.name $names }}
+{{- fail (printf "extraVolumes[%d].name (%s) must not be that of another volume" $index $volume.name) }}
+{{- end }}
+{{- $names = append $names $volume.name }}
+{{- end }}
+{{- $paths := list }}
+{{- range $index, $mount := .Values.extraVolumeMounts }}
+{{- if not (has $mount.name $names) }}
+{{- fail (printf "extraVolumeMounts[%d].name (%s) must be the name of a volume: extraVolumes has none of that name" $index $mount.name) }}
+{{- end }}
+{{- if has $mount.mountPath $paths }}
+{{- fail (printf "extraVolumeMounts[%d].mountPath (%s) must not be that of another mount" $index $mount.mountPath) }}
+{{- end }}
+{{- $paths = append $paths $mount.mountPath }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateContainers" -}}
+{{- $names := list "oauth-keeper" }}
+{{- range $index, $container := .Values.initContainers }}
+{{- if has $container.name $names }}
+{{- fail (printf "initContainers[%d].name (%s) must not be that of another container" $index $container.name) }}
+{{- end }}
+{{- $names = append $names $container.name }}
+{{- end }}
+{{- with .Values.securityContext }}
+{{- if and .privileged (hasKey . "allowPrivilegeEscalation") (not .allowPrivilegeEscalation) }}
+{{- fail "securityContext.privileged must not be true where securityContext.allowPrivilegeEscalation is false" }}
+{{- end }}
+{{- end }}
+{{- $sleep := dig "preStop" "sleep" "seconds" 0 (.Values.lifecycle | default dict) }}
+{{- if ge (int64 $sleep) (int64 .Values.terminationGracePeriodSeconds) }}
+{{- fail (printf "lifecycle.preStop.sleep.seconds (%v) must be less than terminationGracePeriodSeconds (%v): no time would be left to finish token requests" $sleep .Values.terminationGracePeriodSeconds) }}
 {{- end }}
 {{- end }}
 

@@ -15,21 +15,42 @@ it, and nothing refused.
 {{- end }}
 
 {{/*
-Pods of the Deployment that take another Lease than the arguments say, by name: (list DEPLOYMENT LEASE). Its status does not
-count those that are ending, which may go on for minutes; a list has them.
+Pods of a Deployment that have not ended, a list. Its status does not count those that are ending, which may go on for
+minutes; a list has them.
 */}}
-{{- define "oauth-keeper.podsOfOtherLease" -}}
-{{- $deployment := first . }}
-{{- $lease := last . }}
-{{- $names := list }}
+{{- define "oauth-keeper.livePods" -}}
+{{- $deployment := . }}
+{{- $pods := list }}
 {{- range (lookup "v1" "Pod" $deployment.metadata.namespace "").items }}
 {{- $labels := .metadata.labels | default dict }}
 {{- $selected := not (has (dig "status" "phase" "" .) (list "Succeeded" "Failed")) }}
 {{- range $label, $value := $deployment.spec.selector.matchLabels }}
 {{- $selected = and $selected (eq (get $labels $label) $value) }}
 {{- end }}
-{{- if and $selected (ne $lease (include "oauth-keeper.argsOfLease" ((first .spec.containers).args | default list))) }}
-{{- $names = append $names .metadata.name }}
+{{- if $selected }}
+{{- $lease := include "oauth-keeper.argsOfLease" ((first .spec.containers).args | default list) }}
+{{- $pods = append $pods (dict "name" .metadata.name "lease" $lease) }}
+{{- end }}
+{{- end }}
+{{- $pods | toJson }}
+{{- end }}
+
+{{/* The names of these, sorted. */}}
+{{- define "oauth-keeper.podsOf" -}}
+{{- $names := list }}
+{{- range include "oauth-keeper.livePods" . | fromJsonArray }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- $names | sortAlpha | join ", " }}
+{{- end }}
+
+{{/* The names of those that take another Lease than the arguments say: (list DEPLOYMENT LEASE). */}}
+{{- define "oauth-keeper.podsOfOtherLease" -}}
+{{- $lease := last . }}
+{{- $names := list }}
+{{- range include "oauth-keeper.livePods" (first .) | fromJsonArray }}
+{{- if ne $lease .lease }}
+{{- $names = append $names .name }}
 {{- end }}
 {{- end }}
 {{- $names | sortAlpha | join ", " }}

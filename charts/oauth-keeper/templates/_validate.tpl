@@ -2,6 +2,7 @@
 {{- define "oauth-keeper.validate" -}}
 {{- include "oauth-keeper.validateScope" . }}
 {{- include "oauth-keeper.validateRights" . }}
+{{- include "oauth-keeper.validateTaken" . }}
 {{- if .Values.operator.enabled }}
 {{- include "oauth-keeper.validateReplicas" . }}
 {{- include "oauth-keeper.validateDisruptions" . }}
@@ -19,8 +20,11 @@
 {{- fail "watchNamespaces has an empty name in it, as --set 'watchNamespaces={}' makes one: for all namespaces leave it out, or write --set-json 'watchNamespaces=[]'" }}
 {{- end }}
 {{- $roles := and .rbac.create (not (include "oauth-keeper.isGuest" $)) (or .rbac.aggregateToView .rbac.aggregateToEdit .rbac.aggregateToAdmin) }}
-{{- if not (or .operator.enabled .crds.enabled (include "oauth-keeper.bringsPolicy" $) $roles .extraObjects) }}
+{{- if not (or .operator.enabled (include "oauth-keeper.bringsCrds" $) (include "oauth-keeper.bringsPolicy" $) $roles .extraObjects) }}
 {{- fail "nothing is left to install: operator.enabled and crds.enabled are false, and there is neither an admission policy nor a role for users (with watchNamespaces and without crds.enabled a release brings no roles for users)" }}
+{{- end }}
+{{- if and .crds.enabled (not .crds.upgrade) (not .crds.keep) }}
+{{- fail "crds.upgrade must not be false when crds.keep is: Helm would delete the CRDs that this release no longer brings, and all credentials with them" }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -128,6 +132,18 @@
 {{- end }}
 {{- if and .serviceMonitor.enabled (not .service.enabled) }}
 {{- fail "serviceMonitor.enabled needs service.enabled; or use podMonitor" }}
+{{- end }}
+{{- if and (gt (len (.service.ipFamilies | default list)) 1) (not (hasSuffix "DualStack" (.service.ipFamilyPolicy | default ""))) }}
+{{- fail "service.ipFamilyPolicy must be PreferDualStack or RequireDualStack where service.ipFamilies has two families" }}
+{{- end }}
+{{- $alerts := list }}
+{{- range (first ($.Files.Get "files/alerts.yaml" | fromYaml).groups).rules }}
+{{- $alerts = append $alerts .alert }}
+{{- end }}
+{{- range $index, $name := .prometheusRule.disabledAlerts }}
+{{- if not (has $name $alerts) }}
+{{- fail (printf "prometheusRule.disabledAlerts[%d] (%s) must be the name of an alert: %s" $index $name (join ", " $alerts)) }}
+{{- end }}
 {{- end }}
 {{- if and .networkPolicy.enabled .hostNetwork }}
 {{- fail "networkPolicy.enabled has no effect with hostNetwork: a NetworkPolicy does not apply to the node's network" }}

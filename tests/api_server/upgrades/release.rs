@@ -22,13 +22,20 @@ pub struct Release {
 impl Release {
     /// Of the older chart.
     pub async fn install_older(helm: Helm) -> Self {
+        Self::install_older_with(helm, &[]).await
+    }
+
+    /// The same with values.
+    pub async fn install_older_with(helm: Helm, values: &[&str]) -> Self {
         let control_plane = ControlPlane::start().await;
         control_plane.create_namespace(NAME).await;
         let namespace = control_plane.namespace("upgraded").await;
         let client = control_plane.client();
         let stage = Stage { env: Arc::new(control_plane), client, namespace };
         let release = Self { stage, charts: Charts::pack(helm).await, helm };
-        release.helm(&["install", NAME, &release.charts.older]).await;
+        let values = values.iter().flat_map(|value| ["--set", value]);
+        let install = ["install", NAME, &release.charts.older];
+        release.helm(&install.into_iter().chain(values).collect::<Vec<_>>()).await;
         release.is_served().await;
         release
     }
@@ -40,19 +47,35 @@ impl Release {
 
     /// To the newer chart.
     pub async fn upgrade(&self) {
-        self.change(&self.charts.newer, "crds.enabled=true").await;
+        self.change(&self.charts.newer, "crds.upgrade=true").await;
         self.is_served().await;
         assert!(self.crd_has_labels().await, "the CRD is the newer one");
     }
 
     /// To the older chart, as the document has it for those who want to keep the CRDs.
     pub async fn return_to_older_without_crds(&self) {
-        self.change(&self.charts.older, "crds.enabled=false").await;
+        self.change(&self.charts.older, "crds.upgrade=false").await;
     }
 
     async fn change(&self, chart: &str, value: &str) {
+        self.try_change(chart, value).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    async fn try_change(&self, chart: &str, value: &str) -> Result<String, String> {
         let values = ["--reset-then-reuse-values", "--set", value];
-        self.helm(&[&["upgrade", NAME, chart], &values[..]].concat()).await;
+        self.try_helm(&[&["upgrade", NAME, chart], &values[..]].concat()).await
+    }
+
+    /// As a release that leaves the CRDs to another one, in the older chart.
+    pub async fn return_to_older_as_a_guest(&self) -> Result<String, String> {
+        self.try_change(&self.charts.older, "crds.enabled=false").await
+    }
+
+    /// What there is of the cluster's besides the CRDs, by name.
+    pub async fn of_the_cluster(&self) -> String {
+        let kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles";
+        let instance = format!("--selector=app.kubernetes.io/instance={NAME}");
+        self.stage.env.kubectl(&["get", kinds, &instance, "--output=name"]).await
     }
 
     pub async fn roll_back_to_the_first(&self) {
@@ -94,8 +117,11 @@ impl Release {
     }
 
     async fn helm(&self, arguments: &[&str]) {
+        self.try_helm(arguments).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    async fn try_helm(&self, arguments: &[&str]) -> Result<String, String> {
         let arguments = [arguments, &["--namespace", NAME]].concat();
-        let done = self.helm.run(self.stage.env.admin_kubeconfig(), &arguments).await;
-        done.unwrap_or_else(|error| panic!("{error}"));
+        self.helm.run(self.stage.env.admin_kubeconfig(), &arguments).await
     }
 }

@@ -55,11 +55,66 @@ pub async fn pods_that_are_ending_are_waited_for(env: Arc<Env>) {
         upgrade(&stage, helm, &[]).await.expect("its Lease is that of the new ones");
         upgrade(&stage, helm, &["replicas=0"]).await.expect("the first step, again");
 
-        let end = json!({"metadata": {"finalizers": null}});
-        let end = pods.patch("ending", &PatchParams::default(), &Patch::Merge(end)).await;
-        end.expect("the pod goes");
+        ends(&pods).await;
         upgrade(&stage, helm, &[OTHER]).await.expect("the second step");
     }
+}
+
+/// Rights go before the pods do that use them: whichever value takes them.
+pub async fn a_change_that_takes_rights_is_refused_while_pods_run(env: Arc<Env>) {
+    for helm in [Helm::Four, Helm::Three] {
+        let stage = Stage::new(Arc::clone(&env), "rights").await;
+        let other = Stage::new(Arc::clone(&env), "rights-too").await.namespace;
+        let both = format!("watchNamespaces={{{},{other}}}", stage.namespace);
+        let of_other = format!("watchNamespaces={{{other}}}");
+        let losses: [(&str, &[&str]); 6] = [
+            ("serviceAccount.name", &["serviceAccount.name=other"]),
+            ("serviceAccount.create", &["serviceAccount.create=false", OWN_ACCOUNT]),
+            ("rbac.create", &["rbac.create=false"]),
+            ("watchNamespaces", &[]),
+            ("watchNamespaces", &[&of_other]),
+            ("operator.enabled", &["operator.enabled=false", "admissionPolicy.enabled=true"]),
+        ];
+        upgrade(&stage, helm, &[&both]).await.expect("it installs");
+        upgrade(&stage, helm, &[&both, "log.level=debug"]).await.expect("nothing is taken");
+        for (value, change) in losses {
+            let refusal = upgrade(&stage, helm, &with_both(&both, value, change)).await;
+            is_refused(refusal, value, "run");
+            // Not while they are only about to end, either.
+            let at_once = [&with_both(&both, value, change)[..], &["replicas=0"]].concat();
+            is_refused(upgrade(&stage, helm, &at_once).await, value, "run");
+        }
+
+        upgrade(&stage, helm, &[&both, "replicas=0"]).await.expect("the first step");
+        let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
+        upgrade(&stage, helm, &[&both, "replicas=0"]).await.expect("nothing is taken");
+        make_ending(&pods, &["run"]).await;
+        for (value, change) in losses {
+            let refusal = upgrade(&stage, helm, &with_both(&both, value, change)).await;
+            is_refused(refusal, value, "are still there (ending)");
+        }
+        ends(&pods).await;
+        let all = ["serviceAccount.name=other", "rbac.create=false"];
+        upgrade(&stage, helm, &all).await.expect("the second step");
+        upgrade(&stage, helm, &all).await.expect("there is no change any more");
+        upgrade(&stage, helm, &["serviceAccount.name=other"]).await.expect("rights are given");
+    }
+}
+
+/// The account of the release, though not made by it.
+const OWN_ACCOUNT: &str = "serviceAccount.name=oauth-keeper";
+
+/// The change, and both namespaces, unless it is these that are changed.
+fn with_both<'a>(both: &'a str, value: &str, change: &[&'a str]) -> Vec<&'a str> {
+    let watched = if value == "watchNamespaces" { None } else { Some(both) };
+    watched.into_iter().chain(change.iter().copied()).collect()
+}
+
+fn is_refused(done: Result<String, String>, value: &str, pods: &str) {
+    let refusal = done.expect_err("pods would lose their rights");
+    let said = format!("{value} can't be changed so while pods of the release {pods}: ");
+    assert!(refusal.contains(&said), "{said}: {refusal}");
+    assert!(refusal.contains("with --set replicas=0 and the old values"), "{refusal}");
 }
 
 /// What a kubelet that takes its time leaves there: a pod of the release that is being deleted.
@@ -76,6 +131,12 @@ async fn make_ending(pods: &Api<Pod>, arguments: &[&str]) {
     let pod = serde_json::from_value(pod).expect("it is a Pod");
     pods.create(&PostParams::default(), &pod).await.expect("a pod can be made");
     pods.delete("ending", &DeleteParams::default()).await.expect("it is ending");
+}
+
+async fn ends(pods: &Api<Pod>) {
+    let end = json!({"metadata": {"finalizers": null}});
+    let end = pods.patch("ending", &PatchParams::default(), &Patch::Merge(end)).await;
+    end.expect("the pod goes");
 }
 
 /// kubectl and the chart both say how many pods there are. Helm 4 asks which of them is right; Helm 3 does not, nor
