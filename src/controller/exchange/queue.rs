@@ -1,5 +1,7 @@
 //! Waiting for a turn, and saying so where requests to the host are held back.
 
+use std::time::Duration;
+
 use crate::api::{OAuthCredential, Reason};
 use crate::clock::since_boot;
 use crate::lifecycle::breaker::{Held, Trouble};
@@ -21,11 +23,13 @@ use crate::controller::under_way::UnderWay;
 pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
     let context = &guard.context;
     let lane = with_credential(guard, |credential| lane(context, credential, why)).flatten();
-    let (host, press) = lane.unwrap_or((String::new(), Press::Usual));
+    let Lane { host, mut press, presses_after } = lane.unwrap_or_default();
     let (namespace, name) = &guard.name;
     let target = context.index.sight(namespace, name).target;
     let expires_at = target.and_then(|target| target.record.as_ref()?.expires_at);
     let mut turn = context.slots.wait(namespace, &host, press, expires_at);
+    let pressing = tokio::time::sleep(presses_after.unwrap_or(Duration::MAX));
+    tokio::pin!(pressing);
     let mut said = None;
     loop {
         tokio::select! {
@@ -43,6 +47,10 @@ pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
                     context.wake(&guard.name.0, &guard.name.1);
                 }
             },
+            () = &mut pressing, if press != Press::Now => {
+                press = Press::Now;
+                turn = context.slots.wait(namespace, &host, press, expires_at);
+            }
             () = guard.need_not_begin.cancelled() => return None,
             () = context.stopping.cancelled() => return None,
         }
@@ -72,25 +80,41 @@ fn with_credential<T>(guard: &UnderWay, then: impl FnOnce(&OAuthCredential) -> T
     object.0.as_ref().ok().map(then)
 }
 
-/// Whom the credential's requests go to, and how pressing this one is.
-fn lane(context: &Context, credential: &OAuthCredential, why: Why) -> Option<(String, Press)> {
-    let provider = provider::of(context, credential).ok()?;
-    let spec = resolve::spec(&credential.spec, &provider, context.policy).ok()?;
-    let press = match why {
-        Why::Unresolved if is_in_its_window(context, credential, &spec) => Press::Now,
-        Why::Unresolved => Press::First,
-        _ => Press::Usual,
-    };
-    Some((authority(&spec), press))
+/// Whom a request goes to, how pressing it is, and after which time it will be the most pressing.
+struct Lane {
+    host: String,
+    press: Press,
+    presses_after: Option<Duration>,
 }
 
-/// Whether the server still takes the token that was sent last, and will not for long.
-fn is_in_its_window(context: &Context, credential: &OAuthCredential, spec: &Resolved<'_>) -> bool {
+impl Default for Lane {
+    fn default() -> Self {
+        Self { host: String::new(), press: Press::Usual, presses_after: None }
+    }
+}
+
+fn lane(context: &Context, credential: &OAuthCredential, why: Why) -> Option<Lane> {
+    let provider = provider::of(context, credential).ok()?;
+    let spec = resolve::spec(&credential.spec, &provider, context.policy).ok()?;
+    let host = authority(&spec);
+    if why != Why::Unresolved {
+        return Some(Lane { host, ..Lane::default() });
+    }
+    let presses_after = presses_after(context, credential, &spec);
+    let press = if presses_after == Some(Duration::ZERO) { Press::Now } else { Press::First };
+    Some(Lane { host, press, presses_after })
+}
+
+/// After which time the server takes the token that was sent last for little more; nothing when it takes none again.
+fn presses_after(
+    context: &Context,
+    credential: &OAuthCredential,
+    spec: &Resolved<'_>,
+) -> Option<Duration> {
     let (namespace, name) = named(&credential.metadata);
-    let state = context.index.sight(&namespace, &name).state;
-    let sent_at = state.and_then(|state| state.claim.as_ref().map(|claim| claim.first_sent_at()));
-    let terms = Terms::of(spec.reuse_grace, None, None, None);
-    sent_at.is_some_and(|sent_at| terms.is_pressing(sent_at, context.clock.now()))
+    let state = context.index.sight(&namespace, &name).state?;
+    let sent_at = state.claim.as_ref()?.first_sent_at();
+    Terms::of(spec.reuse_grace, None, None, None).presses_after(sent_at, context.clock.now())
 }
 
 /// Host and port of the endpoint.

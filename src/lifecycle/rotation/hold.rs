@@ -128,10 +128,11 @@ impl Terms {
         self.reuse_grace.map_or(Duration::ZERO, window)
     }
 
-    /// Whether sending again does no harm, and soon will: in the last hour of a window.
-    pub fn is_pressing(&self, first_at: Timestamp, now: Timestamp) -> bool {
+    /// After which time sending again does no harm but soon will, in the last hour of a window; nothing when it does.
+    pub fn presses_after(&self, first_at: Timestamp, now: Timestamp) -> Option<Duration> {
         let end = plus(first_at, self.window());
-        (minus(end, HOURLY)..end).contains(&now)
+        let wait = minus(end, HOURLY).duration_since(now);
+        (now < end).then(|| Duration::try_from(wait).unwrap_or_default())
     }
 
     /// Whether sending again does no harm.
@@ -576,10 +577,11 @@ mod tests {
     fn a_window_presses_in_its_last_hour() {
         let pressing = |grace, now| {
             let terms = Terms { reuse_grace: Some(Duration::from_secs(grace)), ..of_a_session() };
-            terms.is_pressing(at(0), at(now))
+            terms.presses_after(at(0), at(now)).map(|after| after.as_secs())
         };
-        assert!(pressing(60, 0) && pressing(60, 47) && !pressing(60, 48));
-        assert!(!pressing(36_000, 25_000) && pressing(36_000, 25_200) && !pressing(36_000, 28_800));
-        assert!(!pressing(0, 0));
+        assert_eq!([0, 47, 48].map(|now| pressing(60, now)), [Some(0), Some(0), None]);
+        let of_ten_hours = [0, 25_000, 25_200, 28_799, 28_800].map(|now| pressing(36_000, now));
+        assert_eq!(of_ten_hours, [Some(25_200), Some(200), Some(0), Some(0), None]);
+        assert_eq!(pressing(0, 0), None);
     }
 }
