@@ -16,7 +16,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     touch src/lib.rs src/main.rs \
  && host=$(rustc --print host-tuple) \
  && RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --bin oauth-keeper --target "$host" \
- && install -D "target/$host/release/oauth-keeper" /out/oauth-keeper
+    --message-format json-render-diagnostics > /tmp/messages.json \
+ && install -D "target/$host/release/oauth-keeper" /out/oauth-keeper \
+ && image/licenses /tmp/messages.json "$host" /out/licenses
 
 # Certificates of authorities, time zones and a user: no library.
 FROM gcr.io/distroless/static-debian12:nonroot
@@ -26,6 +28,7 @@ LABEL org.opencontainers.image.title="oauth-keeper" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /out/oauth-keeper /usr/local/bin/oauth-keeper
+COPY --from=build /out/licenses /usr/share/doc/oauth-keeper
 # A number, so that the kubelet can see that it is not root.
 USER 65532:65532
 EXPOSE 8080

@@ -69,12 +69,13 @@ chart: ## Render and check the charts
 
 image: $(IMAGE) ## Build the image from the Dockerfile, without a container engine
 
-$(IMAGE): Dockerfile Cargo.toml Cargo.lock $(shell find src tests/image -type f)
+$(IMAGE): Dockerfile Cargo.toml Cargo.lock LICENSE $(shell find src image tests/image -type f)
 	mkdir -p $(@D)
 	tests/image/build $(abspath $@)
 
 cluster-tests: $(IMAGE) node ## Tests on a real node: Helm, kubelet, mounted Secrets, failovers (as root)
 	tests/tools/install dnsmasq >/dev/null
+	tests/tools/install helm-3 >/dev/null
 	$(CARGO) test --locked --test cluster --test cluster_up
 
 node:
@@ -93,7 +94,8 @@ lint: ## Format, clippy, shell scripts, workflows
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --features fail-points --test faults -- -D warnings
 	$$(tests/tools/install actionlint) -shellcheck "$$(tests/tools/install shellcheck)"
-	$$(tests/tools/install shellcheck) .ci/run .ci/deny tests/tools/install tests/image/build tests/image/base-images \
+	$$(tests/tools/install shellcheck) .ci/run .ci/deny tests/tools/install image/licenses \
+		tests/image/build tests/image/base-images tests/image/licenses \
 		$(filter-out %.jq tests/chart/permissions,$(wildcard tests/chart/*)) tests/support/src/cluster/namespaces.sh
 
 deny: ## Licences, bans, sources; advisories where their database can be had

@@ -11,6 +11,7 @@ pub mod index;
 pub mod journal;
 pub mod notes;
 pub mod observe;
+pub mod pace;
 pub mod probe;
 pub mod provider;
 pub mod reconcile;

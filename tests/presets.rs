@@ -30,6 +30,9 @@ use zeroize::Zeroizing;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Case {
     grant: String,
+    /// Of the grant.
+    #[serde(default)]
+    settings: BTreeMap<String, Value>,
     #[serde(default)]
     scopes: Vec<String>,
     /// What the user has to add.
@@ -100,7 +103,7 @@ fn credential(provider: &Value, case: &Case) -> OAuthCredentialSpec {
     let mut provider = provider["spec"].clone();
     provider.as_object_mut().unwrap().remove("namespaces");
     let spec = json!({
-        "provider": provider, "grant": {&case.grant: {}}, "scopes": case.scopes, "parameters": case.parameters,
+        "provider": provider, "grant": {&case.grant: case.settings}, "scopes": case.scopes, "parameters": case.parameters,
         "source": {"name": "source"}, "target": {"name": "target"},
     });
     serde_json::from_value(spec).unwrap()

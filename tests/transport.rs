@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use oauth_keeper::oauth::address::AddressPolicy;
 use oauth_keeper::oauth::client_auth::ClientAuth;
-use oauth_keeper::oauth::error::TokenError;
+use oauth_keeper::oauth::error::{Side, TokenError};
 use oauth_keeper::oauth::request::{
     GrantInput, RequestStyle, TokenCall, TokenRequest, Wanted, build,
 };
@@ -24,13 +24,13 @@ use oauth_keeper::oauth::transport::{SPEND_TIMEOUT, Transport};
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use oauth_keeper_test_support::tls_front::TlsFront;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -52,7 +52,12 @@ struct Pair {
 
 impl Authority {
     fn new() -> Self {
+        Self::named("an authority")
+    }
+
+    fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
@@ -78,10 +83,18 @@ impl Authority {
 
 impl Pair {
     fn config(&self, clients: Option<&Authority>) -> ServerConfig {
+        self.config_of(rustls::ALL_VERSIONS, clients)
+    }
+
+    fn config_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        clients: Option<&Authority>,
+    ) -> ServerConfig {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
-        let builder = ServerConfig::builder();
+        let builder = ServerConfig::builder_with_protocol_versions(versions);
         let builder = match clients {
             None => builder.with_no_client_auth(),
             Some(authority) => {
@@ -142,7 +155,7 @@ async fn servers_that_are_not_who_they_say_get_nothing() {
         let url = format!("https://localhost:{}/t", front.port());
         let request = request(&url, &public(), roots);
         for sent in [spend(&transport, &request).await, transport.send(&request).await] {
-            let Err(TokenError::Unreachable(why)) = sent else { panic!("{what}: it was sent") };
+            let Err(TokenError::Unreachable(why, _)) = sent else { panic!("{what}: it was sent") };
             assert!(why.contains("certificate"), "{what}: {why}");
         }
         assert!(front.shown().is_empty());
@@ -187,6 +200,93 @@ async fn a_certificate_of_the_client_is_shown_and_another_one_makes_another_conn
     assert!(without.is_err(), "{:?}", without.map(|raw| raw.status));
 }
 
+/// The same by both ways: with a connection of its own, and with one that others share.
+async fn both(request: &TokenRequest) -> [Result<RawResponse, TokenError>; 2] {
+    let transport = transport();
+    [spend(&transport, request).await, transport.send(request).await]
+}
+
+#[tokio::test]
+async fn roots_that_do_not_vouch_for_the_server_are_the_callers_doing() {
+    let (authority, server) = (Authority::new(), backend().await);
+    let expired = authority.sign("localhost", ExtendedKeyUsagePurpose::ServerAuth, 2001);
+    let (good, elsewhere) = (authority.server("localhost"), authority.server("as.example"));
+    // With other roots, with the right ones, and with those of the platform.
+    for (what, pair, roots, side) in [
+        ("made anew", &good, Some(Authority::new().roots()), Side::Caller),
+        ("of another name", &good, Some(Authority::named("another").roots()), Side::Caller),
+        ("the platform's", &good, None, Side::Server),
+        ("expired", &expired, Some(authority.roots()), Side::Server),
+        ("expired, other roots", &expired, Some(Authority::named("b").roots()), Side::Server),
+        ("of another host", &elsewhere, Some(authority.roots()), Side::Server),
+    ] {
+        let front = TlsFront::start(server.address(), pair.config(None)).await;
+        let url = format!("https://localhost:{}/t", front.port());
+        for sent in both(&request(&url, &public(), roots)).await {
+            let Err(TokenError::Unreachable(why, of)) = sent else { panic!("{what}: it was sent") };
+            assert_eq!(of, side, "{what}: {why}");
+        }
+    }
+}
+
+/// By TLS 1.2, and by 1.3, which lets the request go out before the server has looked at the certificate.
+#[tokio::test]
+async fn a_certificate_that_the_server_refuses_is_the_callers_doing() {
+    let (authority, server) = (Authority::new(), backend().await);
+    let Pair { certificate, key } =
+        Authority::named("another").sign("client", ExtendedKeyUsagePurpose::ClientAuth, 2200);
+    let identity = Identity::parse(&certificate, &key).unwrap();
+    let refused = ClientAuth::Tls { client_id: "c".into(), identity };
+    let pair = authority.server("localhost");
+    for (version, protocol) in [
+        (&rustls::version::TLS12, "http/1.1"),
+        (&rustls::version::TLS13, "http/1.1"),
+        (&rustls::version::TLS13, "h2"),
+    ] {
+        let mut config = pair.config_of(&[version], Some(&authority));
+        config.alpn_protocols = vec![protocol.into()];
+        let front = TlsFront::start(server.address(), config).await;
+        let url = format!("https://localhost:{}/t", front.port());
+        let what = format!("{:?}, {protocol}", version.version);
+        for sent in both(&request(&url, &refused, Some(authority.roots()))).await {
+            let side = side(&sent);
+            assert_eq!(side, Some(Side::Caller), "{what}: {:?}", sent.err());
+        }
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_listen_or_answer_is_its_own_doing() {
+    let closed = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let (authority, server) = (Authority::new(), backend().await);
+    let pair = authority.sign("client", ExtendedKeyUsagePurpose::ClientAuth, 2200);
+    let identity = Identity::parse(&pair.certificate, &pair.key).unwrap();
+    let shows = ClientAuth::Tls { client_id: "c".into(), identity };
+    for client in [public(), shows.clone()] {
+        let url = format!("https://localhost:{port}/t");
+        for sent in both(&request(&url, &client, Some(authority.roots()))).await {
+            assert_eq!(side(&sent), Some(Side::Server));
+        }
+    }
+    // Who shows no certificate has none that may be refused.
+    let front = TlsFront::start(server.address(), authority.server("localhost").config(None)).await;
+    let url = format!("https://localhost:{}/t", front.port());
+    server.always(Answer::close());
+    for sent in both(&request(&url, &public(), Some(authority.roots()))).await {
+        assert_eq!(side(&sent), Some(Side::Server), "{:?}", sent.err());
+    }
+}
+
+fn side(sent: &Result<RawResponse, TokenError>) -> Option<Side> {
+    match sent {
+        Err(TokenError::Unreachable(_, side) | TokenError::OutcomeUnknown(_, side)) => Some(*side),
+        _ => None,
+    }
+}
+
 /// A TCP server that writes these bytes to whoever says something, some at a time.
 async fn raw(
     parts: Vec<Vec<u8>>,
@@ -219,7 +319,7 @@ async fn a_server_of_tls_1_1_is_refused() {
     let (address, serving) = raw(vec![hello], Duration::ZERO).await;
     let url = format!("https://localhost:{}/t", address.port());
     let sent = spend(&transport(), &request(&url, &public(), Some(Authority::new().roots()))).await;
-    assert!(matches!(sent, Err(TokenError::Unreachable(_))), "{:?}", sent.err());
+    assert!(matches!(sent, Err(TokenError::Unreachable(..))), "{:?}", sent.err());
     let heard = serving.await.unwrap();
     assert_eq!(&heard[..2], [22, 3], "a ClientHello");
     assert!(!heard.windows(6).any(|window| window == b"canary"));
@@ -239,7 +339,7 @@ async fn what_dribbles_is_given_up_in_time() {
         assert!(begun.elapsed() >= limit);
         match sent {
             Ok(raw) => assert!(answered && raw.ending == Ending::BrokenOff),
-            Err(error) => assert!(!answered && matches!(error, TokenError::OutcomeUnknown(_))),
+            Err(error) => assert!(!answered && matches!(error, TokenError::OutcomeUnknown(..))),
         }
         serving.abort();
     }
@@ -260,7 +360,7 @@ async fn answers_that_are_too_much_are_bounded() {
     assert_eq!(large.ending, Ending::TooLarge);
     assert!(!large.body.is_empty(), "a new refresh token in it is not lost");
     server.queue(Answer::json(200, &fine).header("x", &"x".repeat(10_000_000)));
-    assert!(matches!(spend(&transport, &request).await, Err(TokenError::OutcomeUnknown(_))));
+    assert!(matches!(spend(&transport, &request).await, Err(TokenError::OutcomeUnknown(..))));
 
     for (depth, good) in [(15, true), (17, false), (100_000, false)] {
         let body =

@@ -104,7 +104,7 @@ reasons! {
         "Look for quotas, admission policies and missing rights in the namespace; the message has the API server's reason.";
     JournalNotReadable: Passing,
         "A file of the journal is about an exchange of this credential, and is in the format of another release or spoiled. This process sends nothing, since it may hold the newest refresh token.",
-        "Run the release that wrote the file, once, with the same journal: it settles it. Or give the file up, as a spoiled one must be: remove it, as docs/operations.md says.";
+        "Run the release that wrote the file, once, with the same journal: it settles it. Or give the file up, as a spoiled one must be: put a new refresh token into the source, or remove the file, as docs/operations.md says.";
     StateInvalid: Configuration,
         "The state Secret is not one this operator wrote, is immutable, or its content can't be read. Nothing is sent.",
         "Restore the Secret, or delete it and put a new refresh token into the source.";

@@ -47,8 +47,8 @@ use super::target::TargetSpec;
         .message("source.keys.refreshToken is not used by grant clientCredentials; remove it"),
     validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")
         .message("grant clientCredentials needs a client secret: clientAuthentication.method can't be None"),
-    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'None'")
-        .message("source.keys.clientSecret is not used with clientAuthentication.method None; remove one of them"),
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || !(self.provider.clientAuthentication.method in ['None', 'PrivateKeyJwt', 'TlsClientAuth']) || (has(self.grant) && has(self.grant.jwtBearer) && has(self.grant.jwtBearer.algorithm) && self.grant.jwtBearer.algorithm.startsWith('HS'))")
+        .message("source.keys.clientSecret is not used with clientAuthentication.method None, PrivateKeyJwt or TlsClientAuth; remove one of them"),
     validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.source.writeBack) || !self.source.writeBack")
         .message("source.writeBack is not used by grant clientCredentials; remove it"),
     validation = Rule::new("!has(self.grant) || !has(self.grant.clientCredentials) || !has(self.state)")
@@ -61,20 +61,18 @@ use super::target::TargetSpec;
         .message("provider.refreshEndpoint is not used by grant clientCredentials; remove it"),
     validation = Rule::new("!has(self.grant) || !has(self.grant.jwtBearer) || !((has(self.source.keys) && has(self.source.keys.refreshToken)) || (has(self.source.writeBack) && self.source.writeBack) || has(self.state) || has(self.provider.reuseGrace) || has(self.provider.revocationEndpoint) || has(self.provider.refreshEndpoint))")
         .message("grant jwtBearer has no refresh token: remove source.keys.refreshToken, source.writeBack, state, provider.reuseGrace, provider.revocationEndpoint and provider.refreshEndpoint"),
-    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.privateKey) || has(self.provider.ref) || (has(self.grant) && has(self.grant.jwtBearer)) || (has(self.provider.clientAuthentication) && self.provider.clientAuthentication.method == 'PrivateKeyJwt')")
-        .message("source.keys.privateKey is used by clientAuthentication.method PrivateKeyJwt and grant jwtBearer alone; remove it"),
-    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'PrivateKeyJwt'")
-        .message("source.keys.clientSecret is not used with clientAuthentication.method PrivateKeyJwt; remove one of them"),
-    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.clientSecret) || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'TlsClientAuth'")
-        .message("source.keys.clientSecret is not used with clientAuthentication.method TlsClientAuth; remove one of them"),
+    validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.privateKey) || has(self.provider.ref) || (has(self.grant) && has(self.grant.jwtBearer) && !(has(self.grant.jwtBearer.algorithm) && self.grant.jwtBearer.algorithm.startsWith('HS'))) || (has(self.provider.clientAuthentication) && self.provider.clientAuthentication.method == 'PrivateKeyJwt')")
+        .message("source.keys.privateKey is used by clientAuthentication.method PrivateKeyJwt and by grant jwtBearer with an algorithm of a private key alone; remove it"),
     validation = Rule::new("!has(self.source.keys) || !has(self.source.keys.nextClientSecret) || ((!has(self.grant) || !has(self.grant.cookieSession)) && (!has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method in ['ClientSecretBasic', 'ClientSecretPost', 'ClientSecretJwt']))")
         .message("source.keys.nextClientSecret is used by clientAuthentication.method ClientSecretBasic, ClientSecretPost and ClientSecretJwt alone; remove it"),
     validation = Rule::new("!has(self.provider.request) || !has(self.provider.request.parameters) || !((has(self.audience) && 'audience' in self.provider.request.parameters) || (has(self.resources) && 'resource' in self.provider.request.parameters))")
         .message("audience and resources must not stand in provider.request.parameters too; remove one of them"),
     validation = Rule::new("!has(self.grant) || !(has(self.grant.clientCredentials) || has(self.grant.jwtBearer) || has(self.grant.password) || has(self.grant.tokenExchange)) || !(has(self.provider.refreshTokenLifetime) || has(self.provider.refreshTokenIdleLifetime))")
         .message("this grant has no refresh token: remove provider.refreshTokenLifetime and provider.refreshTokenIdleLifetime"),
-    validation = Rule::new("!has(self.source.keys) || !(has(self.source.keys.clientSecret) || has(self.source.keys.nextClientSecret)) || has(self.provider.ref) || has(self.provider.clientAuthentication) || !has(self.grant) || !has(self.grant.jwtBearer)")
-        .message("source.keys.clientSecret and source.keys.nextClientSecret are not used by grant jwtBearer without clientAuthentication; remove them"),
+    validation = Rule::new("!has(self.source.keys) || !((has(self.source.keys.clientSecret) && !(has(self.grant) && has(self.grant.jwtBearer) && has(self.grant.jwtBearer.algorithm) && self.grant.jwtBearer.algorithm.startsWith('HS'))) || has(self.source.keys.nextClientSecret)) || has(self.provider.ref) || has(self.provider.clientAuthentication) || !has(self.grant) || !has(self.grant.jwtBearer)")
+        .message("source.keys.clientSecret and source.keys.nextClientSecret are not used by grant jwtBearer without clientAuthentication, but for a clientSecret that signs (algorithm HS256, HS384 or HS512); remove them"),
+    validation = Rule::new("!has(self.grant) || !has(self.grant.jwtBearer) || !has(self.grant.jwtBearer.assertionIn) || self.grant.jwtBearer.assertionIn != 'AuthorizationHeader' || !has(self.provider.clientAuthentication) || self.provider.clientAuthentication.method != 'ClientSecretBasic'")
+        .message("grant.jwtBearer.assertionIn AuthorizationHeader takes the header that clientAuthentication.method ClientSecretBasic uses; change one of them"),
     validation = Rule::new("!has(self.renewal) || !has(self.renewal.renewBefore) || !has(self.provider.earliestRenewal) || self.renewal.renewBefore.endsWith('%') || duration(self.renewal.renewBefore) <= duration(self.provider.earliestRenewal)")
         .message("renewal.renewBefore must not be longer than provider.earliestRenewal: the authorization server refuses renewals before that"),
     validation = Rule::new("!has(self.source.keys) || !(has(self.source.keys.username) || has(self.source.keys.password)) || (has(self.grant) && has(self.grant.password))")
@@ -100,7 +98,7 @@ pub struct OAuthCredentialSpec {
         validation = Rule::new("[has(self.refreshToken), has(self.clientCredentials), has(self.jwtBearer), has(self.password), has(self.tokenExchange), has(self.cookieSession)].filter(set, set).size() == 1")
             .message("grant takes exactly one of refreshToken, clientCredentials, jwtBearer, password, tokenExchange and cookieSession")
     )]
-    pub grant: Option<Grant>,
+    pub grant: Option<Box<Grant>>,
     /// The Secret that holds the client id, the client secret and the refresh token.
     pub source: SourceSpec,
     /// The Secret that workloads mount.
@@ -144,10 +142,10 @@ pub struct OAuthCredentialSpec {
     pub parameters: BTreeMap<String, String>,
     /// When to renew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub renewal: Option<RenewalSpec>,
+    pub renewal: Option<Box<RenewalSpec>>,
     /// Whether a protected resource still takes the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probe: Option<ProbeSpec>,
+    pub probe: Option<Box<ProbeSpec>>,
     /// Stop all renewals of this credential. What is in the target stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,

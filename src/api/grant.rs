@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::cookie_session::CookieSessionGrant;
-pub use self::jwt_bearer::JwtBearerGrant;
+pub use self::jwt_bearer::{AssertionPlace, JwtBearerGrant, OmittedClaim};
 pub use self::token_exchange::{
     SecretKeyToken, ServiceAccountToken, TokenExchangeGrant, TokenFrom,
 };
@@ -21,7 +21,7 @@ pub enum Grant {
     RefreshToken(RefreshTokenGrant),
     /// Ask with the client's own credentials (RFC 6749 §4.4).
     ClientCredentials(ClientCredentialsGrant),
-    /// Ask with a token that the source's private key signs (RFC 7523 §2.1).
+    /// Ask with a token that the source's private key signs, or its client secret (RFC 7523 §2.1).
     JwtBearer(JwtBearerGrant),
     /// Ask with a person's user name and password (RFC 6749 §4.3), again for each renewal. Deprecated: RFC 9700 §2.4 says
     /// that it must not be used. It is for servers that offer nothing else.

@@ -26,6 +26,7 @@ pub use self::request::{Encoding, Method, RequestSpec};
 pub use self::response::{ErrorMeaning, LifetimeUnit, ResponseSpec};
 
 /// An authorization server: inline in a credential, or the spec of an object of its own.
+// What few use is boxed, here and in the other types: each credential is in memory.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderSpec {
@@ -57,10 +58,10 @@ pub struct ProviderSpec {
     pub client_authentication: Option<ClientAuthentication>,
     /// How the token request is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<RequestSpec>,
+    pub request: Option<Box<RequestSpec>>,
     /// How the token response is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response: Option<ResponseSpec>,
+    pub response: Option<Box<ResponseSpec>>,
     /// Lifetime of access tokens whose response tells none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = DURATION_PATTERN))]

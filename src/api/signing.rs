@@ -30,6 +30,15 @@ pub enum SigningAlgorithm {
     ES256,
     /// ECDSA on the curve P-384 with SHA-384.
     ES384,
+    /// ECDSA on the curve P-521 with SHA-512.
+    ES512,
     /// Ed25519.
     EdDSA,
+}
+
+impl SigningAlgorithm {
+    /// Whether the key is a client secret, and not a private key.
+    pub fn takes_the_secret(self) -> bool {
+        matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
+    }
 }

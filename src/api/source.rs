@@ -17,7 +17,7 @@ pub struct SourceSpec {
     pub name: String,
     /// Names of its keys where they differ from the defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keys: Option<SourceKeys>,
+    pub keys: Option<Box<SourceKeys>>,
     /// Write each rotated refresh token into the key it came from, after it is safe in the state Secret. A newer one that
     /// somebody put there is never overwritten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -45,7 +45,8 @@ pub struct SourceKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
     pub refresh_token: Option<String>,
-    /// Key of the client's certificate with its chain, in PEM; `tls.crt` by default. For `TlsClientAuth`.
+    /// Key of the client's certificate with its chain, in PEM; `tls.crt` by default. For `TlsClientAuth`, and for
+    /// `PrivateKeyJwt` with `certificateThumbprint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = KEY_PATTERN))]
     pub tls_certificate: Option<String>,

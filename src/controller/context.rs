@@ -26,6 +26,7 @@ use super::home::Homes;
 use super::index::{Index, Name, named};
 use super::journal::Journal;
 use super::notes::Notes;
+use super::pace::in_steps;
 use super::provider::checked::Checked;
 use super::provider::subjects::Reports;
 use super::scope::{Guarded, Scope};
@@ -34,14 +35,10 @@ use super::slots::Slots;
 use super::state::Place;
 use super::turns::Turns;
 
-/// This many credentials are looked at at once when their provider changes, and as many after each such time.
-const SPREAD_AT_ONCE: usize = 20;
-const SPREAD_EACH: Duration = Duration::from_secs(1);
-
-/// In groups, in an order that is always the same for the same names and has nothing to do with them.
-fn spread(mut names: Vec<Name>) -> Vec<Vec<Name>> {
+/// In an order that is always the same for the same names and has nothing to do with them.
+fn spread(mut names: Vec<Name>) -> Vec<Name> {
     names.sort_by_cached_key(|(namespace, name)| fingerprint(b"spread", &[namespace, name]));
-    names.chunks(SPREAD_AT_ONCE).map(<[Name]>::to_vec).collect()
+    names
 }
 
 /// A time in which nobody else can have become the leader.
@@ -143,12 +140,11 @@ impl Context {
         let context = Arc::clone(self);
         tokio::spawn(async move {
             let stopping = context.stopping.clone();
-            let waking = async {
-                for names in spread(names) {
-                    context.wake_all(names);
-                    tokio::time::sleep(SPREAD_EACH).await;
-                }
-            };
+            let mut names = spread(names).into_iter();
+            let waking = in_steps(|most| {
+                context.wake_all(names.by_ref().take(most).collect());
+                names.len() > 0
+            });
             stopping.run_until_cancelled(waking).await;
         });
     }
@@ -202,13 +198,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_are_looked_at_in_groups_and_each_once() {
+    fn many_are_looked_at_in_an_order_of_their_own_and_each_once() {
         let names: Vec<Name> = (0..45).map(|n| ("n".to_owned(), format!("c{n}"))).collect();
-        let groups = spread(names.clone());
-        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [20, 20, 5]);
-        let mut all = groups.concat();
+        let mut all = spread(names.clone());
         assert_ne!(all, names, "not in the order of names");
-        assert_eq!(groups, spread(names.iter().rev().cloned().collect()));
+        assert_eq!(all, spread(names.iter().rev().cloned().collect()));
         all.sort();
         let mut names = names;
         names.sort();

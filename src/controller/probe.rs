@@ -136,7 +136,7 @@ async fn identity(context: &Context, (namespace, name): &Name) -> Result<Option<
 fn unanswered(error: &TokenError) -> Verdict {
     let kind = match error {
         TokenError::Denied(_) | TokenError::NotSent(_) => Unclear::NotAsked,
-        TokenError::Unreachable(_) => Unclear::NotReached,
+        TokenError::Unreachable(..) => Unclear::NotReached,
         _ => Unclear::NotAnswered,
     };
     Verdict::Inconclusive(kind, error.why_of("it"))

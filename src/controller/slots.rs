@@ -8,20 +8,22 @@ mod lane;
 mod place;
 mod queue;
 mod shares;
+mod tell;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock::since_boot;
 use crate::lifecycle::breaker::{Held, Outcome, Trouble};
 use crate::lifecycle::rate::RateLimit;
-use crate::oauth::error::TokenError;
+use crate::oauth::error::{Side, TokenError};
 use crate::oauth::response::{Ending, RawResponse};
 
 use self::place::Place;
-use self::queue::{Queue, Ticket};
+use self::queue::{Opened, Queue, Ticket};
 use self::shares::Shares;
 
 /// One host may take this share of all slots.
@@ -43,6 +45,8 @@ struct Shared {
     queue: Mutex<Queue<Waiter>>,
     /// Told when a time to look again may have become another one.
     changed: Notify,
+    /// Told when somebody is held back who does not know it.
+    held_back: Notify,
     clock: fn() -> Duration,
 }
 
@@ -60,7 +64,10 @@ pub enum Press {
 /// Who waits.
 struct Waiter {
     turn: oneshot::Sender<Slot>,
+    /// Nothing once it is told.
     held: Option<oneshot::Sender<Held>>,
+    /// When its token ends; nothing when it has none.
+    expires_at: Option<Timestamp>,
 }
 
 /// A turn that is waited for.
@@ -97,18 +104,25 @@ impl Slots {
             exchanges: FOR_A_LANE,
         };
         let queue = Mutex::new(Queue::new(shares));
-        Self { shared: Arc::new(Shared { queue, changed: Notify::new(), clock }) }
+        let (changed, held_back) = (Notify::new(), Notify::new());
+        Self { shared: Arc::new(Shared { queue, changed, held_back, clock }) }
     }
 
-    /// Stands in line for a slot.
-    pub fn wait(&self, namespace: &str, host: &str, press: Press) -> Turn {
+    /// Stands in line for a slot. Of those that are held back the first are told whose token ends first.
+    pub fn wait(
+        &self,
+        namespace: &str,
+        host: &str,
+        press: Press,
+        expires_at: Option<Timestamp>,
+    ) -> Turn {
         let (turn, waiting) = oneshot::channel();
         let (tell, held) = oneshot::channel();
         let place = Place::new(namespace, host);
-        let mut waiter = Waiter { turn, held: Some(tell) };
+        let waiter = Waiter { turn, held: Some(tell), expires_at };
         let mut queue = self.shared.lock();
-        if let Some(held) = queue.held(&place).filter(|_| press != Press::Now) {
-            waiter.tell(held);
+        if press != Press::Now && queue.held(&place).is_some() {
+            self.shared.held_back.notify_one();
         }
         queue.enter(&place, press, waiter, self.shared.now());
         drop(queue);
@@ -134,8 +148,13 @@ impl Slots {
         }
     }
 
-    /// Hands out what becomes free by time alone; for ever.
+    /// Does what is to be done by time alone; for ever.
     pub async fn keep_time(&self) {
+        tokio::join!(self.hand_out_in_time(), self.tell_in_time());
+    }
+
+    /// Hands out what becomes free.
+    async fn hand_out_in_time(&self) {
         loop {
             let changed = self.shared.changed.notified();
             self.shared.hand_out_all();
@@ -153,15 +172,6 @@ impl Slots {
 
 /// Times are looked at this often, whatever the timer says.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
-
-impl Waiter {
-    fn tell(&mut self, held: Held) {
-        if let Some(tell) = self.held.take() {
-            // Who waits no longer need not know.
-            let _ = tell.send(held);
-        }
-    }
-}
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue<Waiter>> {
@@ -200,7 +210,7 @@ impl Shared {
 pub enum News {
     /// It is there.
     Slot(Slot),
-    /// It is not, since requests to the host are held back. Told once.
+    /// It is not, since requests to the host are held back. Told once, and not to all at once.
     Held(Held),
     /// There will be none any more.
     Never,
@@ -236,8 +246,8 @@ impl Slot {
                 Outcome::Failed(Trouble::Failing)
             }
             Ok(_) => Outcome::Answered,
-            Err(TokenError::OutcomeUnknown(_)) => Outcome::Failed(Trouble::Failing),
-            Err(TokenError::Unreachable(_)) => Outcome::Failed(Trouble::Unreachable),
+            Err(TokenError::OutcomeUnknown(_, side)) => failed(*side, Trouble::Failing),
+            Err(TokenError::Unreachable(_, side)) => failed(*side, Trouble::Unreachable),
             // Held back by ourselves, which says nothing of the server.
             Err(_) => Outcome::NotTried,
         };
@@ -254,14 +264,19 @@ impl Slot {
         let Some(ticket) = self.ticket.as_ref().filter(|_| !self.is_answered) else { return false };
         self.is_answered = true;
         let mut queue = self.shared.lock();
-        if let Some(opened) = queue.answered(ticket, self.outcome, self.shared.now()) {
+        let opened = queue.answered(ticket, self.outcome, self.shared.now());
+        drop(queue);
+        if let Some(opened) = opened {
             let Place { namespace, host } = &ticket.place;
-            if opened.for_all {
-                tracing::warn!(%host, "token requests of several namespaces fail in a row; those of all are held back");
-            } else {
-                tracing::warn!(%namespace, %host, "token requests fail in a row and are held back");
+            match opened {
+                Opened::Host => {
+                    tracing::warn!(%host, "token requests of several namespaces fail in a row; those of all are held back");
+                }
+                Opened::Lane => {
+                    tracing::warn!(%namespace, %host, "token requests fail in a row and are held back");
+                }
             }
-            opened.waiting.for_each(|(held, waiter)| waiter.tell(held));
+            self.shared.held_back.notify_one();
         }
         true
     }
@@ -270,6 +285,13 @@ impl Slot {
         self.give_back_request();
         let ticket = self.ticket.take();
         ticket.map(|ticket| self.shared.lock().left(&ticket)).is_some()
+    }
+}
+
+fn failed(side: Side, trouble: Trouble) -> Outcome {
+    match side {
+        Side::Server => Outcome::Failed(trouble),
+        Side::Caller => Outcome::FailedForCaller(trouble),
     }
 }
 

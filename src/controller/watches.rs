@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
+use kube::core::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{Action, Config, applier};
@@ -70,7 +71,8 @@ pub async fn run(context: Arc<Context>, feed: Feed, synced: Synced) {
     let store = writer.as_reader();
     let credentials = reflector::reflector(
         writer,
-        watch_of::<Guarded>(&context.client, scope.as_deref()).modify(trim),
+        watch_of::<Guarded>(&context.client, scope.as_deref())
+            .modify(|object| trim(object.meta_mut())),
     );
     let secrets = watch_of::<PartialObjectMeta<Secret>>(&context.client, scope.as_deref());
     let watching_credentials = {
@@ -196,12 +198,12 @@ fn hint(error: &watcher::Error) -> Option<&'static str> {
     }
 }
 
-/// Drops what only the API server needs, before it is kept in memory.
-fn trim(object: &mut Guarded) {
-    let meta = object.meta_mut();
+/// Drops what is not looked at, before it is kept in memory: of annotations alone one object may have 256 KiB.
+fn trim(meta: &mut ObjectMeta) {
     meta.managed_fields = None;
+    meta.labels = None;
     if let Some(annotations) = meta.annotations.as_mut() {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        annotations.retain(|name, _| name.starts_with("oauth-keeper.dev/"));
     }
 }
 
@@ -285,5 +287,29 @@ fn references(credential: &OAuthCredential) -> References {
         state: state::name(meta.name.as_deref().unwrap_or_default()),
         created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         uid: meta.uid.clone().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_looks_at_is_not_kept() {
+        let of =
+            |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+        let mut meta = ObjectMeta {
+            annotations: Some(of(&["oauth-keeper.dev/retry", "kubectl.kubernetes.io/a", "big"])),
+            labels: Some(of(&["l"])),
+            name: Some("n".to_owned()),
+            ..ObjectMeta::default()
+        };
+        trim(&mut meta);
+        let kept = ObjectMeta {
+            annotations: Some(of(&["oauth-keeper.dev/retry"])),
+            name: Some("n".to_owned()),
+            ..ObjectMeta::default()
+        };
+        assert_eq!(meta, kept);
     }
 }

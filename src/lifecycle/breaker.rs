@@ -40,6 +40,8 @@ pub enum Outcome {
     Answered,
     /// With none, or one that says to come later.
     Failed(Trouble),
+    /// The same, for what its caller is configured with. It tells others nothing.
+    FailedForCaller(Trouble),
     /// There was none after all, or it tells nothing.
     NotTried,
 }
@@ -147,7 +149,9 @@ impl Breaker {
         self.ended_at = now;
         match outcome {
             Outcome::Answered => self.answered(now),
-            Outcome::Failed(trouble) => return self.failed(pass, trouble, now),
+            Outcome::Failed(trouble) | Outcome::FailedForCaller(trouble) => {
+                return self.failed(pass, trouble, now);
+            }
             Outcome::NotTried => {
                 if let (Pass::Trial(number), State::Open { trying, .. }) = (pass, &mut self.state) {
                     trying.take_if(|trying| *trying == number);
@@ -331,6 +335,7 @@ mod tests {
             Just(Outcome::Answered),
             Just(FAILED),
             Just(Outcome::Failed(Trouble::Unreachable)),
+            Just(Outcome::FailedForCaller(Trouble::Unreachable)),
             Just(Outcome::NotTried),
         ]
     }

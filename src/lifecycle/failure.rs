@@ -30,8 +30,8 @@ pub fn of_unknown_outcome(error: &TokenError) -> Problem {
 pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
     let reason = match error {
         TokenError::Denied(_) => Reason::EndpointDenied,
-        TokenError::Unreachable(_) | TokenError::NotSent(_) => Reason::EndpointUnreachable,
-        TokenError::OutcomeUnknown(_) => Reason::ExchangeOutcomeUnknown,
+        TokenError::Unreachable(..) | TokenError::NotSent(_) => Reason::EndpointUnreachable,
+        TokenError::OutcomeUnknown(..) => Reason::ExchangeOutcomeUnknown,
         TokenError::Invalid(_) => Reason::ResponseInvalid,
         TokenError::InvalidGrant(_) if grant.spends() => Reason::RefreshTokenRejected,
         TokenError::InvalidGrant(_) if grant == GrantKind::Password => Reason::PasswordRejected,

@@ -85,8 +85,13 @@ pub struct Life {
 impl Life {
     /// From then on its end is near: its last tenth, and at most a week.
     pub fn is_near_from(self) -> Timestamp {
+        self.last_part(WEEK)
+    }
+
+    /// When its last tenth begins, which is taken to be no longer than so much.
+    pub fn last_part(self, most: Duration) -> Timestamp {
         let whole = Duration::try_from(self.until.duration_since(self.since)).unwrap_or_default();
-        minus(self.until, (whole / 10).min(WEEK))
+        minus(self.until, (whole / 10).min(most))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -186,6 +191,9 @@ pub struct StateRecord {
     /// Its life, as far as anybody tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_life: Option<Life>,
+    /// When it ends however often it is used, as far as anybody tells: [`Self::refresh_life`] may end earlier, unused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_ends_at: Option<Timestamp>,
     /// When it was requested.
     pub issued_at: Timestamp,
     /// When it expires, if anybody knows.

@@ -142,9 +142,9 @@ fn resolve<'a>(
     let authentication = provider.client_authentication.as_ref();
     let method = authentication.map(|authentication| authentication.method);
     let basic_encoding = authentication.and_then(|authentication| authentication.basic_encoding);
-    let grant = spec.grant.as_ref();
-    combinations::check(spec, method, provider.request.as_ref())?;
-    let mut request = wire::request_style(provider.request.as_ref())?;
+    let grant = spec.grant.as_deref();
+    combinations::check(spec, method, provider.request.as_deref())?;
+    let mut request = wire::request_style(provider.request.as_deref())?;
     request.parameters.extend(spec.parameters.clone());
     combinations::check_names(spec, &request)?;
     let (token, revocation) = (endpoints.token.clone(), endpoints.revocation.clone());
@@ -152,9 +152,9 @@ fn resolve<'a>(
     let own_endpoint = own.filter(|_| endpoint == token).cloned();
     let renewal = RenewalPolicy {
         earliest: provider.earliest_renewal.map(Duration::from),
-        ..renewal(spec.renewal.as_ref())?
+        ..renewal(spec.renewal.as_deref())?
     };
-    let tls = connection::tls_keys(spec.source.keys.as_ref(), method, endpoint.scheme())?;
+    let tls = connection::tls_keys(spec.source.keys.as_deref(), authentication, endpoint.scheme())?;
     let mut resolved = Resolved {
         endpoint,
         own_endpoint,
@@ -162,7 +162,7 @@ fn resolve<'a>(
         basic_encoding: basic_encoding.unwrap_or_default(),
         signing: Signing::of(authentication),
         request,
-        response: grant::reading(grant, wire::response_style(provider.response.as_ref())),
+        response: grant::reading(grant, wire::response_style(provider.response.as_deref())),
         grant: GrantKind::of(spec),
         exchange: grant::exchange(grant),
         bearer: grant.and_then(Bearer::of),
@@ -174,7 +174,7 @@ fn resolve<'a>(
         source: source(spec, tls),
         target: &spec.target,
         renewal,
-        probe: spec.probe.as_ref().map(|probe| wire::probe(probe, policy)).transpose()?,
+        probe: spec.probe.as_deref().map(|probe| wire::probe(probe, policy)).transpose()?,
         default_lifetime: provider.default_lifetime.map(Duration::from),
         reuse_grace: provider.reuse_grace.map(Duration::from),
         refresh_terms: RefreshTerms {

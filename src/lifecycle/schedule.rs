@@ -8,6 +8,8 @@ use jiff::Timestamp;
 const MARGIN: Duration = Duration::from_secs(180);
 /// Lifetimes from which on the margin is kept, at the price of renewing after less than two thirds.
 const LONG_ENOUGH: Duration = Duration::from_secs(360);
+/// What lies between a request and its answer, as a rule.
+const ANSWERED_LATER: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LAST_RETRY: Duration = Duration::from_secs(600);
 /// Server-given waits beyond this are cut, so that a mistaken header does not stop a credential for good.
@@ -78,8 +80,15 @@ pub fn renew_at(
     let jitter = policy.jitter.unwrap_or(lifetime / 20).mul_f64(fraction(uid));
     let after_issue = lifetime.saturating_sub(before).saturating_sub(jitter);
     let wanted = plus(issued_at, Duration::from_secs(after_issue.as_secs()));
-    let allowed = policy.earliest.map(|ahead| minus(expires_at, ahead));
+    let allowed = policy.earliest.map(|ahead| earliest_renewal(expires_at, ahead));
     wanted.max(allowed.unwrap_or(Timestamp::MIN))
+}
+
+/// When a server lets a token be renewed that it takes back no earlier than so long before its expiry. The server counts from
+/// its answer, and expiries here from the request before it, so that this is a little later.
+pub fn earliest_renewal(expires_at: Timestamp, ahead: Duration) -> Timestamp {
+    let ahead = ahead.saturating_sub(ANSWERED_LATER.min(ahead / 2));
+    minus(expires_at, Duration::from_secs(ahead.as_secs()))
 }
 
 /// Whether a workload that mounts the target may see a token expire before the next one arrives.
@@ -154,6 +163,18 @@ mod tests {
         for wrong in ["0%", "100%", "x", "-5s", "10"] {
             assert_eq!(RenewBefore::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn no_renewal_comes_before_the_server_allows_it() {
+        let with = |ahead| RenewalPolicy {
+            earliest: Some(Duration::from_secs(ahead)),
+            ..still(RenewBefore::parse("99%"))
+        };
+        assert_eq!(seconds(600, &with(30)), 575);
+        assert_eq!(seconds(600, &with(4)), 598);
+        assert_eq!(seconds(600, &with(1)), 600);
+        assert_eq!(seconds(600, &with(1000)), 6);
     }
 
     #[test]

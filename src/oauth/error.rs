@@ -17,17 +17,26 @@ pub enum Meaning {
     Temporary,
 }
 
+/// What a lost connection tells of, as far as that can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The server, or the way to it: it fails for whoever calls.
+    Server,
+    /// The certificates that the caller is configured with: others may well be answered.
+    Caller,
+}
+
 /// Why there is no token set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenError {
     /// Policy forbids the endpoint; nothing was sent.
     Denied(String),
     /// No connection; nothing was sent.
-    Unreachable(String),
+    Unreachable(String, Side),
     /// Nothing was sent, for a reason that is not the server's.
     NotSent(String),
     /// Sent, but no complete answer came back: the grant may be spent.
-    OutcomeUnknown(String),
+    OutcomeUnknown(String, Side),
     /// A complete answer that is no token response.
     Invalid(String),
     /// The refresh token, code or assertion is invalid, expired or revoked.
@@ -55,14 +64,14 @@ impl TokenError {
     #[must_use]
     pub fn sent(self, went_out: bool) -> Self {
         match self {
-            Self::OutcomeUnknown(why) if !went_out => Self::NotSent(why),
+            Self::OutcomeUnknown(why, _) if !went_out => Self::NotSent(why),
             error => error,
         }
     }
 
     /// Whether a byte of the request may have reached anybody.
     pub fn may_have_gone_out(&self) -> bool {
-        !matches!(self, Self::Denied(_) | Self::Unreachable(_) | Self::NotSent(_))
+        !matches!(self, Self::Denied(_) | Self::Unreachable(..) | Self::NotSent(_))
     }
 
     /// What the server asked to wait.
@@ -91,9 +100,9 @@ impl TokenError {
     pub fn why(&self) -> String {
         match self {
             Self::Denied(why)
-            | Self::Unreachable(why)
+            | Self::Unreachable(why, _)
             | Self::NotSent(why)
-            | Self::OutcomeUnknown(why)
+            | Self::OutcomeUnknown(why, _)
             | Self::Invalid(why)
             | Self::InvalidGrant(why)
             | Self::InvalidClient(why)

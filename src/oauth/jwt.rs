@@ -1,5 +1,6 @@
 //! Signed JSON Web Tokens (RFC 7519, as compact JWS of RFC 7515) that prove who asks.
 
+mod algorithm;
 mod jwk;
 mod key;
 
@@ -14,7 +15,8 @@ use serde_json::Value;
 use super::error::TokenError;
 use super::secret::Assertion;
 
-pub use self::key::{Algorithm, SigningKey, Unfit};
+pub use self::algorithm::Algorithm;
+pub use self::key::{SigningKey, Unfit};
 
 /// What makes a token unlike any other.
 #[derive(Clone, Debug)]
@@ -31,7 +33,8 @@ pub(super) struct Claims<'a> {
     pub(super) iss: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sub: Option<&'a str>,
-    pub(super) aud: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) aud: Option<&'a str>,
     pub(super) iat: i64,
     pub(super) exp: i64,
     pub(super) jti: &'a str,
@@ -42,12 +45,23 @@ pub(super) struct Claims<'a> {
     pub(super) more: &'a BTreeMap<String, Value>,
 }
 
+/// By what the server finds its half of the key.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct KeyNames {
+    /// An id (RFC 7515 §4.1.4).
+    #[serde(rename = "kid", skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The SHA-256 digest of the certificate's DER, in base64url (RFC 7515 §4.1.8).
+    #[serde(rename = "x5t#S256", skip_serializing_if = "Option::is_none")]
+    pub thumbprint: Option<String>,
+}
+
 #[derive(Serialize)]
 struct Header<'a> {
     alg: Algorithm,
     typ: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kid: Option<&'a str>,
+    #[serde(flatten)]
+    names: &'a KeyNames,
 }
 
 /// Signs what is claimed.
@@ -56,10 +70,10 @@ struct Header<'a> {
 /// [`TokenError::NotSent`]. That passes, for the key was tried when it was read.
 pub(super) fn sign(
     key: &SigningKey,
-    key_id: Option<&str>,
+    names: &KeyNames,
     claims: &Claims<'_>,
 ) -> Result<Assertion, TokenError> {
-    let header = Header { alg: key.algorithm(), typ: "JWT", kid: key_id };
+    let header = Header { alg: key.algorithm(), typ: "JWT", names };
     let signed = encoded(&header).zip(encoded(claims)).and_then(|(header, claims)| {
         let input = format!("{header}.{claims}");
         let signature = key.signature(input.as_bytes())?;

@@ -6,8 +6,29 @@ use serde_json::Value;
 use url::Url;
 
 use super::error::TokenError;
-use super::jwt::{Claims, SigningKey, Stamp, sign};
+use super::jwt::{Claims, KeyNames, SigningKey, Stamp, sign};
 use super::secret::Assertion;
+
+/// Whom a token is for (RFC 7523 §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Where it is sent.
+    TokenEndpoint,
+    /// What the server calls itself.
+    Named(String),
+    /// It does not say so, as a few servers want.
+    Unnamed,
+}
+
+/// Where a token stands in the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// In the member `assertion` (RFC 7523 §2.1).
+    #[default]
+    Member,
+    /// In the header `Authorization`, as a bearer token (RFC 6750 §2.1).
+    Header,
+}
 
 /// What is asserted, and the key that it is signed with.
 #[derive(Clone, Debug)]
@@ -16,16 +37,18 @@ pub struct JwtBearer {
     pub issuer: String,
     /// `sub`: of whom.
     pub subject: Option<String>,
-    /// `aud`: to whom, where that is not the token endpoint.
-    pub audience: Option<String>,
+    /// `aud`: to whom.
+    pub audience: Audience,
     /// How many seconds it is good.
     pub lifetime_seconds: i64,
     /// More claims.
     pub claims: BTreeMap<String, Value>,
     /// The key.
     pub key: SigningKey,
-    /// `kid`, by which the server finds its half of the key.
-    pub key_id: Option<String>,
+    /// By what the server finds its half of the key.
+    pub names: KeyNames,
+    /// Where it goes.
+    pub place: Place,
     /// The token, once it is made for one request.
     pub assertion: Option<Assertion>,
 }
@@ -45,14 +68,18 @@ impl JwtBearer {
         let claims = Claims {
             iss: &self.issuer,
             sub: self.subject.as_deref(),
-            aud: self.audience.as_deref().unwrap_or(token_endpoint.as_str()),
+            aud: match &self.audience {
+                Audience::TokenEndpoint => Some(token_endpoint.as_str()),
+                Audience::Named(name) => Some(name),
+                Audience::Unnamed => None,
+            },
             iat: now,
             exp: now.saturating_add(self.lifetime_seconds),
             jti: &stamp.id,
             scope,
             more: &self.claims,
         };
-        let assertion = sign(&self.key, self.key_id.as_deref(), &claims)?;
+        let assertion = sign(&self.key, &self.names, &claims)?;
         Ok(Self { assertion: Some(assertion), ..self.clone() })
     }
 }
@@ -75,14 +102,15 @@ mod tests {
         let small = JwtBearer {
             issuer: "https://jwt-idp.example.com".to_owned(),
             subject: Some("mailto:mike@example.com".to_owned()),
-            audience: Some("https://jwt-rp.example.net".to_owned()),
+            audience: Audience::Named("https://jwt-rp.example.net".to_owned()),
             lifetime_seconds: 300,
             claims: BTreeMap::from([
                 ("http://claims.example.com/member".into(), json!(true)),
                 ("groups".into(), json!(["a", 7, {"b": null}])),
             ]),
             key,
-            key_id: Some("16".to_owned()),
+            names: KeyNames { id: Some("16".to_owned()), thumbprint: None },
+            place: Place::Member,
             assertion: None,
         };
         let endpoint = Url::parse("https://as.example/token").unwrap();
@@ -102,7 +130,12 @@ mod tests {
                 "groups": ["a", 7, {"b": null}],
             })
         );
-        let bare = JwtBearer { subject: None, audience: None, claims: BTreeMap::new(), ..small };
+        let bare = JwtBearer {
+            subject: None,
+            audience: Audience::TokenEndpoint,
+            claims: BTreeMap::new(),
+            ..small
+        };
         let [_, claims] = said(&bare, Some("a b"));
         assert_eq!(
             claims,
@@ -112,5 +145,7 @@ mod tests {
                 "scope": "a b",
             })
         );
+        let [_, claims] = said(&JwtBearer { audience: Audience::Unnamed, ..bare }, None);
+        assert_eq!(claims.get("aud"), None);
     }
 }

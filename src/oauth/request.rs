@@ -108,7 +108,8 @@ pub fn build(call: &TokenCall<'_>) -> TokenRequest {
             (None, Zeroizing::default())
         }
     };
-    let mut headers = headers(call.client, content_type);
+    let authorization = call.client.authorization().or_else(|| call.grant.authorization());
+    let mut headers = headers(authorization, content_type);
     headers.extend(style.headers.clone());
     if let Some(authorization) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
         sent.add(authorization);
@@ -138,7 +139,7 @@ pub(super) fn form_request(
 ) -> TokenRequest {
     let members: Vec<Member<'_>> =
         members.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    let (headers, body) = (headers(client, Some(FORM)), form(&members));
+    let (headers, body) = (headers(client.authorization(), Some(FORM)), form(&members));
     let (endpoint, tls) = (endpoint.clone(), tls(client));
     let sent = Sent::default();
     TokenRequest { method: Method::Post, endpoint, headers, body, tls, sent }
@@ -150,15 +151,13 @@ fn tls(client: &ClientAuth) -> Tls {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-fn headers(client: &ClientAuth, content_type: Option<&'static str>) -> HeaderMap {
+fn headers(authorization: Option<String>, content_type: Option<&'static str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     if let Some(content_type) = content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
-    if let Some(mut value) =
-        client.authorization().and_then(|text| HeaderValue::try_from(text).ok())
-    {
+    if let Some(mut value) = authorization.and_then(|text| HeaderValue::try_from(text).ok()) {
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::error::TokenError;
+use super::error::{Side, TokenError};
 use super::secret::{AccessToken, KeptText, RefreshToken, is_token};
 use super::sent::Sent;
 
@@ -132,9 +132,8 @@ fn token_set(
         Ending::Whole => {}
         Ending::BrokenOff => {
             let status = raw.status;
-            return Err(TokenError::OutcomeUnknown(format!(
-                "the answer ({status}) broke off before its end"
-            )));
+            let why = format!("the answer ({status}) broke off before its end");
+            return Err(TokenError::OutcomeUnknown(why, Side::Server));
         }
         Ending::TooLarge => {
             return Err(TokenError::Invalid(format!(

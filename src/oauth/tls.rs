@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use ::aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -9,6 +12,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
 
 use super::fingerprint::fingerprint;
+use super::jwt::SigningKey;
 use super::secret::ClientKey;
 
 /// Roots and certificate; none of both as a rule.
@@ -99,16 +103,8 @@ impl Identity {
         let der = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| {
             Wrong::Key("holds no private key in PEM (an encrypted one can't be used)")
         })?;
-        match CertifiedKey::from_der(chain, der, &crypto()) {
-            Ok(_) => Ok(Self { certificate: certificate.into(), key: ClientKey::new(key) }),
-            Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-                Err(Wrong::Key("does not belong to the certificate"))
-            }
-            Err(rustls::Error::InvalidCertificate(_)) => {
-                Err(Wrong::Certificate("holds a certificate that can't be read"))
-            }
-            Err(_) => Err(Wrong::Key("holds a key of a kind that can't be used")),
-        }
+        compare(chain, der)?;
+        Ok(Self { certificate: certificate.into(), key: ClientKey::new(key) })
     }
 
     /// The certificate with its chain, as PEM.
@@ -127,11 +123,40 @@ impl Identity {
     }
 }
 
+/// By what a server finds the certificate of a key that signs: `x5t#S256` (RFC 7515 §4.1.8).
+///
+/// # Errors
+/// What is wrong with which.
+pub fn thumbprint(certificate: &str, key: &SigningKey) -> Result<String, Wrong> {
+    let chain = certificates(certificate).map_err(Wrong::Certificate)?;
+    let first =
+        chain.first().map(|first| digest(&SHA256, first)).ok_or(Wrong::Certificate(NONE))?;
+    let der = key.private_key().ok_or(Wrong::Key("is no private key"))?;
+    compare(chain, der.clone_key())?;
+    Ok(URL_SAFE_NO_PAD.encode(first))
+}
+
+/// Whether the key belongs to the first certificate.
+fn compare(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), Wrong> {
+    match CertifiedKey::from_der(chain, key, &crypto()) {
+        Ok(_) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(Wrong::Key("does not belong to the certificate"))
+        }
+        Err(rustls::Error::InvalidCertificate(_)) => {
+            Err(Wrong::Certificate("holds a certificate that can't be read"))
+        }
+        Err(_) => Err(Wrong::Key("holds a key of a kind that can't be used")),
+    }
+}
+
+const NONE: &str = "holds no certificate in PEM";
+
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let read = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
     match read {
         Err(_) => Err("is no PEM"),
-        Ok(none) if none.is_empty() => Err("holds no certificate in PEM"),
+        Ok(none) if none.is_empty() => Err(NONE),
         Ok(certificates) => Ok(certificates),
     }
 }
@@ -141,6 +166,8 @@ mod tests {
     use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
 
     use super::*;
+    use crate::oauth::jwt::Algorithm;
+    use crate::oauth::secret::PrivateKey;
 
     fn made() -> (String, String) {
         let Made { cert, signing_key } = generate_simple_self_signed(["c".to_owned()]).unwrap();
@@ -165,6 +192,25 @@ mod tests {
         let cut = certificate
             .replace("-----BEGIN CERTIFICATE-----\nMII", "-----BEGIN CERTIFICATE-----\nAII");
         assert!(Roots::parse(&cut).is_err());
+    }
+
+    #[test]
+    fn a_thumbprint_is_the_digest_of_the_certificate_of_that_key() {
+        let Made { cert, signing_key } = generate_simple_self_signed(["c".to_owned()]).unwrap();
+        let key = |pem: &str| {
+            SigningKey::of_private_key(Algorithm::ES256, &PrivateKey::new(pem)).unwrap()
+        };
+        let own = key(&signing_key.serialize_pem());
+        let (other, other_key) = made();
+        let seen = thumbprint(&format!("{}{other}", cert.pem()), &own).unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.decode(seen).unwrap(), digest(&SHA256, cert.der()).as_ref());
+        for (certificate, key, why) in [
+            ("", own.clone(), Wrong::Certificate(NONE)),
+            (&cert.pem(), key(&other_key), Wrong::Key("does not belong to the certificate")),
+            (&other, own, Wrong::Key("does not belong to the certificate")),
+        ] {
+            assert_eq!(thumbprint(certificate, &key), Err(why));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod cache;
 mod resolver;
+mod side;
 mod trust;
 
 use std::error::Error as _;
@@ -27,6 +28,7 @@ use super::tls::Tls;
 
 use self::cache::Cache;
 use self::resolver::{CheckedResolver, DeniedAddress, Lookup, system};
+use self::side::side;
 use self::trust::Trust;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -214,7 +216,7 @@ impl Transport {
             .timeout(limit)
             .send()
             .await
-            .map_err(|error| unanswered(&error, limit))?;
+            .map_err(|error| unanswered(&error, limit, &request.tls))?;
         let is_session = request.headers.contains_key(COOKIE);
         let set_cookies = if is_session { set_cookies(response.headers()) } else { Vec::new() };
         Ok(RawResponse { set_cookies, ..read(response).await })
@@ -256,7 +258,7 @@ async fn read(mut response: Response) -> RawResponse {
 }
 
 /// Tells apart what failed before the request went out from what failed after.
-fn unanswered(error: &reqwest::Error, limit: Duration) -> TokenError {
+fn unanswered(error: &reqwest::Error, limit: Duration, tls: &Tls) -> TokenError {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(denied) = cause.downcast_ref::<DeniedAddress>() {
@@ -267,12 +269,13 @@ fn unanswered(error: &reqwest::Error, limit: Duration) -> TokenError {
         }
         source = cause.source();
     }
+    let side = side(error, tls);
     if error.is_connect() {
-        TokenError::Unreachable(connect_failure(error))
+        TokenError::Unreachable(connect_failure(error), side)
     } else if error.is_timeout() {
-        TokenError::OutcomeUnknown(format!("no answer within {} seconds", limit.as_secs()))
+        TokenError::OutcomeUnknown(format!("no answer within {} seconds", limit.as_secs()), side)
     } else {
-        TokenError::OutcomeUnknown("the connection was lost before an answer came".to_owned())
+        TokenError::OutcomeUnknown("the connection was lost before an answer came".to_owned(), side)
     }
 }
 

@@ -31,6 +31,7 @@ mod limits;
 mod lost_state;
 mod main_job;
 mod mutual_tls;
+mod older_kubernetes;
 mod other_crds;
 mod permissions;
 mod policy;
@@ -142,6 +143,7 @@ fn main() -> ExitCode {
         restart::a_claim_is_respected_as_long_as_its_pod_is_there,
         rotation::the_claim_is_written_before_the_request_goes_out,
         rotation::an_answer_with_a_refresh_token_alone_is_kept_and_not_repeated_without_a_pause,
+        rotation::a_server_that_refuses_early_renewals_is_not_asked_early,
         rotation::the_commit_comes_before_the_target,
         rotation::an_edit_of_the_state_meanwhile_does_not_cost_the_token,
         rotation::a_state_deleted_meanwhile_is_made_anew,
@@ -174,6 +176,8 @@ fn main() -> ExitCode {
         program::metrics_tell_what_happened,
         program::proxies_of_the_environment_are_not_used,
         program::wrong_flags_are_told,
+        older_kubernetes::is_told_of_once_and_worked_with,
+        older_kubernetes::gets_no_release,
         program::logs_are_for_machines_or_for_people,
         main_job::a_refresh_token_becomes_a_target,
         main_job::client_credentials_keep_no_state,

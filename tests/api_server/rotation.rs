@@ -1,8 +1,10 @@
 //! A rotated refresh token is never lost: claim, redeem, commit, and only then the rest.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use kube::api::DeleteParams;
+use oauth_keeper_test_support::authorization_server::{AuthorizationServer, ServerOptions};
 use oauth_keeper_test_support::credentials;
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use oauth_keeper_test_support::suite::Env;
@@ -55,6 +57,22 @@ pub async fn the_claim_is_written_before_the_request_goes_out(env: Arc<Env>) {
         assert_eq!(record.as_ref().and_then(|record| record["refreshToken"].as_str()), newest);
     }
     committed(&stage, "refresh-2").await;
+}
+
+pub async fn a_server_that_refuses_early_renewals_is_not_asked_early(env: Arc<Env>) {
+    let stage = Stage::new(env, "early").await;
+    let server = AuthorizationServer::start(ServerOptions {
+        access_token_lifetime: Duration::from_secs(6),
+        earliest_renewal: Some(Duration::from_secs(3)),
+        ..ServerOptions::default()
+    })
+    .await;
+    let _operator = stage.operator().await;
+    let renewal = json!({"renewBefore": "3s", "jitter": "0s", "minInterval": "1s"});
+    let terms = json!({"provider": {"earliestRenewal": "3s"}, "renewal": renewal});
+    stage.refreshing("c", &server, with(spec("c", &server.token_endpoint()), terms)).await;
+    stage.revision("c", 4).await;
+    assert_eq!(server.counts().refusals, 0);
 }
 
 pub async fn the_commit_comes_before_the_target(env: Arc<Env>) {

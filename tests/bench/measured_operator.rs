@@ -8,7 +8,8 @@ use oauth_keeper_test_support::operator::{Operator, OperatorOptions};
 use oauth_keeper_test_support::wait;
 use tempfile::TempDir;
 
-const LIMIT: Duration = Duration::from_secs(600);
+/// Ten thousand that are held back take 500 seconds to say so, at twenty a second.
+const LIMIT: Duration = Duration::from_secs(1200);
 
 /// A running operator and when it was started.
 pub(crate) struct MeasuredOperator {

@@ -7,7 +7,8 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
-use oauth_keeper_test_support::{chart, helm, wait};
+use oauth_keeper_test_support::helm::Helm;
+use oauth_keeper_test_support::{chart, wait};
 use serde_json::json;
 
 use crate::env::Env;
@@ -24,23 +25,32 @@ pub const CRDS: [&str; 3] = [
 ];
 /// How many pods the chart makes.
 const REPLICAS: usize = 2;
+const INSTALL_OR_UPGRADE: [&str; 2] = ["upgrade", "--install"];
 /// Until the pods are ready.
 const WAITING: [&str; 3] = ["--wait", "--timeout", "3m"];
 /// For what the servers of these tests are.
-const PLAIN_HTTP: &str = "allowHttp=true";
+pub const PLAIN_HTTP: &str = "allowHttp=true";
 
 /// The release.
 pub struct Release {
     env: Arc<Env>,
+    helm: Helm,
 }
 
 impl Release {
     /// Installs the chart with these values in place of its defaults, or makes the release have them, and waits until
     /// its pods are ready.
     pub async fn with(env: &Arc<Env>, values: &[&str]) -> Self {
-        env.restricted_namespace(NAME).await;
-        let release = Self { env: Arc::clone(env) };
+        let release = Self::of(env, Helm::Four).await;
         release.upgrade(values).await;
+        release
+    }
+
+    /// Installs the chart with that Helm where no release is, and waits until its pods are ready.
+    pub async fn installed_by(helm: Helm, env: &Arc<Env>, values: &[&str]) -> Self {
+        let release = Self::of(env, helm).await;
+        release.set(&["install"], values, &WAITING).await;
+        release.is_whole().await;
         release
     }
 
@@ -51,22 +61,27 @@ impl Release {
 
     /// Installs the chart and waits for nothing.
     pub async fn begin(env: &Arc<Env>, values: &[&str]) -> Self {
-        env.restricted_namespace(NAME).await;
-        let release = Self { env: Arc::clone(env) };
-        release.install(values, &[]).await;
+        let release = Self::of(env, Helm::Four).await;
+        release.set(&INSTALL_OR_UPGRADE, values, &[]).await;
         release
+    }
+
+    /// Nothing of it is there but its namespace.
+    async fn of(env: &Arc<Env>, helm: Helm) -> Self {
+        env.restricted_namespace(NAME).await;
+        Self { env: Arc::clone(env), helm }
     }
 
     /// With other values.
     pub async fn upgrade(&self, values: &[&str]) {
-        self.install(values, &WAITING).await;
+        self.set(&INSTALL_OR_UPGRADE, values, &WAITING).await;
         self.is_whole().await;
     }
 
-    async fn install(&self, values: &[&str], more: &[&str]) {
+    async fn set(&self, how: &[&str], values: &[&str], more: &[&str]) {
         let folder = chart::folder();
         let folder = folder.to_str().expect("the path is text");
-        let mut arguments = vec!["upgrade", "--install", NAME, folder];
+        let mut arguments = [how, &[NAME, folder]].concat();
         for value in values {
             arguments.extend(["--set", value]);
         }
@@ -105,7 +120,7 @@ impl Release {
     async fn helm(&self, arguments: &[&str]) {
         let kubeconfig = self.env.cluster.control_plane.admin_kubeconfig();
         let arguments = [arguments, &["--namespace", NAME]].concat();
-        if let Err(error) = helm::run(kubeconfig, &arguments).await {
+        if let Err(error) = self.helm.run(kubeconfig, &arguments).await {
             panic!("{error}\n{}", self.describe().await);
         }
     }

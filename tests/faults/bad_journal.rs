@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use oauth_keeper_test_support::credentials::condition;
 use oauth_keeper_test_support::suite::Env;
+use serde_json::json;
 
 use crate::oracle::{self, Loss};
 use crate::process::killed;
 use crate::scene::{SHORT, Scene};
-use crate::stage::{Watched, quick, spec};
+use crate::stage::{Neighbour, Watched, quick, source_of, spec};
 use crate::table;
 
 /// A credential whose answer is in the journal and nowhere else, with the file.
@@ -126,6 +127,30 @@ pub async fn a_journal_that_the_state_is_past_holds_nobody_back(env: Arc<Env>) {
     assert!(moved.exists());
     let metrics = operator.metrics().await;
     assert!(metrics.contains("oauth_keeper_journal_files_not_read 0\n"), "{metrics}");
+}
+
+/// The old refresh token is not sent again, nor is the file thrown away.
+pub async fn a_new_seed_needs_no_journal_that_can_not_be_read(env: Arc<Env>) {
+    let (scene, file, _, operator) = of_another_release(env, "new-seed").await;
+    let neighbour = Neighbour::on(&scene.stage).await;
+    // What is in the source already, written once more, is no new one.
+    let keys = json!({"metadata": {"labels": {"touched": "yes"}}});
+    scene.stage.edit_secret(&source_of("c"), &keys).await;
+    neighbour.renewed_twice(&scene.stage).await;
+    let status = scene.stage.status("c").await;
+    assert_eq!(condition(&status, "Ready")["reason"], "JournalNotReadable");
+    assert_eq!(scene.requests(), 2);
+
+    let seed = scene.server.seed();
+    scene.sign_in(&seed).await;
+    oracle::goes_back_to(&scene.stage, "c", &scene.server, &seed).await;
+    let metrics = operator.metrics().await;
+    assert!(metrics.contains("oauth_keeper_journal_files_not_read 0\n"), "{metrics}");
+    let text = std::fs::read(&file).expect("it is there still");
+    assert!(!text.is_empty());
+    assert!(operator.stop().await.success());
+    oracle::nothing_is_lost(&scene.stage, "c", &scene.server).await;
+    assert_eq!(scene.server.counts().reuses, 0);
 }
 
 /// Its state is left as it is, and that of the other is not written with what is not its own.

@@ -94,6 +94,7 @@ fn short() -> Vec<Case<Env>> {
         bad_journal::a_journal_of_another_release_holds_back_its_credential_and_no_other,
         bad_journal::a_journal_that_is_given_up_is_an_answer_that_was_lost,
         bad_journal::a_journal_that_the_state_is_past_holds_nobody_back,
+        bad_journal::a_new_seed_needs_no_journal_that_can_not_be_read,
         bad_journal::a_journal_cut_behind_the_refresh_token_is_as_good_as_whole,
         bad_state::a_spoiled_state_sends_nothing_until_it_is_restored,
         bad_state::a_state_spoiled_under_a_running_operator_sends_nothing,

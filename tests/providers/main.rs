@@ -66,6 +66,7 @@ fn main() -> ExitCode {
         openid_jwt::every_refresh_token_is_used_once_by_a_client_that_signs_with_its_key,
         openid_jwt::every_refresh_token_is_used_once_by_a_client_that_signs_with_its_secret,
         openid_jwt::every_refresh_token_is_used_once_by_a_client_with_an_ed25519_key,
+        openid_jwt::every_refresh_token_is_used_once_by_a_client_that_names_its_certificate,
         openid_jwt::every_refresh_token_is_used_once_by_a_public_client,
         openid_resource::a_token_is_for_the_api_that_is_asked_for,
         jwt_bearer::the_request_of_a_google_service_account_is_exact,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_keeper_test_support::oidc_provider::OidcProvider;
-use oauth_keeper_test_support::signing_key::{Ed25519Key, KEY_ID, SigningKey};
+use oauth_keeper_test_support::signing_key::{CertifiedKey, Ed25519Key, KEY_ID, SigningKey};
 use oauth_keeper_test_support::suite::Env;
 use serde_json::{Value, json};
 
@@ -45,6 +45,24 @@ pub(crate) async fn every_refresh_token_is_used_once_by_a_client_with_an_ed25519
     let how = json!({"method": "PrivateKeyJwt", "algorithm": "EdDSA", "keyId": KEY_ID});
     let keys = [("private_key", key.pem.as_str())];
     let log = every_refresh_token_is_used_once(&env, "openid-ed25519", &client, &how, &keys).await;
+    assert_no_line(&log, &key.pem);
+}
+
+pub(crate) async fn every_refresh_token_is_used_once_by_a_client_that_names_its_certificate(
+    env: Arc<Env>,
+) {
+    let key = CertifiedKey::generate();
+    let client = json!({
+        "client_id": "certified-client",
+        "token_endpoint_auth_method": "private_key_jwt",
+        "token_endpoint_auth_signing_alg": "ES512",
+        "jwks": key.key_set(),
+    });
+    let how = json!({
+        "method": "PrivateKeyJwt", "algorithm": "ES512", "keyId": KEY_ID, "certificateThumbprint": true,
+    });
+    let keys = [("private_key", key.pem.as_str()), ("tls.crt", key.certificate.as_str())];
+    let log = every_refresh_token_is_used_once(&env, "openid-es512", &client, &how, &keys).await;
     assert_no_line(&log, &key.pem);
 }
 

@@ -181,7 +181,7 @@ impl Model for Protocol {
 
 /// What is left of the last try that is made of a token whose outcome nobody knows.
 fn given_up(token: Token) -> Claim {
-    let tries = Unresolved { tries: 30, tries_after_hold: 25, first_at: SENT_AT, last_at: SENT_AT };
+    let tries = Unresolved { tries: 30, tries_after_hold: 31, first_at: SENT_AT, last_at: SENT_AT };
     Claim {
         exchange: 0,
         token,

@@ -18,7 +18,7 @@ use oauth_keeper::lifecycle::rotation::hold::{Terms, Unresolved};
 use oauth_keeper::lifecycle::rotation::replay::{
     Settlement as RealSettlement, Unfinished, settle as settle_left,
 };
-use oauth_keeper::oauth::error::TokenError;
+use oauth_keeper::oauth::error::{Side, TokenError};
 use oauth_keeper::oauth::response::{Lifetime, TokenSet};
 use oauth_keeper::oauth::secret::{AccessToken, RefreshToken};
 
@@ -102,6 +102,7 @@ pub fn judge(facts: Facts) -> Verdict {
             rotates: facts.rotates,
             access_issued_at: Some(SENT_AT),
             access_expires_at: Some(at(EXPIRES_AT)),
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         };
@@ -204,9 +205,13 @@ fn real_answer(entry: &Entry) -> Option<RealAnswer> {
             fields: BTreeMap::new(),
             left_out: Vec::new(),
         })),
-        Answer::Kept => RealAnswer::Kept(TokenError::OutcomeUnknown(String::new())),
-        Answer::Rejected => RealAnswer::Rejected(TokenError::OutcomeUnknown(String::new())),
-        Answer::Unknown => RealAnswer::Unknown(TokenError::OutcomeUnknown(String::new())),
+        Answer::Kept => RealAnswer::Kept(TokenError::OutcomeUnknown(String::new(), Side::Server)),
+        Answer::Rejected => {
+            RealAnswer::Rejected(TokenError::OutcomeUnknown(String::new(), Side::Server))
+        }
+        Answer::Unknown => {
+            RealAnswer::Unknown(TokenError::OutcomeUnknown(String::new(), Side::Server))
+        }
     })
 }
 
@@ -248,6 +253,7 @@ fn real_record(record: Record) -> StateRecord {
         fields: BTreeMap::new(),
         refresh_token_since: None,
         refresh_life: None,
+        refresh_ends_at: None,
         issued_at: SENT_AT,
         expires_at: None,
         salt: SALT.to_owned(),

@@ -15,7 +15,9 @@ use crate::api::signing::SigningAlgorithm;
     validation = Rule::new("!has(self.algorithm) || (self.method == 'ClientSecretJwt' ? self.algorithm.startsWith('HS') : self.method == 'PrivateKeyJwt' && !self.algorithm.startsWith('HS'))")
         .message("clientAuthentication.algorithm is HS256, HS384 or HS512 with method ClientSecretJwt, one of RS, PS, ES or EdDSA with PrivateKeyJwt, and not used by others"),
     validation = Rule::new("!(has(self.keyId) || has(self.audience)) || self.method in ['ClientSecretJwt', 'PrivateKeyJwt']")
-        .message("clientAuthentication.keyId and audience are used by methods ClientSecretJwt and PrivateKeyJwt alone; remove them")
+        .message("clientAuthentication.keyId and audience are used by methods ClientSecretJwt and PrivateKeyJwt alone; remove them"),
+    validation = Rule::new("!has(self.certificateThumbprint) || !self.certificateThumbprint || self.method == 'PrivateKeyJwt'")
+        .message("clientAuthentication.certificateThumbprint is used by method PrivateKeyJwt alone; remove it")
 )]
 pub struct ClientAuthentication {
     /// By default `ClientSecretPost`, or `None` when the source has no client secret. It is never guessed by trying.
@@ -30,6 +32,10 @@ pub struct ClientAuthentication {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[ -~]+$"))]
     pub key_id: Option<String>,
+    /// Name the certificate of the private key in the assertion's header, by `x5t#S256` (RFC 7515 §4.1.8), as Entra ID wants
+    /// it. The certificate is the source's `tls.crt`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub certificate_thumbprint: bool,
     /// `aud` of the assertion; by default the URL that token requests go to. Some servers want their issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[ -~]+$"))]

@@ -115,7 +115,7 @@ async fn fetch(context: &Context, publisher: &Publisher) -> Result<Metadata, Pro
 fn unanswered(issuer: &str, error: &TokenError) -> Problem {
     let reason = match error {
         TokenError::Denied(_) => Reason::EndpointDenied,
-        TokenError::Unreachable(_) | TokenError::NotSent(_) => Reason::EndpointUnreachable,
+        TokenError::Unreachable(..) | TokenError::NotSent(_) => Reason::EndpointUnreachable,
         _ => Reason::DiscoveryFailed,
     };
     let why = error.why_of("it");

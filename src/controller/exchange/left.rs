@@ -10,13 +10,15 @@ use kube::Resource;
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::problem::Problem;
+use crate::lifecycle::resolve;
+use crate::lifecycle::rotation::choice::{Seed, look_up};
 
 use crate::controller::context::Context;
 use crate::controller::index::Name;
 use crate::controller::journal::{Foreign, Head};
 use crate::controller::provider;
 use crate::controller::replay::{Held, Unsettled};
-use crate::controller::state::{self, Place};
+use crate::controller::state::{self, Place, State};
 use crate::controller::under_way::UnderWay;
 
 use super::attempt::Trace;
@@ -85,7 +87,8 @@ fn not_readable(Foreign { head, path }: &Foreign) -> Problem {
     Problem::new(Reason::JournalNotReadable, message)
 }
 
-/// Waits until a file holds nobody back any more: it is gone, or so is the credential it is about, or its exchange is over.
+/// Waits until a file holds nobody back any more: it is gone, or so is the credential it is about, its exchange is over,
+/// or a new refresh token is there. It stays where it is.
 async fn gone(context: Arc<Context>, foreign: Foreign) {
     while foreign.is_there()
         && !is_another(&context, &foreign.head)
@@ -99,16 +102,31 @@ async fn gone(context: Arc<Context>, foreign: Foreign) {
     context.metrics.journal_file_let_go();
 }
 
-/// Whether the state is past the exchange. What can't be told is as it was, also where there is no state.
+/// Whether the state is past the exchange, or a human signed in since. What can't be told is as it was, also where there is
+/// no state.
 async fn is_over(context: &Context, foreign: &Foreign) -> bool {
     let Some(exchange) = foreign.exchange() else { return false };
     let Head { namespace, credential, .. } = &foreign.head;
     let (namespace, credential) = (namespace.clone(), credential.clone());
     let place = Place { namespace, name: state::name(&credential), credential };
     let found = state::read(&context.secrets, &place).await;
-    found.is_ok_and(|found| {
-        found.exists() && !found.claim.as_ref().is_some_and(|claim| claim.speaks_of(exchange))
-    })
+    let Some(found) = found.ok().filter(State::exists) else { return false };
+    let is_its = found.claim.as_ref().is_some_and(|claim| claim.speaks_of(exchange));
+    !is_its || has_new_seed(context, &place, &found).await.unwrap_or_default()
+}
+
+/// Whether the source holds a refresh token that was never sent, and so not by the exchange either.
+async fn has_new_seed(context: &Context, place: &Place, state: &State) -> Option<bool> {
+    let object = context.credential(&place.namespace, &place.credential)?;
+    let credential = object.0.as_ref().ok()?;
+    let provider = provider::of(context, credential).ok()?;
+    let spec = resolve::spec(&credential.spec, &provider, context.policy).ok()?;
+    let source = context.secrets.get(&place.namespace, spec.source.name).await.ok()??;
+    let content = spec.read_source(&source.data?).ok()?;
+    let seed = content.seed()?;
+    let standing = look_up(state.record.as_ref(), state.refused.as_ref(), seed, None);
+    let was_sent = state.claim.as_ref().is_some_and(|claim| claim.about(seed).is_some());
+    Some(standing == Seed::New && !was_sent)
 }
 
 /// Whether the credential of that name is another one, or about to go.

@@ -22,7 +22,10 @@ pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
     let context = &guard.context;
     let lane = with_credential(guard, |credential| lane(context, credential, why)).flatten();
     let (host, press) = lane.unwrap_or((String::new(), Press::Usual));
-    let mut turn = context.slots.wait(&guard.name.0, &host, press);
+    let (namespace, name) = &guard.name;
+    let target = context.index.sight(namespace, name).target;
+    let expires_at = target.and_then(|target| target.record.as_ref()?.expires_at);
+    let mut turn = context.slots.wait(namespace, &host, press, expires_at);
     let mut said = None;
     loop {
         tokio::select! {
@@ -87,7 +90,7 @@ fn is_in_its_window(context: &Context, credential: &OAuthCredential, spec: &Reso
     let state = context.index.sight(&namespace, &name).state;
     let sent_at = state.and_then(|state| state.claim.as_ref().map(|claim| claim.first_sent_at()));
     let terms = Terms::of(spec.reuse_grace, None, None, None);
-    sent_at.is_some_and(|sent_at| terms.repeats_harmlessly(sent_at, context.clock.now()))
+    sent_at.is_some_and(|sent_at| terms.is_pressing(sent_at, context.clock.now()))
 }
 
 /// Host and port of the endpoint.

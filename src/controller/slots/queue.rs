@@ -6,12 +6,13 @@
 //! changes. Who is in a hurry goes first, and beside all that (`beyond.rs`) where it would have to wait.
 
 mod calls;
+mod held;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lifecycle::breaker::{Held, Outcome, Pass};
+use crate::lifecycle::breaker::{Outcome, Pass};
 use crate::lifecycle::rate::RateLimit;
 
 use super::Press;
@@ -32,12 +33,13 @@ pub(super) struct Ticket {
     is_beyond: bool,
 }
 
-/// Requests are held back from now on.
-pub(super) struct Opened<W> {
-    /// Those of all namespaces.
-    pub(super) for_all: bool,
-    /// Who must be told, and what.
-    pub(super) waiting: W,
+/// Whose requests are held back from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// Those of a namespace at a host.
+    Lane,
+    /// Those of all at the host.
+    Host,
 }
 
 /// Lanes are forgotten beyond this, as far as nothing is lost with them.
@@ -98,13 +100,6 @@ impl<T> Queue<T> {
         }
     }
 
-    /// What to tell those who wait at a place; nothing while requests go out.
-    pub(super) fn held(&self, place: &Place) -> Option<Held> {
-        let of_lane = self.lanes.get(place).and_then(|lane| lane.breaker.held());
-        let of_host = self.hosts.get(&place.host).and_then(|host| host.breaker.held());
-        of_lane.into_iter().chain(of_host).max_by_key(|held| held.next_trial)
-    }
-
     /// Somebody waits.
     pub(super) fn enter(&mut self, place: &Place, press: Press, waiter: T, now: Duration) {
         self.clean(now);
@@ -163,13 +158,13 @@ impl<T> Queue<T> {
         Some((waiter, self.begin(place, How::Beyond, now)))
     }
 
-    /// A request ended, however it did. Says when those who wait must be told that they will.
+    /// A request ended, however it did. Says when that has others held back.
     pub(super) fn answered(
         &mut self,
         ticket: &Ticket,
         outcome: Outcome,
         now: Duration,
-    ) -> Option<Opened<impl Iterator<Item = (Held, &mut T)>>> {
+    ) -> Option<Opened> {
         let place = &ticket.place;
         self.free(ticket);
         let lane = self.lane(place, now);
@@ -180,21 +175,7 @@ impl<T> Queue<T> {
         // Those of others first: its own lane had its turn.
         self.go_on_at(&place.host, now);
         self.go_on(place);
-        if !opened && !for_all {
-            return None;
-        }
-        let of_host = self.hosts.get(&place.host).and_then(|host| host.breaker.held());
-        let of_place = self.held(place);
-        // What holds this lane alone says nothing of the others.
-        let told = move |at: &Place| match at {
-            at if at == place => of_place,
-            at if for_all && at.host == place.host => of_host,
-            _ => None,
-        };
-        let concerned = self.lanes.iter_mut().filter_map(move |(at, lane)| Some((told(at)?, lane)));
-        let waiting = concerned
-            .flat_map(|(held, lane)| lane.waiting.iter_mut().map(move |waiter| (held, waiter)));
-        Some(Opened { for_all, waiting })
+        if for_all { Some(Opened::Host) } else { opened.then_some(Opened::Lane) }
     }
 
     /// Gives back the room that a request took.

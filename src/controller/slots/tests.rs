@@ -1,6 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 
 mod many_namespaces;
+mod told;
 
 use futures::FutureExt;
 use tokio::task::JoinSet;
@@ -26,7 +27,7 @@ fn slots(number: usize) -> Slots {
 }
 
 fn take(slots: &Slots, namespace: &str, host: &str) -> Option<Slot> {
-    slot(slots.wait(namespace, host, Press::Usual)).now_or_never()
+    slot(slots.wait(namespace, host, Press::Usual, None)).now_or_never()
 }
 
 /// Waits for the slot, whatever else is told.
@@ -47,7 +48,7 @@ async fn warm(slots: &Slots, namespace: &str, host: &str) {
 }
 
 async fn request(slots: &Slots, namespace: &str, host: &str, time: Duration, outcome: Outcome) {
-    let mut slot = slot(slots.wait(namespace, host, Press::Usual)).await;
+    let mut slot = slot(slots.wait(namespace, host, Press::Usual, None)).await;
     sleep(time).await;
     slot.outcome = outcome;
 }
@@ -130,7 +131,7 @@ async fn namespaces_take_turns_at_a_host() {
     let first = take(&slots, "a", "h").unwrap();
     let names = ["a", "a", "a", "b", "b"];
     let mut turns: Vec<(&str, Turn)> =
-        names.into_iter().map(|name| (name, slots.wait(name, "h", Press::Usual))).collect();
+        names.into_iter().map(|name| (name, slots.wait(name, "h", Press::Usual, None))).collect();
     drop(first);
     let mut order = String::new();
     loop {
@@ -166,7 +167,7 @@ fn answer(status: u16, ending: Ending) -> RawResponse {
 
 /// One in a hurry, if it may begin at once.
 fn hurry(slots: &Slots, namespace: &str, host: &str) -> Option<Slot> {
-    slot(slots.wait(namespace, host, Press::Now)).now_or_never()
+    slot(slots.wait(namespace, host, Press::Now, None)).now_or_never()
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,8 +175,8 @@ async fn those_in_a_hurry_go_first_and_in_their_order() {
     let slots = Slots::with_clock(4, paused);
     let first = take(&slots, "n", "h").unwrap();
     let beside = hurry(&slots, "n", "h").unwrap();
-    let mut usual = slots.wait("n", "h", Press::Usual);
-    let [mut one, mut two] = [(); 2].map(|()| slots.wait("n", "h", Press::Now));
+    let mut usual = slots.wait("n", "h", Press::Usual, None);
+    let [mut one, mut two] = [(); 2].map(|()| slots.wait("n", "h", Press::Now, None));
     drop(first);
     assert!(usual.turn.try_recv().is_err() && two.turn.try_recv().is_err());
     let one = one.turn.try_recv().unwrap();
@@ -190,8 +191,8 @@ async fn those_in_a_hurry_go_first_and_in_their_order() {
 async fn one_may_go_first_without_more_room() {
     let slots = Slots::with_clock(4, paused);
     let slot = take(&slots, "n", "h").unwrap();
-    let mut usual = slots.wait("n", "h", Press::Usual);
-    let mut first = slots.wait("n", "h", Press::First);
+    let mut usual = slots.wait("n", "h", Press::Usual, None);
+    let mut first = slots.wait("n", "h", Press::First, None);
     assert!(first.turn.try_recv().is_err());
     drop(slot);
     assert!(usual.turn.try_recv().is_err());
@@ -252,7 +253,7 @@ async fn those_in_a_hurry_have_room_beyond_full_shares_and_no_more() {
 async fn those_in_a_hurry_take_the_room_that_a_breaker_keeps_from_others() {
     let slots = slots(32);
     fail_in_a_row(&slots).await;
-    let usual = slots.wait("n", "h", Press::Usual);
+    let usual = slots.wait("n", "h", Press::Usual, None);
     let begun: Vec<_> = std::iter::from_fn(|| hurry(&slots, "n", "h")).take(99).collect();
     assert_eq!(begun.len(), 7 + 2, "the share of a namespace at a host, and beyond");
     drop(begun);
@@ -270,7 +271,7 @@ async fn where_a_server_asks_to_come_later_it_is_not_asked_by_all() {
     let sent = sent.map(|mut slot| slot.saw(&Ok(limited.clone()))).count();
     assert_eq!(sent, 5);
     let begun = paused();
-    slot(slots.wait("n", "h", Press::Usual)).await.saw(&Ok(limited));
+    slot(slots.wait("n", "h", Press::Usual, None)).await.saw(&Ok(limited));
     let waited = paused().saturating_sub(begun);
     assert!((seconds(120)..=seconds(144)).contains(&waited), "{waited:?}");
 }
@@ -300,7 +301,7 @@ async fn what_is_our_own_fault_or_half_an_answer_does_not_speak_for_the_server()
     sleep(seconds(30)).await;
     ends(Ok(answer(400, Ending::Whole)), 1);
     assert_eq!(held(), None);
-    ends(Err(TokenError::Unreachable(String::new())), 5);
+    ends(Err(TokenError::Unreachable(String::new(), Side::Server)), 5);
     assert_eq!(held(), Some(Trouble::Unreachable));
 }
 
@@ -311,7 +312,7 @@ async fn a_dead_host_is_tried_by_one_at_a_time_and_all_are_told_once() {
     for _ in 0..1000 {
         let (slots, under_way) = (slots.clone(), Arc::clone(&under_way));
         tasks.spawn(async move {
-            let mut turn = slots.wait("n", "h", Press::Usual);
+            let mut turn = slots.wait("n", "h", Press::Usual, None);
             let mut told = 0;
             let mut slot = loop {
                 match turn.news().await {
@@ -357,7 +358,7 @@ async fn what_is_due_at_a_start_does_not_go_out_at_once() {
         let (slots, starts, namespace) =
             (slots.clone(), Arc::clone(&starts), format!("n{}", at % 10));
         tasks.spawn(async move {
-            let mut slot = slot(slots.wait(&namespace, "h", Press::Usual)).await;
+            let mut slot = slot(slots.wait(&namespace, "h", Press::Usual, None)).await;
             starts.lock().unwrap().push(paused());
             sleep(Duration::from_millis(100)).await;
             slot.outcome = Outcome::Answered;
@@ -400,7 +401,7 @@ async fn a_limit_of_one_credential_holds_for_its_namespace_at_the_host() {
     );
     assert!(starts[39].saturating_sub(starts[0]) < seconds(200));
     for _ in 0..10 {
-        drop(slot(slots.wait("n", "h", Press::Usual)).await);
+        drop(slot(slots.wait("n", "h", Press::Usual, None)).await);
     }
     slots.forget("uid");
     for _ in 0..100 {
@@ -413,9 +414,9 @@ async fn those_who_wait_no_longer_are_passed_over() {
     let slots = Slots::with_clock(4, paused);
     let first = take(&slots, "n", "h").unwrap();
     for _ in 0..FLOOD {
-        drop(slots.wait("n", "h", Press::Usual));
+        drop(slots.wait("n", "h", Press::Usual, None));
     }
-    let mut last = slots.wait("n", "h", Press::Usual);
+    let mut last = slots.wait("n", "h", Press::Usual, None);
     drop(first);
     assert!(last.turn.try_recv().is_ok());
 }

@@ -35,6 +35,7 @@ impl<K: Clone + PartialEq> HostBreaker<K> {
 
     /// Takes notice of the end of somebody's request. True when it opened just now.
     pub fn end(&mut self, who: &K, pass: Pass, outcome: Outcome, now: Duration) -> bool {
+        let outcome = of_all(outcome);
         match outcome {
             Outcome::Answered => self.failed.clear(),
             Outcome::Failed(_) if self.breaker.held().is_none() => {
@@ -43,9 +44,9 @@ impl<K: Clone + PartialEq> HostBreaker<K> {
                 }
                 self.failed.push(who.clone());
             }
-            Outcome::Failed(_) | Outcome::NotTried => {}
+            Outcome::Failed(_) | Outcome::FailedForCaller(_) | Outcome::NotTried => {}
         }
-        let opened = self.breaker.end(pass, asked_of_one(outcome), now);
+        let opened = self.breaker.end(pass, outcome, now);
         if opened {
             self.failed.clear();
         }
@@ -63,9 +64,11 @@ impl<K: Clone + PartialEq> HostBreaker<K> {
     }
 }
 
-/// A longer wait that the server asks one caller for is not asked of all.
-fn asked_of_one(outcome: Outcome) -> Outcome {
+/// What the outcome of one tells of all. Neither is a longer wait asked of all that the server asks one caller for, nor
+/// does it fail all where one is configured with something that fails.
+fn of_all(outcome: Outcome) -> Outcome {
     match outcome {
+        Outcome::FailedForCaller(_) => Outcome::NotTried,
         Outcome::Failed(Trouble::Limited(wait)) => {
             Outcome::Failed(Trouble::Limited(wait.min(LAST_WAIT)))
         }
@@ -111,6 +114,23 @@ mod tests {
     }
 
     #[test]
+    fn what_fails_for_what_its_caller_is_configured_with_holds_up_nobody_else() {
+        let own = Outcome::FailedForCaller(Trouble::Unreachable);
+        let of = |who| (who, FAILED);
+        assert!(!opens(&(0..1000).map(|who| (who, own)).collect::<Vec<_>>()));
+        assert!(!opens(&[of(1), of(2), of(3), of(4), (5, own)]));
+        assert!(opens(&[of(1), of(2), of(3), of(4), (5, own), of(6)]), "nor is it an answer");
+        // And the next may try at once where that was the trial.
+        let mut breaker = HostBreaker::new(0.0, seconds(0));
+        for who in 1..=5 {
+            breaker.end(&who, Pass::Usual, FAILED, seconds(0));
+        }
+        let trial = breaker.begin();
+        breaker.end(&6, trial, own, seconds(5));
+        assert_eq!(breaker.admits(0, seconds(5)), Admission::Now);
+    }
+
+    #[test]
     fn a_wait_that_was_asked_of_one_is_not_asked_of_all() {
         let mut breaker = HostBreaker::new(0.0, seconds(0));
         let outcome = Outcome::Failed(Trouble::Limited(seconds(3600)));
@@ -142,6 +162,7 @@ mod tests {
             1 => Just(Outcome::Answered),
             6 => Just(FAILED),
             1 => Just(Outcome::NotTried),
+            1 => Just(Outcome::FailedForCaller(Trouble::Unreachable)),
         ]
     }
 

@@ -283,7 +283,7 @@ fn a_renewal_is_not_announced_sooner_than_the_minimum_interval_allows() {
         min_interval: Some(Duration::from_secs(3000).into()),
         ..Default::default()
     };
-    scene.spec.renewal = Some(renewal);
+    scene.spec.renewal = Some(Box::new(renewal));
     let plan = scene.plan();
     assert_eq!((plan.next_renewal, plan.wake_at), (Some(at(NOW + 2400)), Some(at(NOW + 2400))));
     assert_eq!(scene.plan_at(NOW + 2400).action, Action::Exchange(Why::Due));
@@ -331,7 +331,7 @@ fn nothing_is_renewed_earlier_than_the_server_allows() {
     scene.spec.provider = serde_json::from_value(provider).unwrap();
     scene.spec.scopes = vec!["more".to_owned()];
     let plan = scene.plan();
-    assert_eq!((plan.action, plan.next_renewal), (Action::Wait, Some(at(NOW + 3000 - 30))));
+    assert_eq!((plan.action, plan.next_renewal), (Action::Wait, Some(at(NOW + 3000 - 25))));
     // A human who signs in again is not kept waiting.
     scene.source = Some(SecretFacts { version: "8".into(), ..SecretFacts::default() });
     scene.spec.scopes = Vec::new();
@@ -439,7 +439,7 @@ fn an_outcome_nobody_knows_is_said_and_held_until_shortly_before_the_token_expir
 
 #[test]
 fn an_outcome_nobody_knows_is_given_up_after_a_day_of_tries() {
-    let scene = claimed(claim(NOW - 300, Some((29, 25))), Standing::Dead);
+    let scene = claimed(claim(NOW - 300, Some((29, 31))), Standing::Dead);
     assert_eq!(reason(&scene.plan()), Reason::ReauthorizationRequired);
     assert_eq!(scene.plan_at(NOW + 1_000_000).action, Action::Wait);
     let asked = Scene { asked_at: Some(at(NOW)), ..scene };

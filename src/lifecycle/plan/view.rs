@@ -14,7 +14,7 @@ use crate::lifecycle::resolve::Resolved;
 use crate::lifecycle::rotation::admission::is_outdated;
 use crate::lifecycle::rotation::claim::Claim;
 use crate::lifecycle::rotation::hold::{Terms, Unresolved};
-use crate::lifecycle::schedule::{minus, plus, renew_at};
+use crate::lifecycle::schedule::{self, minus, plus, renew_at};
 
 use super::{Action, Plan, SecretFacts, Verdict, Why, World, is_ready};
 
@@ -140,7 +140,7 @@ impl View<'_> {
         let ahead = self.spec.renewal.earliest.filter(|_| self.spec.grant.spends())?;
         let record =
             self.record.filter(|record| why != Why::SourceChanged && record.is_good(self.now))?;
-        Some(minus(record.expires_at?, ahead))
+        Some(schedule::earliest_renewal(record.expires_at?, ahead))
     }
 
     /// A look at once, or as soon as the last one allows; what it leads to is decided by what it finds.

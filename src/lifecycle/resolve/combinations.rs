@@ -3,8 +3,9 @@
 
 use crate::api::Reason;
 use crate::api::credential::OAuthCredentialSpec;
-use crate::api::grant::Grant;
+use crate::api::grant::{AssertionPlace, Grant, JwtBearerGrant};
 use crate::api::provider::{ClientAuthenticationMethod, RequestSpec};
+use crate::api::signing::SigningAlgorithm;
 use crate::lifecycle::problem::Problem;
 use crate::oauth::request::RequestStyle;
 
@@ -25,9 +26,16 @@ pub(super) fn check(
             "grant clientCredentials needs a client secret: clientAuthentication.method of its provider can't be None",
         ));
     }
+    if bearer(spec).is_some_and(|bearer| bearer.assertion_in == AssertionPlace::AuthorizationHeader)
+        && method == Some(ClientAuthenticationMethod::ClientSecretBasic)
+    {
+        return Err(invalid(
+            "spec.grant.jwtBearer.assertionIn AuthorizationHeader takes the header that client authentication ClientSecretBasic uses, which the provider says; change one of them",
+        ));
+    }
     check_secrets(spec, method)?;
     check_keys(spec, method)?;
-    if let Some(Grant::JwtBearer(bearer)) = &spec.grant {
+    if let Some(bearer) = bearer(spec) {
         claims::check(&bearer.claims)?;
     }
     let grant_type_is_omitted = request.is_some_and(|request| {
@@ -40,6 +48,18 @@ pub(super) fn check(
         ));
     }
     Ok(())
+}
+
+fn bearer(spec: &OAuthCredentialSpec) -> Option<&JwtBearerGrant> {
+    match spec.grant.as_deref() {
+        Some(Grant::JwtBearer(bearer)) => Some(bearer),
+        _ => None,
+    }
+}
+
+/// Whether the client secret signs the token that is the grant.
+fn secret_signs(spec: &OAuthCredentialSpec) -> bool {
+    bearer(spec).and_then(|bearer| bearer.algorithm).is_some_and(SigningAlgorithm::takes_the_secret)
 }
 
 /// A key that the user names and nobody reads is a mistake.
@@ -62,7 +82,7 @@ fn check_secrets(
     for (field, key) in
         [("clientSecret", &keys.client_secret), ("nextClientSecret", &keys.next_client_secret)]
     {
-        if key.is_some() {
+        if key.is_some() && !(field == "clientSecret" && secret_signs(spec)) {
             return Err(invalid(&format!(
                 "spec.source.keys.{field} is not used with client authentication {unused}, which the provider says; remove one of them"
             )));
@@ -77,15 +97,17 @@ fn check_keys(
     method: Option<ClientAuthenticationMethod>,
 ) -> Result<(), Problem> {
     let Some(keys) = &spec.source.keys else { return Ok(()) };
-    let is_bearer = GrantKind::of(spec) == GrantKind::JwtBearer;
-    let signs = is_bearer || method == Some(ClientAuthenticationMethod::PrivateKeyJwt);
+    let is_bearer = bearer(spec).is_some();
+    let signs = is_bearer && !secret_signs(spec)
+        || method == Some(ClientAuthenticationMethod::PrivateKeyJwt);
     if keys.private_key.is_some() && !signs {
         return Err(invalid(
-            "spec.source.keys.privateKey is used by client authentication PrivateKeyJwt and grant jwtBearer alone; remove it",
+            "spec.source.keys.privateKey is used by client authentication PrivateKeyJwt and by grant jwtBearer with an algorithm of a private key alone; remove it",
         ));
     }
+    let client_secret = keys.client_secret.as_ref().filter(|_| !secret_signs(spec));
     let named =
-        [("clientSecret", &keys.client_secret), ("nextClientSecret", &keys.next_client_secret)];
+        [("clientSecret", client_secret), ("nextClientSecret", keys.next_client_secret.as_ref())];
     let named = named.iter().find(|(_, key)| key.is_some());
     if let Some((field, _)) = named.filter(|_| is_bearer && method.is_none()) {
         return Err(invalid(&format!(
@@ -166,14 +188,26 @@ mod tests {
         all
     }
 
+    fn method(method: &str) -> Value {
+        json!({"clientAuthentication": {"method": method}})
+    }
+
+    fn assert_refused(cases: &[(Value, Value, &str)]) {
+        for (provider, credential, words) in cases {
+            let said = said(provider, credential).unwrap_or_default();
+            assert!(said.contains(words), "{provider}: {said}");
+        }
+    }
+
     #[test]
-    fn what_does_not_go_together_is_named() {
-        let method = |method| json!({"clientAuthentication": {"method": method}});
+    fn a_key_of_the_source_that_nobody_reads_is_named() {
         let keys = |key: &str| json!({"source": {"name": "s", "keys": {key: "k"}}});
         let bearer = |key: &str| with(&keys(key), &json!({"grant": {"jwtBearer": {}}}));
-        let names = |names| json!({"request": {"parameterNames": names}});
-        for (provider, credential, words) in [
-            (method("None"), json!({"grant": {"clientCredentials": {}}}), "needs a client secret"),
+        let by_secret =
+            |key: &str| with(&keys(key), &json!({"grant": {"jwtBearer": {"algorithm": "HS256"}}}));
+        let mut named = method("PrivateKeyJwt");
+        named["clientAuthentication"]["certificateThumbprint"] = json!(true);
+        assert_refused(&[
             (method("None"), keys("clientSecret"), "keys.clientSecret is not used"),
             (
                 method("PrivateKeyJwt"),
@@ -185,6 +219,28 @@ mod tests {
             (json!({}), keys("privateKey"), "keys.privateKey is used by"),
             (json!({}), bearer("clientSecret"), "keys.clientSecret is not used by grant jwtBearer"),
             (json!({}), bearer("nextClientSecret"), "keys.nextClientSecret is not used by grant"),
+            (json!({}), by_secret("privateKey"), "keys.privateKey is used by"),
+            (json!({}), by_secret("nextClientSecret"), "keys.nextClientSecret is not used by"),
+            (
+                method("None"),
+                by_secret("nextClientSecret"),
+                "not used with client authentication None",
+            ),
+            (json!({}), keys("tlsCertificate"), "tlsCertificate is used by"),
+            (named, keys("tlsKey"), "tlsKey is used by client authentication TlsClientAuth"),
+        ]);
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named() {
+        let names = |names| json!({"request": {"parameterNames": names}});
+        assert_refused(&[
+            (method("None"), json!({"grant": {"clientCredentials": {}}}), "needs a client secret"),
+            (
+                method("ClientSecretBasic"),
+                json!({"grant": {"jwtBearer": {"assertionIn": "AuthorizationHeader"}}}),
+                "assertionIn AuthorizationHeader takes the header that",
+            ),
             (
                 json!({}),
                 json!({"grant": {"jwtBearer": {"claims": {"iss": 7}}}}),
@@ -207,10 +263,7 @@ mod tests {
                 json!({}),
                 "grantType is not sent",
             ),
-        ] {
-            let said = said(&provider, &credential).unwrap_or_default();
-            assert!(said.contains(words), "{provider}: {said}");
-        }
+        ]);
     }
 
     #[test]
@@ -238,6 +291,17 @@ mod tests {
             (
                 json!({"clientAuthentication": {"method": "PrivateKeyJwt"}}),
                 json!({"source": {"name": "s", "keys": {"privateKey": "k"}}}),
+            ),
+            (
+                json!({"clientAuthentication": {"method": "None"}}),
+                json!({
+                    "source": {"name": "s", "keys": {"clientSecret": "k"}},
+                    "grant": {"jwtBearer": {"algorithm": "HS512", "assertionIn": "AuthorizationHeader"}},
+                }),
+            ),
+            (
+                json!({"clientAuthentication": {"method": "PrivateKeyJwt", "certificateThumbprint": true}}),
+                json!({"source": {"name": "s", "keys": {"privateKey": "tls.key", "tlsCertificate": "c"}}}),
             ),
             // Whoever writes an object of the provider need not know its credentials: they are renewed as early as it allows.
             (json!({"earliestRenewal": "30s"}), json!({"renewal": {"renewBefore": "31s"}})),

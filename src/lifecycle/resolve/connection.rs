@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::api::Reason;
-use crate::api::provider::{ClientAuthenticationMethod, ProviderSpec, RateLimitSpec};
+use crate::api::provider::{
+    ClientAuthentication, ClientAuthenticationMethod, ProviderSpec, RateLimitSpec,
+};
 use crate::api::source::SourceKeys;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::rate::RateLimit;
@@ -34,20 +36,25 @@ pub(super) fn roots(provider: &ProviderSpec) -> Result<Option<Roots>, Problem> {
 /// `SpecInvalid` where there is no use for it, or no TLS to show it in.
 pub(super) fn tls_keys<'a>(
     keys: Option<&'a SourceKeys>,
-    method: Option<ClientAuthenticationMethod>,
+    authentication: Option<&ClientAuthentication>,
     scheme: &str,
 ) -> Result<TlsKeys<'a>, Problem> {
     let certificate = keys.and_then(|keys| keys.tls_certificate.as_deref());
     let key = keys.and_then(|keys| keys.tls_key.as_deref());
+    let method = authentication.map(|authentication| authentication.method);
     if method != Some(ClientAuthenticationMethod::TlsClientAuth) {
-        for (field, given) in [("tlsCertificate", certificate), ("tlsKey", key)] {
-            if given.is_some() {
-                let field = format!("source.keys.{field}");
-                return Err(invalid(
-                    &field,
-                    "is used by client authentication TlsClientAuth alone",
-                ));
-            }
+        let is_named = authentication.is_some_and(|one| one.certificate_thumbprint);
+        if certificate.is_some() && !is_named {
+            return Err(invalid(
+                "source.keys.tlsCertificate",
+                "is used by client authentication TlsClientAuth and by certificateThumbprint alone",
+            ));
+        }
+        if key.is_some() {
+            return Err(invalid(
+                "source.keys.tlsKey",
+                "is used by client authentication TlsClientAuth alone",
+            ));
         }
     } else if scheme != "https" {
         let field = "provider.clientAuthentication.method";

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::oauth::fingerprint::fingerprint;
 use crate::oauth::jwt::Algorithm;
+use crate::oauth::jwt_bearer::Place;
 use crate::oauth::request::{Encoding, Method, RequestStyle};
 use crate::oauth::response::{ResponseStyle, Unit};
 
@@ -81,6 +82,9 @@ fn source(words: &mut Words, resolved: &Resolved<'_>) {
     for key in keys {
         words.say("key", key);
     }
+    if resolved.signing.thumbprint {
+        words.say("certificate", source.tls.certificate);
+    }
     if resolved.method == Some(ClientAuthenticationMethod::TlsClientAuth) {
         words.say("certificate", source.tls.certificate);
         words.say("certificate key", source.tls.key);
@@ -150,6 +154,7 @@ fn signing(words: &mut Words, whose: &str, signing: &Signing) {
     words.say_if(&format!("{whose} algorithm"), said);
     words.say_if(&format!("{whose} key id"), signing.key_id.as_deref());
     words.say_if(&format!("{whose} audience"), signing.audience.as_deref());
+    words.say_if(&format!("{whose} certificate"), signing.thumbprint.then_some("thumbprint"));
 }
 
 fn bearer(words: &mut Words, bearer: Option<&Bearer<'_>>) {
@@ -167,6 +172,8 @@ fn bearer(words: &mut Words, bearer: Option<&Bearer<'_>>) {
         words.say("=", text);
     }
     words.say_if("scopes in", bearer.scopes_in_claim.then_some("claim"));
+    words.say_if("omitted claim", bearer.without_audience.then_some("aud"));
+    words.say_if("assertion in", (bearer.place == Place::Header).then_some("header"));
 }
 
 fn exchange(words: &mut Words, terms: Option<&ExchangeTerms<'_>>) {
@@ -277,5 +284,30 @@ mod tests {
             "scopes": ["a", "b"], "audience": "c", "resources": ["urn:d"], "parameters": {"o": "p"},
         });
         assert_eq!(digest(&all), "31d1986bb5d371c0a346866dd5111f20");
+    }
+
+    #[test]
+    fn what_an_assertion_says_and_where_it_stands_makes_another_request() {
+        let of = |grant: Value| {
+            let mut spec = smallest();
+            spec["grant"] = json!({"jwtBearer": grant});
+            digest(&spec)
+        };
+        let mut named = smallest();
+        named["provider"]["clientAuthentication"] = json!({"method": "PrivateKeyJwt"});
+        let mut all = vec![
+            of(json!({})),
+            of(json!({"omitClaims": ["aud"]})),
+            of(json!({"assertionIn": "AuthorizationHeader"})),
+            of(json!({"algorithm": "HS256"})),
+            digest(&named),
+        ];
+        named["provider"]["clientAuthentication"]["certificateThumbprint"] = json!(true);
+        all.push(digest(&named));
+        named["source"]["keys"] = json!({"tlsCertificate": "c"});
+        all.push(digest(&named));
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[..at].contains(one), "{at}");
+        }
     }
 }

@@ -63,7 +63,7 @@ pub struct Account<'a> {
 impl GrantKind {
     /// Which grant it is.
     pub(super) fn of(spec: &OAuthCredentialSpec) -> Self {
-        match spec.grant {
+        match spec.grant.as_deref() {
             None | Some(Grant::RefreshToken(_)) => Self::RefreshToken,
             Some(Grant::ClientCredentials(_)) => Self::ClientCredentials,
             Some(Grant::JwtBearer(_)) => Self::JwtBearer,

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::api::grant::Grant;
+use crate::api::grant::{AssertionPlace, Grant, OmittedClaim};
 use crate::api::provider::ClientAuthentication;
 use crate::api::signing::SigningAlgorithm;
 use crate::lifecycle::problem::Problem;
 use crate::oauth::client_auth::{Client, JwtClient};
 use crate::oauth::error::TokenError;
-use crate::oauth::jwt::{Algorithm, SigningKey, Stamp, Unfit};
-use crate::oauth::jwt_bearer::JwtBearer;
+use crate::oauth::jwt::{Algorithm, KeyNames, SigningKey, Stamp, Unfit};
+use crate::oauth::jwt_bearer::{Audience, JwtBearer, Place};
 use crate::oauth::request::{GrantInput, Wanted};
 use crate::oauth::secret::{ClientSecret, PrivateKey};
+use crate::oauth::tls::{self, Wrong};
 
 use super::{Content, Resolved, Source};
 
@@ -28,6 +29,8 @@ pub struct Signing {
     pub(super) algorithm: Option<SigningAlgorithm>,
     pub(super) key_id: Option<String>,
     pub(super) audience: Option<String>,
+    /// Whether the certificate is named.
+    pub(super) thumbprint: bool,
 }
 
 /// What the assertion of a grant says.
@@ -39,6 +42,8 @@ pub struct Bearer<'a> {
     pub(super) lifetime: Duration,
     pub(super) claims: &'a BTreeMap<String, Value>,
     pub(super) scopes_in_claim: bool,
+    pub(super) without_audience: bool,
+    pub(super) place: Place,
 }
 
 impl Signing {
@@ -48,6 +53,7 @@ impl Signing {
             algorithm: spec.algorithm,
             key_id: spec.key_id.clone(),
             audience: spec.audience.clone(),
+            thumbprint: spec.certificate_thumbprint,
         })
     }
 
@@ -57,10 +63,8 @@ impl Signing {
         source: &Source<'_>,
         content: &Content<'_>,
     ) -> Result<Client, Problem> {
-        let algorithm = algorithm(self.algorithm.unwrap_or(SigningAlgorithm::HS256));
-        let secret = ClientSecret::new(content.required(source.client_secret)?);
-        let key = SigningKey::of_secret(algorithm, &secret);
-        self.client(source, content, key.map_err(|why| unfit(content, source.client_secret, why))?)
+        let key = secret(self.algorithm, source, content)?;
+        self.client(source, content, key, None)
     }
 
     /// A client whose private key signs.
@@ -70,7 +74,8 @@ impl Signing {
         content: &Content<'_>,
     ) -> Result<Client, Problem> {
         let key = private_key(self.algorithm, source, content)?;
-        self.client(source, content, key)
+        let thumbprint = self.thumbprint.then(|| thumbprint(&key, source, content)).transpose()?;
+        self.client(source, content, key, thumbprint)
     }
 
     fn client(
@@ -78,11 +83,12 @@ impl Signing {
         source: &Source<'_>,
         content: &Content<'_>,
         key: SigningKey,
+        thumbprint: Option<String>,
     ) -> Result<Client, Problem> {
         Ok(Client::Signing(JwtClient {
             client_id: content.required(source.client_id)?.to_owned(),
             key,
-            key_id: self.key_id.clone(),
+            names: KeyNames { id: self.key_id.clone(), thumbprint },
             audience: self.audience.clone(),
         }))
     }
@@ -99,11 +105,22 @@ impl<'a> Bearer<'a> {
                 algorithm: spec.algorithm,
                 key_id: spec.key_id.clone(),
                 audience: spec.audience.clone(),
+                thumbprint: false,
             },
             lifetime: spec.lifetime.map_or(LIFETIME, Duration::from),
             claims: &spec.claims,
             scopes_in_claim: spec.scopes_in_claim,
+            without_audience: spec.omit_claims.contains(&OmittedClaim::Aud),
+            place: match spec.assertion_in {
+                AssertionPlace::Member => Place::Member,
+                AssertionPlace::AuthorizationHeader => Place::Header,
+            },
         })
+    }
+
+    /// Whether the key is the client secret.
+    pub(super) fn is_signed_by_the_secret(&self) -> bool {
+        self.signing.algorithm.is_some_and(SigningAlgorithm::takes_the_secret)
     }
 
     /// With what the source holds.
@@ -119,11 +136,20 @@ impl<'a> Bearer<'a> {
         Ok(JwtBearer {
             issuer: issuer.to_owned(),
             subject: self.subject.map(ToOwned::to_owned),
-            audience: self.signing.audience.clone(),
+            audience: match &self.signing.audience {
+                _ if self.without_audience => Audience::Unnamed,
+                Some(name) => Audience::Named(name.clone()),
+                None => Audience::TokenEndpoint,
+            },
             lifetime_seconds: i64::try_from(self.lifetime.as_secs()).unwrap_or_default(),
             claims: self.claims.clone(),
-            key: private_key(self.signing.algorithm, source, content)?,
-            key_id: self.signing.key_id.clone(),
+            key: if self.is_signed_by_the_secret() {
+                secret(self.signing.algorithm, source, content)?
+            } else {
+                private_key(self.signing.algorithm, source, content)?
+            },
+            names: KeyNames { id: self.signing.key_id.clone(), thumbprint: None },
+            place: self.place,
             assertion: None,
         })
     }
@@ -149,6 +175,29 @@ impl Resolved<'_> {
         let signed = bearer.signed(&self.endpoint, scope, stamp)?;
         Ok((Cow::Owned(GrantInput::JwtBearer(Box::new(signed))), wanted))
     }
+}
+
+fn secret(
+    given: Option<SigningAlgorithm>,
+    source: &Source<'_>,
+    content: &Content<'_>,
+) -> Result<SigningKey, Problem> {
+    let algorithm = algorithm(given.unwrap_or(SigningAlgorithm::HS256));
+    let secret = ClientSecret::new(content.required(source.client_secret)?);
+    SigningKey::of_secret(algorithm, &secret)
+        .map_err(|why| unfit(content, source.client_secret, why))
+}
+
+fn thumbprint(
+    key: &SigningKey,
+    source: &Source<'_>,
+    content: &Content<'_>,
+) -> Result<String, Problem> {
+    let certificate = source.tls.certificate;
+    tls::thumbprint(content.lines(certificate)?, key).map_err(|wrong| match wrong {
+        Wrong::Certificate(why) => content.problem(certificate, why),
+        Wrong::Key(why) => content.problem(source.private_key, why),
+    })
 }
 
 fn private_key(
@@ -181,6 +230,10 @@ pub(super) fn algorithm(spec: SigningAlgorithm) -> Algorithm {
         SigningAlgorithm::PS512 => Algorithm::PS512,
         SigningAlgorithm::ES256 => Algorithm::ES256,
         SigningAlgorithm::ES384 => Algorithm::ES384,
+        SigningAlgorithm::ES512 => Algorithm::ES512,
         SigningAlgorithm::EdDSA => Algorithm::EdDSA,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,7 @@ impl SourceContent {
 
 /// Reads its name and keys.
 pub(super) fn source<'a>(spec: &'a OAuthCredentialSpec, tls: TlsKeys<'a>) -> Source<'a> {
-    let keys = spec.source.keys.as_ref();
+    let keys = spec.source.keys.as_deref();
     Source {
         name: &spec.source.name,
         client_id: keys.and_then(|keys| keys.client_id.as_deref()).unwrap_or("client_id"),

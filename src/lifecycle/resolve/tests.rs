@@ -3,12 +3,11 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::oauth::client_auth::ClientAuth;
 use crate::oauth::discovery::Metadata;
-use crate::oauth::jwt::tests::{es256, stamp, verified};
-use aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED;
+use crate::oauth::jwt::tests::stamp;
 use k8s_openapi::ByteString;
 use serde_json::json;
 
-fn parsed(value: serde_json::Value) -> OAuthCredentialSpec {
+pub(super) fn parsed(value: serde_json::Value) -> OAuthCredentialSpec {
     serde_json::from_value(value).unwrap()
 }
 
@@ -26,7 +25,7 @@ pub(super) fn spec(
     super::spec(spec_, &Provider::inline(&spec_.provider.inline), policy)
 }
 
-fn data(pairs: &[(&str, &[u8])]) -> BTreeMap<String, ByteString> {
+pub(super) fn data(pairs: &[(&str, &[u8])]) -> BTreeMap<String, ByteString> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect()
 }
 
@@ -153,7 +152,8 @@ fn a_secret_alone_needs_no_client_id() {
     assert_eq!(client.authorization().as_deref(), Some("Basic czo="));
 }
 
-type Case = (&'static [(&'static str, &'static [u8])], &'static str);
+/// Keys of a source, and what is wrong with them.
+pub(super) type Case = (&'static [(&'static str, &'static [u8])], &'static str);
 
 #[test]
 fn bad_keys_are_named() {
@@ -250,9 +250,9 @@ fn denied_endpoints_are_a_configuration_problem() {
 #[test]
 fn client_credentials_need_a_provider_that_lets_them_authenticate() {
     let mut spec_ = minimal();
-    spec_.grant = Some(crate::api::grant::Grant::ClientCredentials(
+    spec_.grant = Some(Box::new(crate::api::grant::Grant::ClientCredentials(
         crate::api::grant::ClientCredentialsGrant {},
-    ));
+    )));
     spec_.provider.inline.client_authentication =
         serde_json::from_value(json!({"method": "None"})).unwrap();
     let problem = spec(&spec_, AddressPolicy::default()).unwrap_err();
@@ -359,149 +359,6 @@ fn what_makes_no_sense_of_tls_is_named() {
     let stamp = || Stamp { now: jiff::Timestamp::UNIX_EPOCH, id: String::new() };
     let request = resolved.request(&client, &GrantInput::ClientCredentials, stamp).unwrap();
     assert_eq!(request.tls.roots.unwrap().pem(), pem);
-}
-
-fn signing(change: &serde_json::Value) -> OAuthCredentialSpec {
-    let mut base = json!({"source": {"name": "s"}, "target": {"name": "t"}, "provider": {"tokenEndpoint": "https://as.example/t"}});
-    for (key, value) in change.as_object().unwrap() {
-        base[key] = value.clone();
-    }
-    parsed(base)
-}
-
-fn key_client() -> OAuthCredentialSpec {
-    signing(&json!({
-        "grant": {"clientCredentials": {}},
-        "provider": {
-            "tokenEndpoint": "https://as.example/t",
-            "clientAuthentication": {"method": "PrivateKeyJwt", "algorithm": "ES256", "audience": "https://as.example"},
-        },
-    }))
-}
-
-fn written(spec_: &OAuthCredentialSpec, pairs: &[(&str, &[u8])]) -> BTreeMap<String, String> {
-    let resolved = spec(spec_, AddressPolicy::default()).unwrap();
-    let content = resolved.read_source(&data(pairs)).unwrap();
-    let names = std::cell::RefCell::new(["2", "1"].to_vec());
-    let stamp = || Stamp {
-        now: "2026-01-01T00:00:00Z".parse().unwrap(),
-        id: names.borrow_mut().pop().unwrap().to_owned(),
-    };
-    let request = resolved.request(&content.client, &content.input, stamp).unwrap();
-    let members = url::form_urlencoded::parse(request.body.as_bytes());
-    members.into_owned().collect()
-}
-
-#[test]
-fn a_client_signs_with_its_private_key() {
-    let pair = es256();
-    let seen =
-        written(&key_client(), &[("client_id", b"me"), ("private_key", pair.pem.as_bytes())]);
-    let names: Vec<_> = seen.keys().map(String::as_str).collect();
-    assert_eq!(names, ["client_assertion", "client_assertion_type", "client_id", "grant_type"]);
-    let [_, claims] = verified(&seen["client_assertion"], &ECDSA_P256_SHA256_FIXED, &pair.public);
-    assert_eq!((&claims["sub"], &claims["aud"]), (&json!("me"), &json!("https://as.example")));
-}
-
-#[test]
-fn a_signed_token_is_the_grant() {
-    let pair = es256();
-    let of = |grant: serde_json::Value, keys: &[(&str, &[u8])]| {
-        let grant = json!({"scopes": ["a", "b"], "grant": {"jwtBearer": grant}});
-        let mut keys = keys.to_vec();
-        keys.push(("private_key", pair.pem.as_bytes()));
-        let mut seen = written(&signing(&grant), &keys);
-        let assertion = seen.remove("assertion").unwrap();
-        let [_, claims] = verified(&assertion, &ECDSA_P256_SHA256_FIXED, &pair.public);
-        (seen, claims)
-    };
-    let (seen, claims) = of(json!({"algorithm": "ES256", "subject": "u"}), &[("client_id", b"me")]);
-    let grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned();
-    let of_them = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    };
-    assert_eq!(
-        seen,
-        of_them(&[("client_id", "me"), ("grant_type", &grant_type), ("scope", "a b")])
-    );
-    assert_eq!(
-        claims,
-        json!({"iss": "me", "sub": "u", "aud": "https://as.example/t", "iat": 1_767_225_600, "exp": 1_767_225_900, "jti": "1"})
-    );
-    // As Google wants it.
-    let google = json!({"algorithm": "ES256", "issuer": "a@b.example", "scopesInClaim": true, "lifetime": "1h"});
-    let (seen, claims) = of(google, &[]);
-    assert_eq!(seen, of_them(&[("grant_type", &grant_type)]));
-    assert_eq!(
-        claims,
-        json!({"iss": "a@b.example", "aud": "https://as.example/t", "scope": "a b", "iat": 1_767_225_600, "exp": 1_767_229_200, "jti": "1"})
-    );
-}
-
-#[test]
-fn a_key_that_can_not_sign_is_named() {
-    let pair = es256();
-    let pem = pair.pem.as_bytes();
-    let mut other = key_client();
-    let authentication = other.provider.inline.client_authentication.as_mut().unwrap();
-    authentication.algorithm = None;
-    let bearer = signing(&json!({"grant": {"jwtBearer": {"algorithm": "EdDSA"}}}));
-    let right = key_client();
-    let cases: [(&OAuthCredentialSpec, Case); 6] = [
-        (&right, (&[("client_id", b"me")], "private_key of the source Secret s is missing")),
-        (
-            &right,
-            (
-                &[("client_id", b"me"), ("private_key", b"\n")],
-                "private_key of the source Secret s is empty",
-            ),
-        ),
-        (
-            &right,
-            (
-                &[("client_id", b"me"), ("private_key", b"secret")],
-                "private_key of the source Secret s is no private key, neither in PEM (PKCS#8, PKCS#1 or SEC1) nor as JSON Web Key",
-            ),
-        ),
-        (&right, (&[], "client_id of the source Secret s is missing")),
-        (
-            &other,
-            (
-                &[("client_id", b"me")],
-                "private_key of the source Secret s does not fit the algorithm RS256, which takes an RSA key of 2048 to 8192 bits",
-            ),
-        ),
-        (
-            &bearer,
-            (
-                &[("client_id", b"me")],
-                "private_key of the source Secret s does not fit the algorithm EdDSA, which takes an Ed25519 key",
-            ),
-        ),
-    ];
-    for (spec_, (pairs, message)) in cases {
-        let mut pairs = pairs.to_vec();
-        if pairs.is_empty() || message.contains("fit") {
-            pairs.push(("private_key", pem));
-        }
-        let resolved = spec(spec_, AddressPolicy::default()).unwrap();
-        let problem = resolved.read_source(&data(&pairs)).unwrap_err();
-        assert_eq!(problem.reason, Reason::SourceInvalid);
-        assert_eq!(problem.message, format!("key {message}"));
-    }
-}
-
-#[test]
-fn another_private_key_is_another_source() {
-    let spec_ = signing(&json!({"grant": {"jwtBearer": {"algorithm": "ES256", "issuer": "i"}}}));
-    let resolved = spec(&spec_, AddressPolicy::default()).unwrap();
-    let of = |pem: &str| {
-        let content = resolved.read_source(&data(&[("private_key", pem.as_bytes())])).unwrap();
-        content.input.fingerprint(&content.client, b"salt")
-    };
-    let [one, two] = [es256().pem, es256().pem];
-    assert_eq!(of(&one), of(&format!("{one}\n")));
-    assert_ne!(of(&one), of(&two));
 }
 
 #[test]

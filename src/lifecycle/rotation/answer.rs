@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::lifecycle::record::StateRecord;
-use crate::oauth::error::TokenError;
+use crate::oauth::error::{Side, TokenError};
 use crate::oauth::response::{
     RawResponse, ResponseStyle, TokenSet, parse_hiding, salvage_refresh_token,
 };
@@ -39,7 +39,7 @@ pub fn read(
     sent: &Sent,
 ) -> Answer {
     let Some(raw) = raw else {
-        let unknown = || TokenError::OutcomeUnknown("no answer came".to_owned());
+        let unknown = || TokenError::OutcomeUnknown("no answer came".to_owned(), Side::Server);
         return Answer::Unknown(why_none.unwrap_or_else(unknown));
     };
     let parsed = catch_unwind(AssertUnwindSafe(|| {
@@ -47,7 +47,7 @@ pub fn read(
         parse_hiding(raw, style, true, sent)
     }));
     let parsed = parsed.unwrap_or_else(|_| {
-        Err(TokenError::OutcomeUnknown("the answer could not be read".to_owned()))
+        Err(TokenError::OutcomeUnknown("the answer could not be read".to_owned(), Side::Server))
     });
     match parsed {
         Ok(set) => Answer::Granted(Box::new(set)),
@@ -66,7 +66,7 @@ pub fn read(
 /// Whether the server may have replaced the token all the same.
 fn is_unknown(error: &TokenError) -> bool {
     match error {
-        TokenError::OutcomeUnknown(_) | TokenError::Invalid(_) => true,
+        TokenError::OutcomeUnknown(..) | TokenError::Invalid(_) => true,
         // An error code below 500 is an answer of the authorization server; above it may be any part on the way.
         TokenError::Server { status, .. } => *status >= 500 || *status == 408,
         _ => false,

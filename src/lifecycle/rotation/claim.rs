@@ -245,6 +245,7 @@ pub(super) mod tests {
             rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: expires_at.map(at),
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         }
@@ -292,7 +293,7 @@ pub(super) mod tests {
         let twice = Unresolved::after(Some(unknown), at(21), true);
         let second = claim(21).marked(twice, Trouble::default());
         let verdict = judge(&second, Standing::Dead, &asking, at(22));
-        assert_eq!(verdict, Verdict::Hold { until: at(3621), unresolved: twice });
+        assert_eq!(verdict, Verdict::Hold { until: at(1000), unresolved: twice });
     }
 
     #[test]

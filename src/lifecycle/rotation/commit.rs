@@ -83,26 +83,33 @@ fn after(time: Timestamp, seconds: i64) -> Timestamp {
     time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
-/// How long the newest refresh token lives, as far as anybody tells.
-fn refresh_life(
+/// When the newest refresh token ends however often it is used, as far as anybody tells.
+fn refresh_ends_at(
     base: Option<&StateRecord>,
     spent: &Spent,
     set: &TokenSet,
     since: Timestamp,
     issued_at: Timestamp,
-) -> Option<Life> {
-    let terms = spent.refresh_terms;
+) -> Option<Timestamp> {
     let said = match set.refresh_token_lifetime {
         Lifetime::Seconds(seconds) => Some(after(issued_at, seconds)),
         Lifetime::Until(time) => Some(time).filter(|time| *time > issued_at),
         Lifetime::Missing | Lifetime::Unusable(_) => None,
     };
-    let said = said.map(|until| Life { since, until });
-    let set_down = terms.lifetime.map(|lifetime| Life { since, until: plus(since, lifetime) });
+    let set_down = spent.refresh_terms.lifetime.map(|lifetime| plus(since, lifetime));
     // What was said of a token before holds as long as it is the same.
     let known = base.filter(|base| base.refresh_token_since == Some(since));
-    let fixed =
-        said.or(set_down).or_else(|| known?.refresh_life.filter(|life| life.since == since));
+    said.or(set_down).or_else(|| known?.refresh_ends_at)
+}
+
+/// How long it lives, where nobody uses it.
+fn refresh_life(
+    ends_at: Option<Timestamp>,
+    terms: RefreshTerms,
+    since: Timestamp,
+    issued_at: Timestamp,
+) -> Option<Life> {
+    let fixed = ends_at.map(|until| Life { since, until });
     let idle = terms.idle_lifetime;
     let idle = idle.map(|idle| Life { since: issued_at, until: plus(issued_at, idle) });
     fixed.into_iter().chain(idle).min_by_key(|life| life.until)
@@ -123,6 +130,8 @@ pub fn commit(
         .filter(|_| !is_another)
         .and_then(|base| base.refresh_token_since)
         .unwrap_or(lifespan.issued_at);
+    let (since, issued_at) = (refresh_token_since, lifespan.issued_at);
+    let refresh_ends_at = refresh_ends_at(lineage, spent, set, since, issued_at);
     let mut record = StateRecord {
         version: VERSION,
         generation: next_generation(base, spent),
@@ -132,8 +141,9 @@ pub fn commit(
         scopes: set.scopes.clone(),
         fields: set.fields.clone(),
         refresh_token_since: Some(refresh_token_since),
-        refresh_life: refresh_life(lineage, spent, set, refresh_token_since, lifespan.issued_at),
-        issued_at: lifespan.issued_at,
+        refresh_life: refresh_life(refresh_ends_at, spent.refresh_terms, since, issued_at),
+        refresh_ends_at,
+        issued_at,
         expires_at: lifespan.expires_at,
         salt: base.map_or_else(|| spent.salt.clone(), |base| base.salt.clone()),
         seeds: base.map(|base| base.seeds.clone()).unwrap_or_default(),
@@ -309,6 +319,18 @@ pub(super) mod tests {
         assert_eq!(until(&exchange(Some(&first), None, 950, None, idle)), Some(at(1000)));
         let untold = exchange(None, Some("r1"), 0, None, RefreshTerms::default());
         assert_eq!(until(&untold), None);
+        // Each use begins the idle time anew, however often; what the server said once is not forgotten over it.
+        let idle = RefreshTerms { idle_lifetime: Some(Duration::from_secs(100)), lifetime: None };
+        let mut used = exchange(None, Some("r1"), 0, Some(Lifetime::Seconds(250)), idle);
+        for (second, end) in [(40, 140), (120, 220), (200, 250), (240, 250)] {
+            used = exchange(Some(&used), None, second, None, idle);
+            assert_eq!(until(&used), Some(at(end)), "{second}");
+        }
+        let mut used = exchange(None, Some("r1"), 0, None, idle);
+        for second in [40, 120, 200, 1000] {
+            used = exchange(Some(&used), Some("r1"), second, None, idle);
+            assert_eq!(until(&used), Some(at(second + 100)), "{second}");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::record::Record;
-use crate::lifecycle::schedule::{minus, plus};
+use crate::lifecycle::record::{Life, Record};
+use crate::lifecycle::schedule::{earliest_renewal, minus, plus};
 use crate::oauth::transport::{ANSWER_TIMEOUT, SPEND_TIMEOUT};
 
 /// The first tries where the server is known to accept a replaced token for a while, or nothing is known of it.
@@ -19,10 +19,16 @@ const MISSED_AFTER: Duration = Duration::from_secs(30);
 /// Where nothing is spent, as far as is known.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(5);
 const LAST_BACK_OFF: Duration = Duration::from_secs(600);
-/// After the hold.
+/// After the hold pauses grow from this one, twice as long each, to an hour: by then the access token is lost or about to be,
+/// and a server that was down for minutes is not waited for much longer.
+const FIRST_AFTER_HOLD: Duration = Duration::from_secs(60);
 const HOURLY: Duration = Duration::from_secs(3600);
-/// So often after the hold.
-const HOURLY_TRIES: u32 = 24;
+/// So often after the hold: six times until the pauses are an hour, and then for a day.
+const TRIES_AFTER_HOLD: u32 = 6 + 24;
+const A_DAY: Duration = HOURLY.saturating_mul(24);
+/// Pauses are no longer than this part of what is left of the refresh token, where that is known, nor shorter than this.
+const PART_OF_WHAT_IS_LEFT: u32 = 10;
+const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
 /// Where the server's window is longer than that takes, each pause is this part of the time since the first sending, so
 /// that few tries span it.
 const PART_OF_THE_TIME: u32 = 8;
@@ -90,6 +96,8 @@ pub struct Terms {
     pub access_issued_at: Option<Timestamp>,
     /// When it expires.
     pub access_expires_at: Option<Timestamp>,
+    /// The life of the refresh token, as far as anybody tells.
+    pub refresh_life: Option<Life>,
     /// How long before its expiry the server lets an access token be renewed (`provider.earliestRenewal`).
     pub earliest: Option<Duration>,
     /// When the user asked for one more try.
@@ -110,6 +118,7 @@ impl Terms {
             rotates: record.is_none_or(|record| record.rotations > 0),
             access_issued_at: record.map(|record| record.issued_at),
             access_expires_at: record.and_then(|record| record.expires_at),
+            refresh_life: record.and_then(|record| record.refresh_life),
             asked_at,
         }
     }
@@ -117,6 +126,12 @@ impl Terms {
     /// How long after the first sending another one is harmless: a good part of the server's window.
     fn window(&self) -> Duration {
         self.reuse_grace.map_or(Duration::ZERO, window)
+    }
+
+    /// Whether sending again does no harm, and soon will: in the last hour of a window.
+    pub fn is_pressing(&self, first_at: Timestamp, now: Timestamp) -> bool {
+        let end = plus(first_at, self.window());
+        (minus(end, HOURLY)..end).contains(&now)
     }
 
     /// Whether sending again does no harm.
@@ -127,16 +142,16 @@ impl Terms {
     /// The end of a window that is longer than the hourly tries take.
     fn long_window_ends_at(&self, first_at: Timestamp) -> Option<Timestamp> {
         let window = self.window();
-        (window > HOURLY.saturating_mul(HOURLY_TRIES)).then(|| plus(first_at, window))
+        (window > A_DAY).then(|| plus(first_at, window))
     }
 
     /// Before this the server refuses to renew. The first sending kept to it, and so did those that followed it soon.
     fn earliest_after_hold(&self) -> Timestamp {
         let times = self.access_expires_at.zip(self.earliest);
-        times.map_or(Timestamp::MIN, |(expires_at, ahead)| minus(expires_at, ahead))
+        times.map_or(Timestamp::MIN, |(expires_at, ahead)| earliest_renewal(expires_at, ahead))
     }
 
-    /// When the hold ends: shortly before the access token does.
+    /// When the hold ends: shortly before the access token does, and while the refresh token still lives.
     fn hold_ends_at(&self, unresolved: Unresolved) -> Timestamp {
         // Within a window tries follow each other while an earlier one may still be on its way.
         let least = if self.window().is_zero() { BETWEEN_TRIES } else { AFTER_A_WINDOW };
@@ -147,7 +162,28 @@ impl Terms {
         let issued_at = self.access_issued_at.unwrap_or(unresolved.first_at);
         let lifetime = Duration::try_from(expires_at.duration_since(issued_at)).unwrap_or_default();
         let ahead = (lifetime / 10).min(BEFORE_EXPIRY);
-        minus(expires_at, ahead).max(least)
+        let before_the_last_day = self.refresh_life.map(|life| life.last_part(A_DAY));
+        minus(expires_at, ahead).min(before_the_last_day.unwrap_or(Timestamp::MAX)).max(least)
+    }
+
+    /// The next try after one after the hold. As long as the access token works it is not earlier than after an hour, which
+    /// happens where a human asked for the try that ended the hold.
+    fn after_pause(&self, unresolved: Unresolved) -> Timestamp {
+        let last_at = unresolved.last_at;
+        let doublings = unresolved.tries_after_hold.saturating_sub(1).min(10);
+        let pause =
+            FIRST_AFTER_HOLD.saturating_mul(2_u32.saturating_pow(doublings)).min(HOURLY);
+        let time = plus(last_at, pause);
+        let works_until = self.access_expires_at.unwrap_or(Timestamp::MIN);
+        let time = time.max(works_until.min(plus(last_at, HOURLY)));
+        let left = self.refresh_life.map(|life| life.until.duration_since(last_at));
+        match left.and_then(|left| Duration::try_from(left).ok()) {
+            None | Some(Duration::ZERO) => time,
+            Some(left) => {
+                let part = (left / PART_OF_WHAT_IS_LEFT).max(SHORTEST_PAUSE);
+                time.min(plus(last_at, Duration::from_secs(part.as_secs())))
+            }
+        }
     }
 }
 
@@ -200,20 +236,21 @@ pub fn next_try(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> NextTr
     })
 }
 
-/// A try after the one that ended the hold, if one is left: hourly for a day, and as long as the server takes the token
-/// again where that is longer.
+/// A try after the one that ended the hold, if one is left: for a day, and as long as the server takes the token again where
+/// that is longer.
 fn after_hold(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> Option<Timestamp> {
     let not_before = terms.earliest_after_hold();
+    let time = terms.after_pause(unresolved);
     let Some(end) = terms.long_window_ends_at(unresolved.first_at) else {
-        let time = plus(unresolved.last_at, HOURLY).max(not_before);
-        return (unresolved.tries_after_hold <= HOURLY_TRIES).then_some(time);
+        return (unresolved.tries_after_hold <= TRIES_AFTER_HOLD).then_some(time.max(not_before));
     };
     let since = unresolved.last_at.duration_since(unresolved.first_at);
     let part = Duration::try_from(since).unwrap_or_default() / PART_OF_THE_TIME;
-    let pause = Duration::from_secs(part.as_secs()).max(HOURLY);
+    let grown = plus(unresolved.last_at, Duration::from_secs(part.as_secs()));
     // The last one comes when the window is about to end; one that was missed is not made up for.
     let is_over = now > end || plus(unresolved.last_at, HOURLY) > end;
-    let time = plus(unresolved.last_at, pause).min(end).max(not_before);
+    let time = if part > HOURLY { grown } else { time };
+    let time = time.min(end).max(not_before);
     (!is_over && time <= end).then_some(time)
 }
 
@@ -266,6 +303,7 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(-1000)),
             access_expires_at: expires_at.map(at),
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         };
@@ -282,17 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn a_strict_server_is_asked_once_before_the_access_token_expires_then_hourly_for_a_day() {
+    fn a_strict_server_is_asked_once_before_the_access_token_expires_then_for_a_day() {
         let times = tries(Some(0), Some(2000));
-        assert_eq!(times[..2], [1940, 1940 + 3600]);
-        assert_eq!(times.len(), 1 + 24);
+        assert_eq!(times[..8], [1940, 2000, 2120, 2360, 2840, 3800, 5720, 9320]);
+        assert_eq!(times[8] - times[7], 3600);
+        assert_eq!(times.len(), 1 + 6 + 24);
     }
 
     #[test]
     fn an_unknown_server_is_asked_three_times_soon_and_then_held() {
         let times = tries(None, Some(2000));
-        assert_eq!(times[..5], [1, 5, 20, 1940, 5540]);
-        assert_eq!(times.len(), 3 + 1 + 24);
+        assert_eq!(times[..5], [1, 5, 20, 1940, 2000]);
+        assert_eq!(times.len(), 3 + 1 + 6 + 24);
     }
 
     #[test]
@@ -302,6 +341,7 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(-1000)),
             access_expires_at: Some(at(2000)),
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         };
@@ -320,6 +360,7 @@ mod tests {
             rotates: true,
             access_issued_at: None,
             access_expires_at: None,
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         };
@@ -350,6 +391,7 @@ mod tests {
             rotates: false,
             access_issued_at: Some(at(0)),
             access_expires_at: Some(at(3600)),
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         };
@@ -373,7 +415,7 @@ mod tests {
 
     #[test]
     fn a_long_window_does_not_outlast_the_access_token() {
-        assert_eq!(tries(Some(720 * 3600), Some(2000))[..4], [1, 5, 1940, 5540]);
+        assert_eq!(tries(Some(720 * 3600), Some(2000))[..4], [1, 5, 1940, 2000]);
     }
 
     #[test]
@@ -381,19 +423,19 @@ mod tests {
         const HOUR: i64 = 3600;
         for hours in [31, 100, 720] {
             let times = tries(Some(hours * 3600), Some(2000));
-            assert_eq!(times[..4], [1, 5, 1940, 5540], "hourly at first");
+            assert_eq!(times[..4], [1, 5, 1940, 2000]);
             let window = 3600 * i64::try_from(hours).unwrap() * 4 / 5;
             let last = *times.last().unwrap();
             assert!((window - HOUR..=window).contains(&last), "{hours} hours: {times:?}");
             let pauses: Vec<_> = times[3..].windows(2).map(|two| two[1] - two[0]).collect();
             // But for the last one, which the window cuts short.
             let grown = &pauses[..pauses.len() - 1];
-            assert!(grown.is_sorted() && grown[0] == HOUR, "{pauses:?}");
+            assert!(grown.is_sorted() && grown[..3] == [120, 240, 480], "{pauses:?}");
             assert!(pauses.iter().all(|pause| *pause <= window / 8));
-            assert!(times.len() < 60, "{}", times.len());
+            assert!(times.len() < 66, "{}", times.len());
         }
-        // A day of hourly tries is as long as this one.
-        assert_eq!(tries(Some(30 * 3600), Some(2000)).len(), 2 + 1 + 24);
+        // A day of tries is as long as this one.
+        assert_eq!(tries(Some(30 * 3600), Some(2000)).len(), 2 + 1 + 6 + 24);
     }
 
     #[test]
@@ -403,11 +445,12 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(-1000)),
             access_expires_at: Some(at(2000)),
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         };
         let tried = Unresolved::after(Some(Unresolved::first(at(0))), at(1940), true);
-        let soon = NextTry::At { time: at(5540), after_hold: true };
+        let soon = NextTry::At { time: at(2000), after_hold: true };
         let end = 576 * 3600;
         assert_eq!(next_try(tried, &terms, at(end)), soon);
         assert_eq!(next_try(tried, &terms, at(end + 1)), NextTry::Never);
@@ -420,11 +463,12 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: Some(at(7200)),
+            refresh_life: None,
             earliest: Some(Duration::from_secs(5)),
             asked_at: None,
         };
         let first = Unresolved::first(at(4800));
-        let next = NextTry::At { time: at(7195), after_hold: true };
+        let next = NextTry::At { time: at(7198), after_hold: true };
         assert_eq!(next_try(first, &terms, at(4800)), next);
         // Nor is it earlier when a human had it tried in between.
         let asked = Unresolved::after(Some(Unresolved::first(at(1000))), at(1100), true);
@@ -437,7 +481,7 @@ mod tests {
 
     #[test]
     fn without_an_access_token_the_hold_is_short() {
-        assert_eq!(tries(Some(0), None)[..2], [60, 3660]);
+        assert_eq!(tries(Some(0), None)[..2], [60, 120]);
         assert_eq!(tries(Some(0), Some(-5))[..1], [60]);
     }
 
@@ -448,6 +492,7 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: Some(at(50)),
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         };
@@ -462,10 +507,78 @@ mod tests {
             rotates: true,
             access_issued_at: Some(at(0)),
             access_expires_at: Some(at(3600)),
+            refresh_life: None,
             earliest: None,
             asked_at: None,
         };
         let next = next_try(Unresolved::first(at(0)), &terms, at(500));
         assert_eq!(next, NextTry::At { time: at(3540), after_hold: true });
+    }
+
+    /// A server whose refresh tokens live 1800 s, and access tokens 300 s; the request at 200 s was the first to fail.
+    fn of_a_session() -> Terms {
+        Terms {
+            reuse_grace: Some(Duration::ZERO),
+            rotates: true,
+            access_issued_at: Some(at(0)),
+            access_expires_at: Some(at(300)),
+            refresh_life: Some(Life { since: at(0), until: at(1800) }),
+            earliest: None,
+            asked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_refresh_token_is_tried_while_it_lives() {
+        let (terms, mut unresolved) = (of_a_session(), Unresolved::first(at(200)));
+        let mut times = vec![];
+        while let NextTry::At { time, after_hold } =
+            next_try(unresolved, &terms, unresolved.last_at)
+        {
+            times.push(time.as_second());
+            unresolved = Unresolved::after(Some(unresolved), time, after_hold);
+        }
+        assert_eq!(times[..6], [270, 330, 450, 585, 706, 815]);
+        assert!(times.iter().filter(|time| **time < 1800).count() > 20, "{times:?}");
+        assert!(times.windows(2).all(|two| two[1] - two[0] >= 10), "{times:?}");
+    }
+
+    #[test]
+    fn a_hold_ends_before_the_refresh_token_does() {
+        // The refresh token ends with the access token, or is the access token.
+        let terms = |days: i64| Terms {
+            access_expires_at: Some(at(60 * 86_400)),
+            refresh_life: Some(Life { since: at(0), until: at(days * 86_400) }),
+            ..of_a_session()
+        };
+        let ends = |days, last| match next_try(Unresolved::first(at(last)), &terms(days), at(last)) {
+            NextTry::At { time, after_hold: true } => time.as_second(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ends(60, 40 * 86_400), 59 * 86_400);
+        assert_eq!(ends(5, 3 * 86_400), 5 * 86_400 - 43_200);
+        let late = 60 * 86_400 - 3600;
+        assert_eq!(ends(60, late), late + 1, "there is no time to lose");
+    }
+
+    #[test]
+    fn what_a_human_asked_for_is_not_repeated_while_the_access_token_works() {
+        let terms = Terms { access_expires_at: Some(at(20_000)), refresh_life: None, ..of_a_session() };
+        let asked = |at_: i64| Unresolved::after(Some(Unresolved::first(at(100))), at(at_), true);
+        let next = |at_: i64| next_try(asked(at_), &terms, at(at_));
+        assert_eq!(next(1000), NextTry::At { time: at(4600), after_hold: true });
+        assert_eq!(next(19_000), NextTry::At { time: at(20_000), after_hold: true });
+        assert_eq!(next(20_000), NextTry::At { time: at(20_060), after_hold: true });
+    }
+
+    #[test]
+    fn a_window_presses_in_its_last_hour() {
+        let pressing = |grace, now| {
+            let terms = Terms { reuse_grace: Some(Duration::from_secs(grace)), ..of_a_session() };
+            terms.is_pressing(at(0), at(now))
+        };
+        assert!(pressing(60, 0) && pressing(60, 47) && !pressing(60, 48));
+        assert!(!pressing(36_000, 25_000) && pressing(36_000, 25_200) && !pressing(36_000, 28_800));
+        assert!(!pressing(0, 0));
     }
 }

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::oauth::error::TokenError;
 use crate::oauth::fingerprint::fingerprint;
-use crate::oauth::jwt::{Claims, SigningKey, Stamp, sign};
+use crate::oauth::jwt::{Claims, KeyNames, SigningKey, Stamp, sign};
 
 use super::ClientAuth;
 
@@ -30,8 +30,8 @@ pub struct JwtClient {
     pub client_id: String,
     /// The client secret or a private key.
     pub key: SigningKey,
-    /// `kid`, by which the server finds its half of the key.
-    pub key_id: Option<String>,
+    /// By what the server finds its half of the key.
+    pub names: KeyNames,
     /// For whom the assertion is, where that is not the token endpoint.
     pub audience: Option<String>,
 }
@@ -86,14 +86,14 @@ impl JwtClient {
         let claims = Claims {
             iss: &self.client_id,
             sub: Some(&self.client_id),
-            aud: self.audience.as_deref().unwrap_or(token_endpoint.as_str()),
+            aud: Some(self.audience.as_deref().unwrap_or(token_endpoint.as_str())),
             iat: now,
             exp: now.saturating_add(LIFETIME_SECONDS),
             jti: &stamp.id,
             scope: None,
             more: &BTreeMap::new(),
         };
-        let assertion = sign(&self.key, self.key_id.as_deref(), &claims)?;
+        let assertion = sign(&self.key, &self.names, &claims)?;
         Ok(ClientAuth::Assertion { client_id: self.client_id.clone(), assertion })
     }
 }
@@ -112,7 +112,7 @@ mod tests {
         Client::Signing(JwtClient {
             client_id: "me".to_owned(),
             key,
-            key_id: Some("k1".to_owned()),
+            names: KeyNames { id: Some("k1".to_owned()), thumbprint: Some("t".to_owned()) },
             audience: audience.map(ToOwned::to_owned),
         })
     }
@@ -136,7 +136,7 @@ mod tests {
             assert_eq!(members[..2], [("client_id", "me"), ("client_assertion_type", kind)]);
             assert_eq!(members[2].0, "client_assertion");
             let [header, claims] = verified(members[2].1, &ECDSA_P256_SHA256_FIXED, &pair.public);
-            assert_eq!(header, json!({"alg": "ES256", "typ": "JWT", "kid": "k1"}));
+            assert_eq!(header, json!({"alg": "ES256", "typ": "JWT", "kid": "k1", "x5t#S256": "t"}));
             assert_eq!(
                 claims,
                 json!({

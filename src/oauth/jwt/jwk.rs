@@ -1,11 +1,14 @@
 //! Private keys written as JSON Web Keys (RFC 7517, RFC 7518 §6, RFC 8037 §2).
 
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -45,7 +48,7 @@ pub(super) fn der(text: &str) -> Result<PrivateKeyDer<'static>, Unfit> {
     let key = match (jwk.kty, jwk.crv) {
         ("RSA", _) if jwk.lacks_primes() => return Err(Unfit::NoPrimes),
         ("RSA", _) => jwk.rsa(),
-        ("EC", Some(curve @ ("P-256" | "P-384"))) => jwk.ec(curve),
+        ("EC", Some(curve @ ("P-256" | "P-384" | "P-521"))) => jwk.ec(curve),
         ("OKP", Some("Ed25519")) => jwk.ed(),
         _ => None,
     };
@@ -57,21 +60,25 @@ impl Jwk<'_> {
         [self.p, self.q, self.dp, self.dq, self.qi].contains(&None)
     }
 
-    /// PKCS#1 (RFC 8017 appendix A.1.2): a version and eight numbers.
     fn rsa(&self) -> Option<PrivateKeyDer<'static>> {
-        let numbers =
-            [self.n, self.e, self.d, self.p, self.q, self.dp, self.dq, self.qi].map(bytes);
-        let mut content = Zeroizing::new(integer(&[0]));
-        for number in numbers {
-            content.extend_from_slice(&Zeroizing::new(integer(&number?)));
-        }
-        Some(PrivatePkcs1KeyDer::from(tagged(0x30, &content)).into())
+        let pair = RsaKeyPair::from_components(&KeyPairComponents {
+            public_key: PublicKeyComponents { n: number(self.n)?, e: number(self.e)? },
+            d: bytes(self.d)?,
+            p: bytes(self.p)?,
+            q: bytes(self.q)?,
+            dP: bytes(self.dp)?,
+            dQ: bytes(self.dq)?,
+            qInv: bytes(self.qi)?,
+        });
+        let der: Pkcs8V1Der<'_> = pair.ok()?.as_der().ok()?;
+        pkcs8(der.as_ref())
     }
 
     fn ec(&self, curve: &str) -> Option<PrivateKeyDer<'static>> {
         let algorithm = match curve {
             "P-256" => &ECDSA_P256_SHA256_FIXED_SIGNING,
-            _ => &ECDSA_P384_SHA384_FIXED_SIGNING,
+            "P-384" => &ECDSA_P384_SHA384_FIXED_SIGNING,
+            _ => &ECDSA_P521_SHA512_FIXED_SIGNING,
         };
         let mut public = vec![4];
         public.extend_from_slice(&bytes(self.x)?);
@@ -96,30 +103,9 @@ fn bytes(member: Option<&str>) -> Option<Zeroizing<Vec<u8>>> {
     URL_SAFE_NO_PAD.decode(member?).ok().map(Zeroizing::new)
 }
 
-/// An unsigned number in DER.
-fn integer(number: &[u8]) -> Vec<u8> {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    let digits = number.get(zeros..).unwrap_or_default();
-    let sign = digits.first().is_none_or(|byte| *byte >= 0x80).then_some(0);
-    tagged(
-        0x02,
-        &Zeroizing::new(sign.into_iter().chain(digits.iter().copied()).collect::<Vec<_>>()),
-    )
-}
-
-/// A value in DER, with its tag and its length.
-fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let zeros = length.iter().take_while(|byte| **byte == 0).count();
-    let length = length.get(zeros..).unwrap_or_default();
-    let mut der = vec![tag];
-    if content.len() >= 0x80 {
-        // At most eight bytes.
-        der.push(u8::try_from(length.len()).unwrap_or_default() | 0x80);
-        der.extend_from_slice(length);
-    } else {
-        der.push(length.first().copied().unwrap_or_default());
-    }
-    der.extend_from_slice(content);
-    der
+/// The same without the zeros that some write before a number (RFC 7518 §6.3.1.1).
+fn number(member: Option<&str>) -> Option<Vec<u8>> {
+    let bytes = bytes(member)?;
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.get(zeros..).map(<[u8]>::to_vec)
 }

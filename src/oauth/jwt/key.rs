@@ -1,27 +1,28 @@
 //! Keys that tokens are signed with.
 
+use std::fmt;
+
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-    RsaKeyPair,
-};
-use jsonwebtoken::crypto::sign;
-use jsonwebtoken::{AlgorithmFamily, EncodingKey};
-use rustls_pki_types::PrivateKeyDer;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
 use crate::oauth::secret::{ClientSecret, PrivateKey};
 
+use super::algorithm::{Algorithm, Family};
 use super::jwk;
 
-pub use jsonwebtoken::Algorithm;
-
 /// A key together with the one algorithm that it signs by. It is wiped when dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SigningKey {
     algorithm: Algorithm,
-    key: EncodingKey,
+    /// A secret as it is, a private key in PKCS#8.
+    bytes: Zeroizing<Vec<u8>>,
 }
 
 /// Why a key can't be used; goes on where the name of the key ends.
@@ -40,18 +41,8 @@ pub enum Unfit {
     #[error("is an encrypted private key; decrypt it first, as by openssl pkey")]
     Encrypted,
     /// Another kind of key, a damaged one, or one of a size that nobody should use.
-    #[error("does not fit the algorithm {0:?}, which takes {takes}", takes = takes(*.0))]
+    #[error("does not fit the algorithm {0:?}, which takes {takes}", takes = .0.takes())]
     Algorithm(Algorithm),
-}
-
-fn takes(algorithm: Algorithm) -> &'static str {
-    match (algorithm.family(), algorithm) {
-        (AlgorithmFamily::Rsa, _) => "an RSA key of 2048 to 8192 bits",
-        (AlgorithmFamily::Ec, Algorithm::ES384) => "a key on the curve P-384",
-        (AlgorithmFamily::Ec, _) => "a key on the curve P-256",
-        (AlgorithmFamily::Ed, _) => "an Ed25519 key",
-        (AlgorithmFamily::Hmac, _) => "a client secret",
-    }
 }
 
 impl SigningKey {
@@ -60,18 +51,18 @@ impl SigningKey {
     /// # Errors
     /// When the algorithm takes a private key.
     pub fn of_secret(algorithm: Algorithm, secret: &ClientSecret) -> Result<Self, Unfit> {
-        if algorithm.family() != AlgorithmFamily::Hmac {
-            return Err(Unfit::Algorithm(algorithm));
+        match algorithm.family() {
+            Family::Hmac(_) => Ok(Self::of_bytes(algorithm, secret.expose().as_bytes())),
+            _ => Err(Unfit::Algorithm(algorithm)),
         }
-        Ok(Self { algorithm, key: EncodingKey::from_secret(secret.expose().as_bytes()) })
     }
 
     /// A private key, in PEM or as a JSON Web Key.
     ///
     /// # Errors
     /// When it is none, or none for this algorithm.
-    pub fn of_private_key(algorithm: Algorithm, pem: &PrivateKey) -> Result<Self, Unfit> {
-        let text = pem.expose();
+    pub fn of_private_key(algorithm: Algorithm, key: &PrivateKey) -> Result<Self, Unfit> {
+        let text = key.expose();
         let der = if jwk::is_meant(text) {
             jwk::der(text)?
         } else {
@@ -80,13 +71,13 @@ impl SigningKey {
             })?
         };
         let der = Zeroizing::new(der);
-        let key = match algorithm.family() {
-            AlgorithmFamily::Rsa => rsa(&der),
-            AlgorithmFamily::Ec => ec(algorithm, &der),
-            AlgorithmFamily::Ed => ed(&der),
-            AlgorithmFamily::Hmac => None,
+        let pkcs8 = match algorithm.family() {
+            Family::Rsa(_) => rsa(&der),
+            Family::Ec(curve) => ec(curve, &der),
+            Family::Ed => ed(&der),
+            Family::Hmac(_) => None,
         };
-        Ok(Self { algorithm, key: key.ok_or(Unfit::Algorithm(algorithm))? })
+        Ok(Self { algorithm, bytes: pkcs8.ok_or(Unfit::Algorithm(algorithm))? })
     }
 
     /// The algorithm.
@@ -96,56 +87,76 @@ impl SigningKey {
 
     /// The signature as it stands in a token.
     pub(super) fn signature(&self, input: &[u8]) -> Option<String> {
-        sign(input, &self.key, self.algorithm).ok()
+        let signature = match self.algorithm.family() {
+            Family::Hmac(digest) => {
+                hmac::sign(&hmac::Key::new(digest, &self.bytes), input).as_ref().to_vec()
+            }
+            Family::Rsa(padding) => {
+                let pair = RsaKeyPair::from_pkcs8(&self.bytes).ok()?;
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(padding, &SystemRandom::new(), input, &mut signature).ok()?;
+                signature
+            }
+            Family::Ec(curve) => {
+                let pair = EcdsaKeyPair::from_pkcs8(curve, &self.bytes).ok()?;
+                pair.sign(&SystemRandom::new(), input).ok()?.as_ref().to_vec()
+            }
+            Family::Ed => {
+                Ed25519KeyPair::from_pkcs8(&self.bytes).ok()?.sign(input).as_ref().to_vec()
+            }
+        };
+        Some(URL_SAFE_NO_PAD.encode(signature))
     }
 
     /// The secret that it is, where it is one that the server knows too.
     pub(in crate::oauth) fn secret(&self) -> Option<&str> {
-        let is_shared = self.algorithm.family() == AlgorithmFamily::Hmac;
-        is_shared.then(|| std::str::from_utf8(self.key.as_bytes()).ok()).flatten()
+        let is_shared = matches!(self.algorithm.family(), Family::Hmac(_));
+        is_shared.then(|| std::str::from_utf8(&self.bytes).ok()).flatten()
+    }
+
+    /// The private key that it is, where it is one.
+    pub(in crate::oauth) fn private_key(&self) -> Option<PrivateKeyDer<'_>> {
+        let is_private = !matches!(self.algorithm.family(), Family::Hmac(_));
+        is_private.then(|| PrivatePkcs8KeyDer::from(self.bytes.as_slice()).into())
     }
 
     /// The key as text, to tell it from others.
     pub(in crate::oauth) fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(hex::encode(self.key.as_bytes()))
+        Zeroizing::new(hex::encode(&*self.bytes))
     }
 
-    #[cfg(test)]
-    pub(super) fn of_bytes(algorithm: Algorithm, secret: &[u8]) -> Self {
-        Self { algorithm, key: EncodingKey::from_secret(secret) }
+    pub(super) fn of_bytes(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        Self { algorithm, bytes: Zeroizing::new(bytes.to_vec()) }
     }
 }
 
-/// What PKCS#8 puts before an RSA key of 2048 bits or more: a sequence, a version, the name of the algorithm, the length.
-const BEFORE_RSA: usize = 26;
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SigningKey")
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
 
-/// Signing takes PKCS#1.
-fn rsa(der: &PrivateKeyDer<'_>) -> Option<EncodingKey> {
-    let key = match der {
-        PrivateKeyDer::Pkcs1(key) => EncodingKey::from_rsa_der(key.secret_pkcs1_der()),
-        PrivateKeyDer::Pkcs8(key) => {
-            let pair = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).ok()?;
-            let der: Pkcs8V1Der<'_> = pair.as_der().ok()?;
-            EncodingKey::from_rsa_der(der.as_ref().get(BEFORE_RSA..)?)
-        }
+type Pkcs8 = Zeroizing<Vec<u8>>;
+
+fn rsa(der: &PrivateKeyDer<'_>) -> Option<Pkcs8> {
+    let pair = match der {
+        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
+        PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
         _ => return None,
     };
-    RsaKeyPair::from_der(key.as_bytes()).ok()?;
-    Some(key)
+    let der: Pkcs8V1Der<'_> = pair.ok()?.as_der().ok()?;
+    Some(Zeroizing::new(der.as_ref().to_vec()))
 }
 
-/// Signing takes PKCS#8.
-fn ec(algorithm: Algorithm, der: &PrivateKeyDer<'_>) -> Option<EncodingKey> {
-    let curve = match algorithm {
-        Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
-        _ => &ECDSA_P384_SHA384_FIXED_SIGNING,
-    };
+fn ec(curve: &'static EcdsaSigningAlgorithm, der: &PrivateKeyDer<'_>) -> Option<Pkcs8> {
     let pair = EcdsaKeyPair::from_private_key_der(curve, der.secret_der()).ok()?;
-    Some(EncodingKey::from_ec_der(pair.to_pkcs8v1().ok()?.as_ref()))
+    Some(Zeroizing::new(pair.to_pkcs8v1().ok()?.as_ref().to_vec()))
 }
 
-/// Signing takes PKCS#8.
-fn ed(der: &PrivateKeyDer<'_>) -> Option<EncodingKey> {
-    Ed25519KeyPair::from_pkcs8(der.secret_der()).ok()?;
-    Some(EncodingKey::from_ed_der(der.secret_der()))
+fn ed(der: &PrivateKeyDer<'_>) -> Option<Pkcs8> {
+    let pair = Ed25519KeyPair::from_pkcs8(der.secret_der()).ok()?;
+    Some(Zeroizing::new(pair.to_pkcs8v1().ok()?.as_ref().to_vec()))
 }

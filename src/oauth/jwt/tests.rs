@@ -2,10 +2,11 @@ use aws_lc_rs::encoding::{AsBigEndian as _, AsDer as _, EcPrivateKeyBin};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
-    ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
-    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
-    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
-    RSA_PSS_2048_8192_SHA512, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED, ECDSA_P521_SHA512_FIXED_SIGNING,
+    ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaKeyPair,
+    UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -98,7 +99,7 @@ fn claims(more: &BTreeMap<String, Value>) -> Claims<'_> {
     Claims {
         iss: "me",
         sub: None,
-        aud: "you",
+        aud: Some("you"),
         iat: 1_300_819_380,
         exp: 1_300_819_440,
         jti: "j",
@@ -152,6 +153,16 @@ fn numbers(der: &[u8]) -> Vec<&[u8]> {
     numbers
 }
 
+fn assert_no_key_without_its_primes(rsa: &Value) {
+    for prime in ["p", "q", "dp", "dq", "qi"] {
+        let mut short = rsa.clone();
+        short.as_object_mut().unwrap().remove(prime);
+        let short = PrivateKey::new(short.to_string());
+        let unfit = SigningKey::of_private_key(Algorithm::RS256, &short).unwrap_err();
+        assert_eq!(unfit, Unfit::NoPrimes, "{prime}");
+    }
+}
+
 #[test]
 fn keys_may_be_json_web_keys() {
     let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -178,16 +189,11 @@ fn keys_may_be_json_web_keys() {
     };
     same(Algorithm::EdDSA, RFC_ED, &ed);
     same(Algorithm::RS256, RFC_RSA, &rsa);
-    for prime in ["p", "q", "dp", "dq", "qi"] {
-        let mut short = rsa.clone();
-        short.as_object_mut().unwrap().remove(prime);
-        let short = PrivateKey::new(short.to_string());
-        let unfit = SigningKey::of_private_key(Algorithm::RS256, &short).unwrap_err();
-        assert_eq!(unfit, Unfit::NoPrimes, "{prime}");
-    }
+    assert_no_key_without_its_primes(&rsa);
     for (algorithm, verifier, curve, name) in [
         (Algorithm::ES256, &ECDSA_P256_SHA256_FIXED, &ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
         (Algorithm::ES384, &ECDSA_P384_SHA384_FIXED, &ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
+        (Algorithm::ES512, &ECDSA_P521_SHA512_FIXED, &ECDSA_P521_SHA512_FIXED_SIGNING, "P-521"),
     ] {
         let pair = EcdsaKeyPair::generate(curve).unwrap();
         let public = pair.public_key().as_ref();
@@ -198,12 +204,16 @@ fn keys_may_be_json_web_keys() {
         });
         let key = PrivateKey::new(jwk.to_string());
         let key = SigningKey::of_private_key(algorithm, &key).unwrap();
-        verified(sign(&key, None, &claims(&BTreeMap::new())).unwrap().expose(), verifier, public);
+        verified(
+            sign(&key, &KeyNames::default(), &claims(&BTreeMap::new())).unwrap().expose(),
+            verifier,
+            public,
+        );
         let mut without = jwk.clone();
         without.as_object_mut().unwrap().remove("d");
         for (wrong, why) in [
             (without, Unfit::Public),
-            (json!({"kty": "EC", "crv": "P-521"}), Unfit::NoPem),
+            (json!({"kty": "EC", "crv": "P-192"}), Unfit::NoPem),
             (json!({"kty": "oct", "k": "a"}), Unfit::NoPem),
         ] {
             let wrong = PrivateKey::new(wrong.to_string());
@@ -216,7 +226,7 @@ fn keys_may_be_json_web_keys() {
 
 #[test]
 fn the_public_key_verifies_each_algorithm_from_each_form_of_key() {
-    let cases: [(Algorithm, &'static dyn VerificationAlgorithm, [Pair; 2]); 9] = [
+    let cases: [(Algorithm, &'static dyn VerificationAlgorithm, [Pair; 2]); 10] = [
         (Algorithm::RS256, &RSA_PKCS1_2048_8192_SHA256, rsa()),
         (Algorithm::RS384, &RSA_PKCS1_2048_8192_SHA384, rsa()),
         (Algorithm::RS512, &RSA_PKCS1_2048_8192_SHA512, rsa()),
@@ -225,13 +235,15 @@ fn the_public_key_verifies_each_algorithm_from_each_form_of_key() {
         (Algorithm::PS512, &RSA_PSS_2048_8192_SHA512, rsa()),
         (Algorithm::ES256, &ECDSA_P256_SHA256_FIXED, curve(&ECDSA_P256_SHA256_FIXED_SIGNING)),
         (Algorithm::ES384, &ECDSA_P384_SHA384_FIXED, curve(&ECDSA_P384_SHA384_FIXED_SIGNING)),
+        (Algorithm::ES512, &ECDSA_P521_SHA512_FIXED, curve(&ECDSA_P521_SHA512_FIXED_SIGNING)),
         (Algorithm::EdDSA, &ED25519, ed()),
     ];
     let none = BTreeMap::new();
+    let names = KeyNames { id: Some("k".to_owned()), thumbprint: None };
     for (algorithm, verifier, pairs) in cases {
         for Pair { pem, public } in pairs {
             let key = SigningKey::of_private_key(algorithm, &PrivateKey::new(pem)).unwrap();
-            let token = sign(&key, Some("k"), &claims(&none)).unwrap();
+            let token = sign(&key, &names, &claims(&none)).unwrap();
             let [header, said] = verified(token.expose(), verifier, &public);
             let name = format!("{algorithm:?}");
             assert_eq!(header, json!({"alg": name, "typ": "JWT", "kid": "k"}));
@@ -252,7 +264,7 @@ fn the_secret_verifies_each_algorithm_with_one() {
         (Algorithm::HS512, hmac::HMAC_SHA512),
     ] {
         let key = SigningKey::of_secret(algorithm, &ClientSecret::new("s3cret")).unwrap();
-        let token = sign(&key, None, &claims(&more)).unwrap();
+        let token = sign(&key, &KeyNames::default(), &claims(&more)).unwrap();
         let (input, signature) = token.expose().rsplit_once('.').unwrap();
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
         hmac::verify(&hmac::Key::new(digest, b"s3cret"), input.as_bytes(), &signature).unwrap();
@@ -284,6 +296,7 @@ fn a_key_that_does_not_fit_is_refused() {
         (ed, RFC_RSA),
         (ed, damaged.as_str()),
         (Algorithm::ES384, es256[0].pem.as_str()),
+        (Algorithm::ES512, es384[0].pem.as_str()),
         (Algorithm::HS256, RFC_RSA),
     ] {
         assert_eq!(unfit(algorithm, pem), Unfit::Algorithm(algorithm), "{algorithm:?} {pem}");

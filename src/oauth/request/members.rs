@@ -2,6 +2,7 @@
 
 use crate::oauth::client_auth::Client;
 use crate::oauth::fingerprint::fingerprint;
+use crate::oauth::jwt_bearer::Place;
 
 use super::GrantInput;
 
@@ -11,6 +12,7 @@ impl GrantInput {
         match self {
             Self::RefreshToken(token) => vec![("refresh_token", token.expose())],
             Self::ClientCredentials => Vec::new(),
+            Self::JwtBearer(bearer) if bearer.place == Place::Header => Vec::new(),
             Self::JwtBearer(bearer) => {
                 bearer.assertion.iter().map(|signed| ("assertion", signed.expose())).collect()
             }
@@ -19,6 +21,13 @@ impl GrantInput {
             }
             Self::TokenExchange(exchange) => exchange.members(),
         }
+    }
+
+    /// What stands in the header `Authorization`, where the grant does.
+    pub(super) fn authorization(&self) -> Option<String> {
+        let Self::JwtBearer(bearer) = self else { return None };
+        let signed = bearer.assertion.as_ref().filter(|_| bearer.place == Place::Header)?;
+        Some(format!("Bearer {}", signed.expose()))
     }
 
     /// A digest of the client and of what else of the source such a request depends on: with the same one it would be the

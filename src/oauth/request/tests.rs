@@ -1,7 +1,8 @@
 use super::*;
 use crate::oauth::client_auth::BasicForm;
 use crate::oauth::client_auth::Client;
-use crate::oauth::jwt::{Algorithm, SigningKey};
+use crate::oauth::jwt::{Algorithm, KeyNames, SigningKey};
+use crate::oauth::jwt_bearer::{Audience, Place};
 use crate::oauth::secret::{Assertion, ClientSecret, GivenToken};
 use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, JWT_TYPE, TypedToken};
 
@@ -142,11 +143,12 @@ fn assertions_of_client_and_grant() {
     let grant = GrantInput::JwtBearer(Box::new(JwtBearer {
         issuer: "i".into(),
         subject: None,
-        audience: None,
+        audience: Audience::TokenEndpoint,
         lifetime_seconds: 60,
         claims: std::collections::BTreeMap::default(),
         key,
-        key_id: None,
+        names: KeyNames::default(),
+        place: Place::Member,
         assertion: Some(Assertion::new("H.C.S")),
     }));
     let proof = "client_id=id&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=h.c.s";

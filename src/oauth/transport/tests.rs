@@ -79,7 +79,7 @@ async fn a_proxy_is_dialled_wherever_it_is_and_judges_names_itself() {
     // The tunnel is refused, so that nothing goes out.
     proxy.always(Answer::status(403));
     let tunnelled = transport.send(&request("https://as.example/t")).await;
-    assert!(matches!(tunnelled, Err(TokenError::Unreachable(why)) if !why.contains("pass")));
+    assert!(matches!(tunnelled, Err(TokenError::Unreachable(why, _)) if !why.contains("pass")));
     assert!(proxy.requests()[1].head_bytes.starts_with(b"CONNECT as.example:443 "));
 }
 

@@ -52,6 +52,8 @@ pub struct ServerOptions {
     /// How long the refresh token that was spent last may be presented again, from its first use on.
     /// Each time it gets one more successor; all of them work until one is spent. None: not at all.
     pub reuse_window: Option<Duration>,
+    /// How long before the expiry of the access token a refresh token is taken, at the earliest. None: at any time.
+    pub earliest_renewal: Option<Duration>,
 }
 
 impl Default for ServerOptions {
@@ -61,6 +63,7 @@ impl Default for ServerOptions {
             access_token_lifetime: Duration::from_secs(3600),
             delay: Duration::ZERO,
             reuse_window: None,
+            earliest_renewal: None,
         }
     }
 }
@@ -238,6 +241,7 @@ enum Refusal {
     Client,
     Grant,
     GrantType,
+    Early,
 }
 
 /// Carried out to the end although the client may go: what it began is not undone by that.
@@ -287,6 +291,10 @@ fn redeem(
         }
         ("refresh_token", client) => {
             let token = request.refresh_token.as_deref().ok_or(Refusal::Request)?;
+            let rests = options.earliest_renewal.map(|ahead| lifetime.saturating_sub(ahead));
+            if rests.is_some_and(|rests| ledger.was_rotated_within(token, rests)) {
+                return Err(Refusal::Early);
+            }
             ledger.rotate(token, client, lifetime, options.reuse_window)
         }
         _ => Err(Refusal::GrantType),
@@ -320,6 +328,8 @@ fn error_response(refusal: Refusal) -> Response {
         Refusal::Client => (StatusCode::UNAUTHORIZED, "invalid_client"),
         Refusal::Grant => (StatusCode::BAD_REQUEST, "invalid_grant"),
         Refusal::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+        // As Exact Online answers.
+        Refusal::Early => (StatusCode::UNAUTHORIZED, "unauthorized_client"),
     };
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::WWW_AUTHENTICATE, "Basic")];
     (status, headers, json!({ "error": code }).to_string()).into_response()

@@ -1,8 +1,10 @@
 //! A way to the API server on which replies get lost: the request is carried out, and its client never hears of it.
+//! Or it gets the reply of another server, and this one never hears of the request.
 //!
 //! `kubectl proxy` stands between, with the rights of the client, so that the way up to it is plain HTTP and can be
 //! looked into.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -20,12 +22,14 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::control_plane::ControlPlane;
 use crate::framing::{Kind, MessageStream};
-use crate::http_server::RecordedRequest;
+use crate::http_server::{Answer, RecordedRequest};
 use crate::process::Process;
 use crate::{scratch, wait};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
+/// Both the server's answers and replies of our own go there.
+type ToClient = tokio::sync::Mutex<OwnedWriteHalf>;
 type Rule = Box<dyn FnMut(&RecordedRequest) -> bool + Send>;
 
 /// The way. Dropping it closes it.
@@ -41,6 +45,8 @@ pub struct LossyApi {
 struct Shared {
     upstream: SocketAddr,
     rule: Mutex<Rule>,
+    /// What is answered on the way, by path.
+    replies: Mutex<BTreeMap<String, Vec<u8>>>,
     lost: Mutex<Vec<RecordedRequest>>,
 }
 
@@ -62,6 +68,7 @@ impl LossyApi {
         let shared = Arc::new(Shared {
             upstream,
             rule: Mutex::new(Box::new(|_| false)),
+            replies: Mutex::default(),
             lost: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -78,6 +85,11 @@ impl LossyApi {
     /// From now on the replies to requests of which the rule says so are lost, with their connection.
     pub fn lose(&self, rule: impl FnMut(&RecordedRequest) -> bool + Send + 'static) {
         *lock(&self.shared.rule) = Box::new(rule);
+    }
+
+    /// From now on requests for this path get this reply.
+    pub fn reply(&self, path: &str, body: &Value) {
+        lock(&self.shared.replies).insert(path.to_owned(), Answer::json(200, body).bytes());
     }
 
     /// The requests whose replies were lost.
@@ -137,17 +149,19 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) {
     let Ok(server) = TcpStream::connect(shared.upstream).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    let to_client = ToClient::new(to_client);
     let losing = AtomicBool::new(false);
     tokio::select! {
-        _ = requests(from_client, to_server, &shared, &losing) => {}
-        _ = answers(from_server, to_client, &losing) => {}
+        _ = requests(from_client, to_server, &to_client, &shared, &losing) => {}
+        _ = answers(from_server, &to_client, &losing) => {}
     }
 }
 
-/// Passes requests on. A client sends no request before it has the last answer.
+/// Passes requests on, but for those that are answered here. A client sends no request before it has the last answer.
 async fn requests(
     client: OwnedReadHalf,
     mut server: OwnedWriteHalf,
+    to_client: &ToClient,
     shared: &Shared,
     losing: &AtomicBool,
 ) -> io::Result<()> {
@@ -155,6 +169,11 @@ async fn requests(
     while let Some(asked) = client.next().await? {
         let mut request = RecordedRequest::parse(asked.head()).map_err(io::Error::other)?;
         request.body = asked.body().to_vec();
+        let reply = lock(&shared.replies).get(request.path()).cloned();
+        if let Some(reply) = reply {
+            to_client.lock().await.write_all(&reply).await?;
+            continue;
+        }
         if lock(&shared.rule)(&request) {
             losing.store(true, Ordering::SeqCst);
             lock(&shared.lost).push(request);
@@ -167,7 +186,7 @@ async fn requests(
 /// Passes answers on as they come, watches too, up to the one that is lost: it has come, and the connection ends.
 async fn answers(
     mut server: OwnedReadHalf,
-    mut client: OwnedWriteHalf,
+    client: &ToClient,
     losing: &AtomicBool,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
@@ -176,6 +195,6 @@ async fn answers(
         if count == 0 || losing.load(Ordering::SeqCst) {
             return Ok(());
         }
-        client.write_all(&buffer[..count]).await?;
+        client.lock().await.write_all(&buffer[..count]).await?;
     }
 }

@@ -2,7 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rcgen::{KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
+use rcgen::{
+    CertificateParams, KeyPair, PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PKCS_RSA_SHA256,
+    PublicKeyData as _, RsaKeySize,
+};
 use serde_json::{Value, json};
 
 /// The name of the key, `kid`.
@@ -30,6 +33,38 @@ impl SigningKey {
         json!({"keys": [{
             "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KEY_ID,
             "x": part(1), "y": part(33),
+        }]})
+    }
+}
+
+/// A new key pair for ES512, with a certificate.
+#[derive(Debug, Clone)]
+pub struct CertifiedKey {
+    /// The private key, PEM (PKCS#8).
+    pub pem: String,
+    /// The certificate, PEM; self-signed.
+    pub certificate: String,
+    public: Vec<u8>,
+}
+
+impl CertifiedKey {
+    /// Makes one.
+    pub fn generate() -> Self {
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).expect("a key can be made");
+        let certificate = CertificateParams::default().self_signed(&pair);
+        Self {
+            pem: pair.serialize_pem(),
+            certificate: certificate.expect("a certificate can be made").pem(),
+            public: pair.der_bytes().to_vec(),
+        }
+    }
+
+    /// The public key as servers take it (RFC 7518 §6.2).
+    pub fn key_set(&self) -> Value {
+        let part = |from: usize| URL_SAFE_NO_PAD.encode(&self.public[from..from + 66]);
+        json!({"keys": [{
+            "kty": "EC", "crv": "P-521", "use": "sig", "alg": "ES512", "kid": KEY_ID,
+            "x": part(1), "y": part(67),
         }]})
     }
 }

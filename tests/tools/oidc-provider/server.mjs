@@ -135,6 +135,7 @@ function newProvider(issuer) {
       'tls_client_auth',
       'none',
     ],
+    enabledJWA: { clientAuthSigningAlgValues: ['HS256', 'ES256', 'ES512', 'EdDSA'] },
     features: {
       devInteractions: { enabled: false },
       mTLS: MUTUAL_TLS,

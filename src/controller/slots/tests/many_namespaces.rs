@@ -13,7 +13,7 @@ fn name(at: usize) -> String {
 /// One request that failed of each of so many namespaces.
 async fn fail_in(slots: &Slots, namespaces: usize) {
     for at in 0..namespaces {
-        let mut slot = slot(slots.wait(&name(at), "h", Press::Now)).await;
+        let mut slot = slot(slots.wait(&name(at), "h", Press::Now, None)).await;
         slot.outcome = Outcome::Failed(Trouble::Failing);
     }
 }
@@ -27,7 +27,7 @@ async fn a_dead_host_is_tried_by_one_namespace_at_a_time() {
         tasks.spawn(async move {
             let mut told = 0;
             loop {
-                let mut turn = slots.wait(&name(at), "h", Press::Usual);
+                let mut turn = slots.wait(&name(at), "h", Press::Usual, None);
                 let mut slot = loop {
                     match turn.news().await {
                         News::Slot(slot) => break slot,
@@ -94,9 +94,10 @@ async fn who_has_not_failed_tries_first_and_its_answer_lets_the_others_go_on() {
     let slots = slots(32);
     warm(&slots, "n0", "h").await;
     fail_in(&slots, 50).await;
-    let mut broken: Vec<_> = (0..50).map(|at| slots.wait(&name(at), "h", Press::Usual)).collect();
+    let mut broken: Vec<_> =
+        (0..50).map(|at| slots.wait(&name(at), "h", Press::Usual, None)).collect();
     let begun = paused();
-    let mut good = slot(slots.wait("good", "h", Press::Usual)).await;
+    let mut good = slot(slots.wait("good", "h", Press::Usual, None)).await;
     assert!(paused().saturating_sub(begun) < seconds(7), "the first trial is its own");
     assert!(broken.iter_mut().all(|turn| turn.turn.try_recv().is_err()));
     good.outcome = Outcome::Answered;
@@ -105,12 +106,33 @@ async fn who_has_not_failed_tries_first_and_its_answer_lets_the_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn wrong_certificates_of_many_namespaces_hold_up_themselves_and_no_other() {
+    let slots = slots(32);
+    warm(&slots, "n0", "h").await;
+    let untrusted = Err(TokenError::Unreachable(String::new(), Side::Caller));
+    for at in 0..20 {
+        for _ in 0..5 {
+            slot(slots.wait(&name(at), "h", Press::Usual, None)).await.saw(&untrusted);
+        }
+    }
+    assert!(take(&slots, "other", "h").is_some());
+    let held = |at: usize| slots.shared.lock().held(&Place::new(&name(at), "h"));
+    assert!((0..20).all(|at| held(at).is_some_and(|held| held.trouble == Trouble::Unreachable)));
+    // What their servers would do, they hold back all the same.
+    let down = Err(TokenError::Unreachable(String::new(), Side::Server));
+    for at in 20..25 {
+        slot(slots.wait(&name(at), "h", Press::Now, None)).await.saw(&down);
+    }
+    assert!(take(&slots, "other", "h").is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_in_a_hurry_passes_what_holds_all_and_its_answer_ends_it() {
     let slots = slots(32);
     warm(&slots, "n0", "h").await;
     fail_in(&slots, 5).await;
     // Beside one that waits in its namespace.
-    let mut usual = slots.wait("n", "h", Press::Usual);
+    let mut usual = slots.wait("n", "h", Press::Usual, None);
     assert!(matches!(usual.news().await, News::Held(_)));
     let mut one = hurry(&slots, "n", "h").unwrap();
     assert!(usual.turn.try_recv().is_err());
@@ -130,7 +152,7 @@ async fn hosts_that_nobody_calls_any_more_are_forgotten() {
     assert!(lanes < FLOOD && hosts < FLOOD, "{lanes} {hosts}");
     sleep(seconds(3700)).await;
     for at in 0..FLOOD {
-        drop(slot(slots.wait("n", &format!("later{at}"), Press::Usual)).await);
+        drop(slot(slots.wait("n", &format!("later{at}"), Press::Usual, None)).await);
     }
     let (lanes, hosts) = slots.shared.lock().known();
     assert!(lanes <= 2 * 1024 && hosts <= 2 * 1024, "{lanes} {hosts}");
@@ -153,7 +175,7 @@ async fn who_comes_late_waits_little_for_what_others_broke() {
     for _ in 0..20 {
         sleep(seconds(613)).await;
         let begun = paused();
-        let slot = slot(slots.wait("good", "h", Press::Usual)).await;
+        let slot = slot(slots.wait("good", "h", Press::Usual, None)).await;
         let waited = paused().saturating_sub(begun);
         assert!(waited < seconds(30), "{waited:?}");
         // Its answer would let the others go on.
@@ -167,14 +189,14 @@ async fn a_long_wait_that_one_was_asked_for_is_told_to_no_other() {
     warm(&slots, "n0", "h").await;
     let limited = Outcome::Failed(Trouble::Limited(seconds(3600)));
     for _ in 0..5 {
-        slot(slots.wait("own", "h", Press::Now)).await.outcome = limited;
+        slot(slots.wait("own", "h", Press::Now, None)).await.outcome = limited;
     }
     // The row of the host begins anew.
     take(&slots, "n0", "h").unwrap().outcome = Outcome::Answered;
     fail_in(&slots, 4).await;
     let mut fifth = hurry(&slots, "own", "h").unwrap();
     let _taken: Vec<_> = std::iter::from_fn(|| take(&slots, "other", "h")).collect();
-    let mut other = slots.wait("other", "h", Press::Usual);
+    let mut other = slots.wait("other", "h", Press::Usual, None);
     fifth.outcome = limited;
     drop(fifth);
     let News::Held(held) = other.news().await else { panic!("it is held back") };

@@ -173,6 +173,12 @@ impl Ledger {
         Ok(TokenSet { access_token, refresh_token: Some(successor) })
     }
 
+    /// Whether this token's lineage got its newest one less than so long ago.
+    pub(super) fn was_rotated_within(&self, refresh_token: &str, time: Duration) -> bool {
+        let place = self.lineage_of(refresh_token);
+        place.is_some_and(|place| self.lineages[place].was_rotated_within(time))
+    }
+
     /// Notes that nobody was told of this token set.
     pub(super) fn withhold(&mut self, token_set: &TokenSet) {
         let refresh_token = token_set.refresh_token.as_deref();

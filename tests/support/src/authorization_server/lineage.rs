@@ -121,6 +121,11 @@ impl Lineage {
         }
     }
 
+    /// Whether a token was spent less than so long ago.
+    pub(super) fn was_rotated_within(&self, time: Duration) -> bool {
+        self.spent.as_ref().is_some_and(|(_, since)| since.elapsed() < time)
+    }
+
     /// A token that is live gets a successor, and all others go.
     pub(super) fn spend(&mut self, token: &str, successor: String) {
         self.spent = Some((token.to_owned(), Instant::now()));

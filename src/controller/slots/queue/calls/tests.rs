@@ -134,6 +134,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         2 => Just(Outcome::Answered),
         1 => Just(Outcome::NotTried),
         4 => Just(Outcome::Failed(Trouble::Failing)),
+        1 => Just(Outcome::FailedForCaller(Trouble::Unreachable)),
     ]
 }
 
