@@ -171,8 +171,7 @@ impl Terms {
     fn after_pause(&self, unresolved: Unresolved) -> Timestamp {
         let last_at = unresolved.last_at;
         let doublings = unresolved.tries_after_hold.saturating_sub(1).min(10);
-        let pause =
-            FIRST_AFTER_HOLD.saturating_mul(2_u32.saturating_pow(doublings)).min(HOURLY);
+        let pause = FIRST_AFTER_HOLD.saturating_mul(2_u32.saturating_pow(doublings)).min(HOURLY);
         let time = plus(last_at, pause);
         let works_until = self.access_expires_at.unwrap_or(Timestamp::MIN);
         let time = time.max(works_until.min(plus(last_at, HOURLY)));
@@ -551,7 +550,8 @@ mod tests {
             refresh_life: Some(Life { since: at(0), until: at(days * 86_400) }),
             ..of_a_session()
         };
-        let ends = |days, last| match next_try(Unresolved::first(at(last)), &terms(days), at(last)) {
+        let ends = |days, last| match next_try(Unresolved::first(at(last)), &terms(days), at(last))
+        {
             NextTry::At { time, after_hold: true } => time.as_second(),
             other => panic!("{other:?}"),
         };
@@ -563,7 +563,8 @@ mod tests {
 
     #[test]
     fn what_a_human_asked_for_is_not_repeated_while_the_access_token_works() {
-        let terms = Terms { access_expires_at: Some(at(20_000)), refresh_life: None, ..of_a_session() };
+        let terms =
+            Terms { access_expires_at: Some(at(20_000)), refresh_life: None, ..of_a_session() };
         let asked = |at_: i64| Unresolved::after(Some(Unresolved::first(at(100))), at(at_), true);
         let next = |at_: i64| next_try(asked(at_), &terms, at(at_));
         assert_eq!(next(1000), NextTry::At { time: at(4600), after_hold: true });
