@@ -35,8 +35,14 @@ pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
         TokenError::Invalid(_) => Reason::ResponseInvalid,
         TokenError::InvalidGrant(_) if grant.spends() => Reason::RefreshTokenRejected,
         TokenError::InvalidGrant(_) if grant == GrantKind::Password => Reason::PasswordRejected,
-        TokenError::InvalidGrant(_) | TokenError::InvalidRequest(_) => Reason::RequestRejected,
-        TokenError::InvalidClient(_) => Reason::ClientRejected,
+        // Nobody says that it was not the password, and servers lock accounts.
+        TokenError::Refused { .. } if grant == GrantKind::Password => Reason::PasswordRejected,
+        TokenError::InvalidClient(_) | TokenError::Refused { unauthorized: true, .. } => {
+            Reason::ClientRejected
+        }
+        TokenError::InvalidGrant(_)
+        | TokenError::InvalidRequest(_)
+        | TokenError::Refused { unauthorized: false, .. } => Reason::RequestRejected,
         TokenError::RateLimited { .. } => Reason::RateLimited,
         TokenError::Server { .. } => Reason::ServerError,
     };
@@ -278,6 +284,17 @@ mod tests {
         assert_eq!(reason(GrantKind::CookieSession), Reason::RefreshTokenRejected);
         assert_eq!(reason(GrantKind::Password), Reason::PasswordRejected);
         assert_eq!(reason(GrantKind::TokenExchange), Reason::RequestRejected);
+        // Who refuses without a word of the standard may mean the password.
+        let bare = |unauthorized, grant| {
+            of_token_error(&TokenError::Refused { unauthorized, why: String::new() }, grant).reason
+        };
+        for unauthorized in [true, false] {
+            assert_eq!(bare(unauthorized, GrantKind::Password), Reason::PasswordRejected);
+        }
+        assert_eq!(bare(true, GrantKind::ClientCredentials), Reason::ClientRejected);
+        assert_eq!(bare(false, GrantKind::ClientCredentials), Reason::RequestRejected);
+        let client = TokenError::InvalidClient(String::new());
+        assert_eq!(of_token_error(&client, GrantKind::Password).reason, Reason::ClientRejected);
         // A few wrong passwords lock an account.
         assert_eq!(after(None, Reason::PasswordRejected).next_attempt, None);
     }

@@ -45,6 +45,13 @@ pub enum TokenError {
     InvalidClient(String),
     /// The request is refused for what it says.
     InvalidRequest(String),
+    /// A refusal that says no more than its status, or only in a word of the server's own.
+    Refused {
+        /// Whether the status speaks of who asks: 401 or 403, without any code.
+        unauthorized: bool,
+        /// In words of ours.
+        why: String,
+    },
     /// 429.
     RateLimited {
         /// From `Retry-After`.
@@ -106,7 +113,8 @@ impl TokenError {
             | Self::Invalid(why)
             | Self::InvalidGrant(why)
             | Self::InvalidClient(why)
-            | Self::InvalidRequest(why) => why.clone(),
+            | Self::InvalidRequest(why)
+            | Self::Refused { why, .. } => why.clone(),
             Self::RateLimited { .. } => {
                 "the authorization server answered 429 (too many requests)".to_owned()
             }
@@ -132,8 +140,10 @@ const DEAD_GRANT: [&str; 9] = [
     "consent_required",
 ];
 /// Error codes about the client.
-const BAD_CLIENT: [&str; 6] = [
+const BAD_CLIENT: [&str; 8] = [
     "invalid_client",
+    "invalid_client_secret",
+    "bad_client_secret",
     "unauthorized_client",
     "incorrect_client_credentials",
     "invalid_client_id",
@@ -152,22 +162,27 @@ const BAD_REQUEST: [&str; 6] = [
 /// Error codes that pass.
 const PASSING: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
 
-/// Reads an error code together with its HTTP status. Codes that are not listed are not repeated.
-pub fn from_code(code: &str, status: u16) -> TokenError {
+/// Reads an error code together with its HTTP status; nothing when it is not listed.
+pub fn from_code(code: &str, status: u16) -> Option<TokenError> {
     let listed = |codes: &[&'static str]| codes.iter().copied().find(|known| *known == code);
     let said =
         |known: &str| format!("the authorization server answered {status} with error {known}");
     if let Some(known) = listed(&DEAD_GRANT) {
-        TokenError::InvalidGrant(said(known))
+        Some(TokenError::InvalidGrant(said(known)))
     } else if let Some(known) = listed(&BAD_CLIENT) {
-        TokenError::InvalidClient(said(known))
+        Some(TokenError::InvalidClient(said(known)))
     } else if let Some(known) = listed(&BAD_REQUEST) {
-        TokenError::InvalidRequest(said(known))
-    } else if listed(&PASSING).is_some() {
-        TokenError::Server { status, retry_after: None }
+        Some(TokenError::InvalidRequest(said(known)))
     } else {
-        TokenError::InvalidRequest(said("that is not in RFC 6749"))
+        listed(&PASSING).map(|_| TokenError::Server { status, retry_after: None })
     }
+}
+
+/// A code that is not listed. It is not repeated.
+pub fn unlisted(status: u16) -> TokenError {
+    let why =
+        format!("the authorization server answered {status} with error that is not in RFC 6749");
+    TokenError::Refused { unauthorized: false, why }
 }
 
 /// An error code of the server's own, which the user knows.

@@ -143,9 +143,10 @@ fn token_set(
             )));
         }
     }
-    let answer = object(&raw.body, style);
+    let body = readable(&raw.body);
+    let answer = object(&body, style);
     let read = match raw.status {
-        200..=299 if depth::is_too_deep(&raw.body) => {
+        200..=299 if depth::is_too_deep(&body) => {
             Err(TokenError::Invalid("the answer is nested more than 16 levels deep".to_owned()))
         }
         200..=299 => success(answer.as_ref(), raw.status, style, spends_token),
@@ -159,6 +160,13 @@ fn token_set(
     };
     // Also where only the error code says that it passes.
     read.map_err(|error| error.after(raw.asks_to_wait()))
+}
+
+/// A body as text: without the mark that some servers begin it with, and with what is no UTF-8 replaced. It may stand in a
+/// member that nobody reads; a token can't have it.
+fn readable(body: &[u8]) -> Zeroizing<Vec<u8>> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    Zeroizing::new(String::from_utf8_lossy(body).into_owned().into_bytes())
 }
 
 /// The members: a JSON object, or a form as some servers write it whatever they are asked for.
@@ -197,8 +205,9 @@ pub fn salvage_refresh_token(raw: &RawResponse, style: &ResponseStyle) -> Option
         return None;
     }
     let is_whole = raw.ending == Ending::Whole;
-    let text = salvage::text_at(&raw.body, &style.refresh_token)
-        .or_else(|| salvage::value_at(&raw.body, &style.refresh_token, is_whole));
+    let body = readable(&raw.body);
+    let text = salvage::text_at(&body, &style.refresh_token)
+        .or_else(|| salvage::value_at(&body, &style.refresh_token, is_whole));
     let text = Zeroizing::new(text?);
     refresh_token(Some(&Value::String(text.to_string()))).ok().flatten()
 }
@@ -251,6 +260,11 @@ fn name_of(pointer: &str) -> &str {
     pointer.strip_prefix('/').unwrap_or(pointer)
 }
 
+/// Whether a character can't stand in a token: it controls something, or is in the place of what could not be read.
+fn is_no_text(character: char) -> bool {
+    character.is_control() || character == char::REPLACEMENT_CHARACTER
+}
+
 /// A refresh token that is there, but can't be one.
 struct Unusable;
 
@@ -259,7 +273,7 @@ fn refresh_token(value: Option<&Value>) -> Result<Option<RefreshToken>, Unusable
     match value {
         None | Some(Value::Null | Value::Bool(false)) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) if !text.chars().any(char::is_control) => {
+        Some(Value::String(text)) if !text.chars().any(is_no_text) => {
             Ok(Some(RefreshToken::new(text.as_str())))
         }
         Some(_) => Err(Unusable),
@@ -276,8 +290,7 @@ fn refusal(
     match answer.and_then(|answer| code::in_a_refusal(answer, status, style)) {
         Some(error) => error,
         None if matches!(status, 401 | 403) && spends_token => TokenError::InvalidGrant(bare()),
-        None if matches!(status, 401 | 403) => TokenError::InvalidClient(bare()),
-        None => TokenError::InvalidRequest(bare()),
+        None => TokenError::Refused { unauthorized: matches!(status, 401 | 403), why: bare() },
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use crate::api::Reason;
 use crate::lifecycle::plan::Why;
 use crate::lifecycle::problem::Problem;
 use crate::lifecycle::record::Record;
 use crate::lifecycle::render::Tokens;
 use crate::lifecycle::rotation::commit::lifespan;
-use crate::oauth::error::TokenError;
 use crate::oauth::response::parse_hiding;
 
 use crate::controller::target;
@@ -49,10 +49,11 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let secrets = chosen.secrets(Some(&request));
     let set = match answer.and_then(|raw| parse_hiding(&raw, &spec.response, false, &secrets)) {
         Ok(set) => set,
-        Err(error @ TokenError::InvalidClient(_)) => {
-            return chosen.refused(exchange, exchange.problem(&error));
+        Err(error) => {
+            let problem = exchange.problem(&error);
+            let is_the_clients = problem.reason == Reason::ClientRejected;
+            return if is_the_clients { chosen.refused(exchange, problem) } else { Err(problem) };
         }
-        Err(error) => return Err(exchange.problem(&error)),
     };
     chosen.taken(exchange);
     let lifespan = lifespan(&set, sent_at, spec.default_lifetime);

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
+use http::StatusCode;
 use serde_json::Value;
 
-use crate::oauth::error::{TokenError, from_code, of_meaning};
+use crate::oauth::error::{TokenError, from_code, of_meaning, unlisted};
 
 use super::ResponseStyle;
 
@@ -31,8 +32,7 @@ pub(super) fn in_a_success(
         return None;
     }
     let found = found(answer, style)?;
-    // That of a code which nobody knows.
-    Some(known(&found, status, style).unwrap_or_else(|| from_code("", status)))
+    Some(known(&found, status, style).unwrap_or_else(|| unlisted(status)))
 }
 
 /// What an answer with a status of failure says; nothing when it says nothing more than the status.
@@ -41,7 +41,19 @@ pub(super) fn in_a_refusal(
     status: u16,
     style: &ResponseStyle,
 ) -> Option<TokenError> {
-    known(&found(answer, style)?, status, style)
+    let found = found(answer, style)?;
+    known(&found, status, style).or_else(|| match found {
+        Found::Word(word) if !is_of_the_status(word, status) => Some(unlisted(status)),
+        // The status tells more.
+        _ => None,
+    })
+}
+
+/// Whether a word that nobody knows says no more than the status: any beside a 401, which speaks of who asks, and what HTTP
+/// calls the status.
+fn is_of_the_status(word: &str, status: u16) -> bool {
+    let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    status == 401 || phrase.is_some_and(|phrase| phrase.eq_ignore_ascii_case(word))
 }
 
 fn found<'a>(answer: &'a Value, style: &ResponseStyle) -> Option<Found<'a>> {
@@ -59,15 +71,15 @@ fn found<'a>(answer: &'a Value, style: &ResponseStyle) -> Option<Found<'a>> {
 
 /// What a code means that the user or a standard knows.
 fn known(found: &Found<'_>, status: u16, style: &ResponseStyle) -> Option<TokenError> {
-    let (code, is_word) = match found {
-        Found::Word(word) => (*word, true),
-        Found::Number(number) => (&**number, false),
+    let code = match found {
+        Found::Word(word) => *word,
+        Found::Number(number) => &**number,
         Found::Other => return None,
     };
     match style.error_codes.get_key_value(code) {
         // The user's own text, not the server's.
         Some((code, meaning)) => Some(of_meaning(*meaning, code, status)),
-        None => is_word.then(|| from_code(code, status)),
+        None => from_code(code, status),
     }
 }
 
@@ -102,9 +114,24 @@ mod tests {
         is(read(json!({"code": 7}), "/code"), "InvalidRequest");
         // A word of a standard means what the standard says, unless the user says something else.
         is(read(json!({"code": "invalid_grant"}), "/code"), "InvalidGrant");
-        is(read(json!({"code": "something_else"}), "/code"), "InvalidRequest");
+        is(read(json!({"code": "something_else"}), "/code"), "Refused");
         assert_eq!(read(json!({"code": 8}), "/code"), None, "the status tells more");
         assert_eq!(read(json!({"error": {"code": 190}}), "/error"), None);
+    }
+
+    #[test]
+    fn a_word_that_says_no_more_than_the_status_is_none() {
+        let read = |status, word| in_a_refusal(&json!({"error": word}), status, &style("/error"));
+        for (status, word) in [(401, "Unauthorized"), (401, "bad_password"), (403, "Forbidden")] {
+            assert_eq!(read(status, word), None, "{status} {word}");
+        }
+        for (status, word) in [(400, "Unauthorized"), (403, "blocked")] {
+            let seen = read(status, word);
+            let is_refused = matches!(seen, Some(TokenError::Refused { unauthorized: false, .. }));
+            assert!(is_refused, "{status} {word}: {seen:?}");
+        }
+        assert!(matches!(read(401, "invalid_grant"), Some(TokenError::InvalidGrant(_))));
+        assert!(matches!(read(401, "busy"), Some(TokenError::Server { .. })));
     }
 
     #[test]
@@ -116,7 +143,7 @@ mod tests {
             json!({"code": ["x"]}),
             json!({"code": "x"}),
         ] {
-            assert!(matches!(read(refused), Some(TokenError::InvalidRequest(_))));
+            assert!(matches!(read(refused), Some(TokenError::Refused { unauthorized: false, .. })));
         }
         for silent in [
             json!({"code": 0}),

@@ -82,7 +82,7 @@ fn refusal(raw: &RawResponse, names: &CookieNames) -> TokenError {
         300..=399 => TokenError::Invalid(format!(
             "the server answered with a redirect ({status}), which is not followed"
         )),
-        _ => TokenError::InvalidRequest(without()),
+        _ => TokenError::Refused { unauthorized: false, why: without() },
     }
 }
 

@@ -90,16 +90,45 @@ fn a_200_with_an_error_is_an_error() {
 fn a_bare_401_means_what_was_sent() {
     let body = r#"{"msg":"Valid authentication token required"}"#;
     assert!(matches!(read(&answer(401, body), true), Err(TokenError::InvalidGrant(_))));
-    assert!(matches!(read(&answer(401, body), false), Err(TokenError::InvalidClient(_))));
+    let refused = read(&answer(401, body), false);
+    assert!(matches!(refused, Err(TokenError::Refused { unauthorized: true, .. })), "{refused:?}");
+    let body = r#"{"error":"Unauthorized"}"#;
+    assert!(matches!(read(&answer(401, body), true), Err(TokenError::InvalidGrant(_))));
 }
 
 #[test]
 fn no_text_of_the_server_is_repeated() {
     let body = r#"{"error":"canary-1","error_description":"canary-2"}"#;
-    let TokenError::InvalidRequest(text) = read(&answer(400, body), true).unwrap_err() else {
+    let TokenError::Refused { why, .. } = read(&answer(400, body), true).unwrap_err() else {
         panic!()
     };
-    assert!(!text.contains("canary"), "{text}");
+    assert!(!why.contains("canary"), "{why}");
+}
+
+#[test]
+fn an_answer_may_begin_with_a_mark_and_have_other_bytes_where_nobody_reads() {
+    let bytes =
+        |body: &[u8]| RawResponse { body: Zeroizing::new(body.to_vec()), ..answer(200, "") };
+    for body in [
+        b"\xef\xbb\xbf{\"access_token\":\"a\",\"refresh_token\":\"r\"}".as_slice(),
+        b"\xef\xbb\xbfaccess_token=a&refresh_token=r",
+        b"{\"city\":\"S\xe3o Paulo\",\"access_token\":\"a\",\"refresh_token\":\"r\"}",
+    ] {
+        let set = read(&bytes(body), true).unwrap();
+        assert_eq!(set.access_token.expose(), "a");
+        assert_eq!(set.refresh_token.unwrap().expose(), "r");
+    }
+    let style = ResponseStyle::default();
+    for body in [
+        b"{\"access_token\":\"\xe3\",\"refresh_token\":\"r\"}".as_slice(),
+        b"\xef\xbb\xbf{\"city\":\"S\xe3o\",\"refresh_token\":\"r\",\"acc",
+    ] {
+        let raw = bytes(body);
+        assert_eq!(salvage_refresh_token(&raw, &style).unwrap().expose(), "r");
+    }
+    let spoiled = bytes(b"{\"access_token\":\"a\",\"refresh_token\":\"r\xe3\"}");
+    assert!(matches!(read(&spoiled, true), Err(TokenError::Invalid(_))));
+    assert!(salvage_refresh_token(&spoiled, &style).is_none());
 }
 
 #[test]

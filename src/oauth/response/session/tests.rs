@@ -84,7 +84,10 @@ fn an_answer_without_the_cookie_is_told_by_its_status() {
     }
     assert!(matches!(error(302), TokenError::Invalid(_)));
     for status in [200, 204, 400, 403, 404] {
-        assert!(matches!(error(status), TokenError::InvalidRequest(_)), "{status}");
+        assert!(
+            matches!(error(status), TokenError::Refused { unauthorized: false, .. }),
+            "{status}"
+        );
     }
     let why = error(200).why();
     assert_eq!(why, "the server answered 200 without a usable cookie access-token");
