@@ -41,7 +41,19 @@ struct Case {
     request: Request,
     answer: Answer,
     token: Expected,
+    /// Another answer, where the vendor has more than one.
+    further: Option<Further>,
+    /// Of what was given.
     refusal: Option<Refusal>,
+    /// Of the client.
+    client_refusal: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Further {
+    answer: Answer,
+    token: Expected,
 }
 
 #[derive(Deserialize)]
@@ -146,31 +158,38 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
         assert_eq!(found, Some(value.as_str()), "{name}: {header}");
     }
 
-    let set = answered(case.answer.status, &case.answer.body, spec)
+    compare_answer(name, &case.answer, &case.token, spec);
+    if let Some(further) = &case.further {
+        compare_answer(name, &further.answer, &further.token, spec);
+    }
+    for refusal in case.refusal.iter().chain(&case.client_refusal) {
+        let error = answered(refusal.status, &refusal.body, spec).unwrap_err();
+        let class = format!("{error:?}");
+        assert!(class.starts_with(&refusal.class), "{name}: {class}");
+    }
+}
+
+fn compare_answer(name: &str, answer: &Answer, expected: &Expected, spec: &Resolved<'_>) {
+    let set = answered(answer.status, &answer.body, spec)
         .unwrap_or_else(|error| panic!("{name}: {error:?}"));
-    assert_eq!(set.access_token.expose(), case.token.access_token, "{name}");
+    assert_eq!(set.access_token.expose(), expected.access_token, "{name}");
     let refresh_token = set.refresh_token.as_ref().map(RefreshToken::expose);
-    assert_eq!(refresh_token, case.token.refresh_token.as_deref(), "{name}");
+    assert_eq!(refresh_token, expected.refresh_token.as_deref(), "{name}");
     let seconds = |lifetime: &Lifetime| match lifetime {
         Lifetime::Seconds(seconds) => Some(*seconds),
-        Lifetime::Until(time) => Some(time.duration_since(case.answer.received_at).as_secs()),
+        Lifetime::Until(time) => Some(time.duration_since(answer.received_at).as_secs()),
         Lifetime::Missing | Lifetime::Unusable(_) => None,
     };
     let lifetime = seconds(&set.lifetime);
-    assert_eq!(lifetime, case.token.lifetime_seconds, "{name}");
+    assert_eq!(lifetime, expected.lifetime_seconds, "{name}");
     let of_refresh_token = seconds(&set.refresh_token_lifetime);
-    assert_eq!(of_refresh_token, case.token.refresh_token_lifetime_seconds, "{name}");
+    assert_eq!(of_refresh_token, expected.refresh_token_lifetime_seconds, "{name}");
     assert!(
         lifetime.is_some() || spec.default_lifetime.is_some(),
         "{name}: nobody knows when to renew"
     );
     let fields = set.fields.iter().map(|(key, text)| (key.clone(), text.expose().to_owned()));
-    assert_eq!(fields.collect::<BTreeMap<_, _>>(), case.token.fields, "{name}");
-
-    let Some(refusal) = &case.refusal else { return };
-    let error = answered(refusal.status, &refusal.body, spec).unwrap_err();
-    let class = format!("{error:?}");
-    assert!(class.starts_with(&refusal.class), "{name}: {class}");
+    assert_eq!(fields.collect::<BTreeMap<_, _>>(), expected.fields, "{name}");
 }
 
 #[test]

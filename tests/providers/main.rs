@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         itflex::a_session_that_is_over_is_told,
         password::a_token_is_asked_for_by_password_each_time,
         password::a_wrong_password_is_sent_once_and_a_right_one_heals,
+        password::one_that_is_refused_without_a_word_is_sent_once_too,
         openid::every_refresh_token_is_used_once_by_a_post_client,
         openid::every_refresh_token_is_used_once_by_a_basic_client,
         mutual_tls::a_client_is_known_by_its_certificate,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use oauth_keeper_test_support::credentials::condition;
+use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
 use oauth_keeper_test_support::keycloak::Keycloak;
 use oauth_keeper_test_support::suite::Env;
 use serde_json::{Value, json};
@@ -47,6 +48,27 @@ pub(crate) async fn a_wrong_password_is_sent_once_and_a_right_one_heals(env: Arc
     world.source(&source(keycloak, &person, keycloak.password())).await;
     let status = world.ready().await;
     assert_eq!(condition(&status, "Stalled"), &Value::Null);
+}
+
+pub(crate) async fn one_that_is_refused_without_a_word_is_sent_once_too(env: Arc<Env>) {
+    let server = ScriptedServer::start().await;
+    server.always(Answer::json(401, &json!({"msg": "Valid authentication token required"})));
+    let world = World::new(&env, "password-bare").await;
+    let operator = world.operator().await;
+    let secrets = [("client_id", "i"), ("client_secret", "s"), ("next_client_secret", "t")];
+    world.source(&[&secrets[..], &[("username", "u"), ("password", "wrong")]].concat()).await;
+
+    world
+        .credential(json!({
+            "provider": {"tokenEndpoint": server.url("/token")},
+            "grant": {"password": {}},
+        }))
+        .await;
+
+    let status = world.condition("Stalled", "True", "PasswordRejected").await;
+    assert_eq!(status["failure"]["nextAttemptTime"], Value::Null, "accounts are locked");
+    assert!(operator.stop().await.success(), "{}", operator.log());
+    assert_eq!(server.requests().len(), 1, "not with the other client secret either");
 }
 
 async fn assert_hidden(world: &World, log: &str, password: &str) {
