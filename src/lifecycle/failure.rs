@@ -34,9 +34,12 @@ pub fn of_token_error(error: &TokenError, grant: GrantKind) -> Problem {
         TokenError::OutcomeUnknown(..) => Reason::ExchangeOutcomeUnknown,
         TokenError::Invalid(_) => Reason::ResponseInvalid,
         TokenError::InvalidGrant(_) if grant.spends() => Reason::RefreshTokenRejected,
-        TokenError::InvalidGrant(_) if grant == GrantKind::Password => Reason::PasswordRejected,
-        // Nobody says that it was not the password, and servers lock accounts.
-        TokenError::Refused { .. } if grant == GrantKind::Password => Reason::PasswordRejected,
+        // Nobody says of a bare refusal that it was not the password, and servers lock accounts.
+        TokenError::InvalidGrant(_) | TokenError::Refused { .. }
+            if grant == GrantKind::Password =>
+        {
+            Reason::PasswordRejected
+        }
         TokenError::InvalidClient(_) | TokenError::Refused { unauthorized: true, .. } => {
             Reason::ClientRejected
         }

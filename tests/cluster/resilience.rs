@@ -115,10 +115,18 @@ async fn is_started_again(release: &Release, leader: &Pod) {
 }
 
 pub async fn the_kubelet_is_restarted(env: Arc<Env>) {
+    /// About as many as there are credentials.
+    const SOME: u64 = 50;
     let release = Release::plain(&env).await;
     let storm = Storm::begin(&env, "kubelet", None).await;
     let before: Vec<_> = release.pods().await.iter().map(container_id).collect();
     env.cluster.stop_kubelet().await;
+    let renewed = || storm.server().counts().rotations;
+    let at_first = renewed();
+    wait::until("renewals go on without a kubelet", SOON, || async {
+        (renewed() > at_first + SOME).then_some(())
+    })
+    .await;
     env.cluster.start_kubelet().await;
     storm.goes_on().await;
     let after: Vec<_> = release.pods().await.iter().map(container_id).collect();

@@ -18,7 +18,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -136,8 +138,16 @@ impl Cluster {
         let mut slot = self.kubelet.lock().await;
         assert!(slot.is_none(), "the kubelet runs already");
         let log = self.folder.path().join("kubelet.log");
+        // The API server takes a node for ready for a while after its last sign of life.
+        let before = self.last_sign_of_life().await;
         let kubelet = Process::start("kubelet", &self.kubelet_command, &log);
-        wait::until_ok("the node is ready", START_LIMIT, || self.is_ready(&kubelet)).await;
+        wait::until_ok("the node is ready", START_LIMIT, || async {
+            if self.last_sign_of_life().await <= before {
+                return Err("it has given no sign of life".to_owned());
+            }
+            self.is_ready(&kubelet).await
+        })
+        .await;
         *slot = Some(kubelet);
     }
 
@@ -149,6 +159,13 @@ impl Cluster {
         self.service.abort();
         self.container_runtime.stop().await;
         // Pods, and what they have mounted, end with the namespaces.
+    }
+
+    /// When the kubelet renewed its Lease; nothing when there is none.
+    async fn last_sign_of_life(&self) -> Option<MicroTime> {
+        let leases: Api<Lease> = Api::namespaced(self.control_plane.client(), "kube-node-lease");
+        let lease = leases.get_opt(NODE_NAME).await.ok()??;
+        lease.spec?.renew_time
     }
 
     async fn is_ready(&self, kubelet: &Process) -> Result<(), String> {
