@@ -260,7 +260,7 @@ fn name_of(pointer: &str) -> &str {
     pointer.strip_prefix('/').unwrap_or(pointer)
 }
 
-/// Whether a character can't stand in a token: it controls something, or is in the place of what could not be read.
+/// Whether a character can't stand in a token, nor in a text for workloads: it controls something, or is in the place of what could not be read.
 fn is_no_text(character: char) -> bool {
     character.is_control() || character == char::REPLACEMENT_CHARACTER
 }

@@ -114,6 +114,9 @@ mod tests {
         is(read(json!({"code": 7}), "/code"), "InvalidRequest");
         // A word of a standard means what the standard says, unless the user says something else.
         is(read(json!({"code": "invalid_grant"}), "/code"), "InvalidGrant");
+        for wrong_secret in ["invalid_client", "bad_client_secret", "invalid_client_secret"] {
+            is(read(json!({"code": wrong_secret}), "/code"), "InvalidClient");
+        }
         is(read(json!({"code": "something_else"}), "/code"), "Refused");
         assert_eq!(read(json!({"code": 8}), "/code"), None, "the status tells more");
         assert_eq!(read(json!({"error": {"code": 190}}), "/error"), None);

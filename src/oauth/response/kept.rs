@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::oauth::secret::KeptText;
 
-use super::ResponseStyle;
+use super::{ResponseStyle, is_no_text};
 
 /// The most bytes of a text that is kept for the target.
 pub const MAX_KEPT: usize = 4096;
@@ -40,7 +40,7 @@ pub(super) fn read(answer: &Value, style: &ResponseStyle) -> Kept {
 }
 
 fn is_usable(text: &KeptText) -> bool {
-    text.expose().len() <= MAX_KEPT && !text.expose().chars().any(char::is_control)
+    text.expose().len() <= MAX_KEPT && !text.expose().chars().any(is_no_text)
 }
 
 #[cfg(test)]
@@ -51,15 +51,15 @@ mod tests {
 
     #[test]
     fn what_can_t_be_kept_is_told_and_what_is_missing_is_not() {
-        let places = ["fits", "long", "list", "lines", "none", "missing"];
+        let places = ["fits", "long", "list", "lines", "unread", "none", "missing"];
         let fields = places.map(|key| (key.to_owned(), format!("/{key}"))).into();
         let style = ResponseStyle { fields, ..ResponseStyle::default() };
         let answer = json!({
             "fits": "x".repeat(MAX_KEPT), "long": "x".repeat(MAX_KEPT + 1), "list": ["a"],
-            "lines": "a\nb", "none": null,
+            "lines": "a\nb", "unread": "S\u{fffd}o", "none": null,
         });
         let kept = read(&answer, &style);
         assert_eq!(kept.fields.keys().collect::<Vec<_>>(), ["fits"]);
-        assert_eq!(kept.left_out, ["lines", "list", "long"]);
+        assert_eq!(kept.left_out, ["lines", "list", "long", "unread"]);
     }
 }
