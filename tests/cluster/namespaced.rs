@@ -13,6 +13,7 @@ use crate::stage::{HOUR, SOON, eager, spec};
 pub async fn with_roles_alone_it_works_and_reads_nothing_elsewhere(env: Arc<Env>) {
     let ours = env.stage("ours").await;
     let theirs = env.stage("theirs").await;
+    Release::makes_room(&env).await;
     let release = Release::with(&env, &["allowHttp=true", "watchNamespaces={ours}"]).await;
     let all = inventory::of(&env.cluster.control_plane).await;
     let cluster_wide: Vec<_> = all
@@ -55,6 +56,7 @@ const TENANT_RELEASE: &str = "keeper";
 
 /// As the document has it: the cluster's part by its admin, then the operator by one of a namespace.
 pub async fn the_admin_of_a_namespace_can_install_it_there(env: Arc<Env>) {
+    Release::makes_room(&env).await;
     let cluster_part = Release::begin(&env, &["operator.enabled=false"]).await;
     let tenant = env.stage("tenant").await;
     make_admin_of(&env, "tenant").await;

@@ -72,6 +72,14 @@ impl Release {
         Self { env: Arc::clone(env), helm }
     }
 
+    /// Has the pods of one that is there end, so that it can be upgraded to one with fewer rights.
+    pub async fn makes_room(env: &Arc<Env>) {
+        let release = Self::of(env, Helm::Four).await;
+        if !release.pods().await.is_empty() {
+            release.stops().await;
+        }
+    }
+
     /// With other values.
     pub async fn upgrade(&self, values: &[&str]) {
         self.set(&INSTALL_OR_UPGRADE, values, &WAITING).await;
