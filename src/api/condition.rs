@@ -148,13 +148,13 @@ reasons! {
         "The refresh token is dead: the authorization server called it invalid twice, or it was sent in vain for a day (or as long as a longer `provider.reuseGrace` allows), or its state is lost. Nothing more is sent.",
         "Sign in again and put the new refresh token into the source Secret. To try the old one once more, annotate the credential with `oauth-keeper.dev/retry` and the present time.";
     PasswordRejected: Configuration,
-        "The authorization server does not accept user name and password (`invalid_grant`, grant `password`). They are not sent again, since servers lock accounts after some wrong ones.",
+        "The authorization server does not accept user name and password: `invalid_grant`, or a refusal that does not say of what. They are not sent again, since servers lock accounts after some wrong ones.",
         "Correct user name and password in the source. To have them tried once more, annotate the credential with `oauth-keeper.dev/retry` and the present time.";
     ServiceAccountTokenRefused: Passing,
         "The API server gives no token of the service account that grant `tokenExchange` names. Nothing was sent.",
         "Look whether the service account exists in the namespace, and whether the operator may create its tokens: `rbac.serviceAccountTokens` of the chart. The message has the API server's reason.";
     ClientRejected: Refused,
-        "The authorization server does not accept the client: `invalid_client` or `unauthorized_client`, or 401 or 403 where no refresh token was sent.",
+        "The authorization server does not accept the client: `invalid_client` or `unauthorized_client`, or 401 or 403 where neither a refresh token nor a password was sent.",
         "Correct client id and client secret in the source, or the private key there, or `clientAuthentication`.";
     RequestRejected: Refused,
         "The authorization server does not accept the request: `invalid_request`, `invalid_scope`, `unsupported_grant_type`, or another 4xx status.",

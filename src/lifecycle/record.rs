@@ -191,7 +191,7 @@ pub struct StateRecord {
     /// Its life, as far as anybody tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_life: Option<Life>,
-    /// When it ends however often it is used, as far as anybody tells: [`Self::refresh_life`] may end earlier, unused.
+    /// When it ends however often it is used, as far as the server says: [`Self::refresh_life`] may end earlier, unused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_ends_at: Option<Timestamp>,
     /// When it was requested.

@@ -47,7 +47,7 @@ pub enum TokenError {
     InvalidRequest(String),
     /// A refusal that says no more than its status, or only in a word of the server's own.
     Refused {
-        /// Whether the status speaks of who asks: 401 or 403, without any code.
+        /// Whether the status speaks of who asks: 401, or 403 without any code.
         unauthorized: bool,
         /// In words of ours.
         why: String,
@@ -182,7 +182,7 @@ pub fn from_code(code: &str, status: u16) -> Option<TokenError> {
 pub fn unlisted(status: u16) -> TokenError {
     let why =
         format!("the authorization server answered {status} with error that is not in RFC 6749");
-    TokenError::Refused { unauthorized: false, why }
+    TokenError::Refused { unauthorized: status == 401, why }
 }
 
 /// An error code of the server's own, which the user knows.

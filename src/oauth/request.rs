@@ -94,6 +94,11 @@ pub fn build(call: &TokenCall<'_>) -> TokenRequest {
     for (name, value) in &standard {
         sent.add_member(name, value);
     }
+    if let GrantInput::JwtBearer(bearer) = call.grant
+        && let Some(secret) = bearer.key.secret()
+    {
+        sent.add(secret);
+    }
     let standard = standard.into_iter().filter(|(name, _)| !style.omits(name));
     let mut members: Vec<Member<'_>> =
         standard.map(|(name, value)| (Cow::Borrowed(style.name(name)), value)).collect();

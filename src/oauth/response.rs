@@ -290,6 +290,10 @@ fn refusal(
     match answer.and_then(|answer| code::in_a_refusal(answer, status, style)) {
         Some(error) => error,
         None if matches!(status, 401 | 403) && spends_token => TokenError::InvalidGrant(bare()),
+        // Of the path, the method or the size: who asks has no part in it.
+        None if matches!(status, 404..=406 | 410 | 411 | 413..=415 | 421 | 431) => {
+            TokenError::InvalidRequest(bare())
+        }
         None => TokenError::Refused { unauthorized: matches!(status, 401 | 403), why: bare() },
     }
 }

@@ -83,10 +83,9 @@ fn after(time: Timestamp, seconds: i64) -> Timestamp {
     time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
-/// When the newest refresh token ends however often it is used, as far as anybody tells.
+/// When the newest refresh token ends however often it is used, as far as the server says.
 fn refresh_ends_at(
     base: Option<&StateRecord>,
-    spent: &Spent,
     set: &TokenSet,
     since: Timestamp,
     issued_at: Timestamp,
@@ -96,10 +95,9 @@ fn refresh_ends_at(
         Lifetime::Until(time) => Some(time).filter(|time| *time > issued_at),
         Lifetime::Missing | Lifetime::Unusable(_) => None,
     };
-    let set_down = spent.refresh_terms.lifetime.map(|lifetime| plus(since, lifetime));
     // What was said of a token before holds as long as it is the same.
     let known = base.filter(|base| base.refresh_token_since == Some(since));
-    said.or(set_down).or_else(|| known?.refresh_ends_at)
+    said.or_else(|| known?.refresh_ends_at)
 }
 
 /// How long it lives, where nobody uses it.
@@ -109,7 +107,8 @@ fn refresh_life(
     since: Timestamp,
     issued_at: Timestamp,
 ) -> Option<Life> {
-    let fixed = ends_at.map(|until| Life { since, until });
+    let set_down = || terms.lifetime.map(|lifetime| plus(since, lifetime));
+    let fixed = ends_at.or_else(set_down).map(|until| Life { since, until });
     let idle = terms.idle_lifetime;
     let idle = idle.map(|idle| Life { since: issued_at, until: plus(issued_at, idle) });
     fixed.into_iter().chain(idle).min_by_key(|life| life.until)
@@ -131,7 +130,7 @@ pub fn commit(
         .and_then(|base| base.refresh_token_since)
         .unwrap_or(lifespan.issued_at);
     let (since, issued_at) = (refresh_token_since, lifespan.issued_at);
-    let refresh_ends_at = refresh_ends_at(lineage, spent, set, since, issued_at);
+    let refresh_ends_at = refresh_ends_at(lineage, set, since, issued_at);
     let mut record = StateRecord {
         version: VERSION,
         generation: next_generation(base, spent),

@@ -163,7 +163,9 @@ impl Terms {
         let issued_at = self.access_issued_at.unwrap_or(unresolved.first_at);
         let lifetime = Duration::try_from(expires_at.duration_since(issued_at)).unwrap_or_default();
         let ahead = (lifetime / 10).min(BEFORE_EXPIRY);
-        let before_the_last_day = self.refresh_life.map(|life| life.last_part(A_DAY));
+        // A life that is over was told wrong: the token is of use, or nothing is lost with it.
+        let alive = self.refresh_life.filter(|life| life.until > unresolved.last_at);
+        let before_the_last_day = alive.map(|life| life.last_part(A_DAY));
         minus(expires_at, ahead).min(before_the_last_day.unwrap_or(Timestamp::MAX)).max(least)
     }
 
@@ -175,7 +177,11 @@ impl Terms {
         let pause = FIRST_AFTER_HOLD.saturating_mul(2_u32.saturating_pow(doublings)).min(HOURLY);
         let time = plus(last_at, pause);
         let works_until = self.access_expires_at.unwrap_or(Timestamp::MIN);
-        let time = time.max(works_until.min(plus(last_at, HOURLY)));
+        time.max(works_until.min(plus(last_at, HOURLY)))
+    }
+
+    /// A time for the next try, or an earlier one where little is left of the refresh token.
+    fn while_it_lives(&self, time: Timestamp, last_at: Timestamp) -> Timestamp {
         let left = self.refresh_life.map(|life| life.until.duration_since(last_at));
         match left.and_then(|left| Duration::try_from(left).ok()) {
             None | Some(Duration::ZERO) => time,
@@ -242,6 +248,7 @@ fn after_hold(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> Option<T
     let not_before = terms.earliest_after_hold();
     let time = terms.after_pause(unresolved);
     let Some(end) = terms.long_window_ends_at(unresolved.first_at) else {
+        let time = terms.while_it_lives(time, unresolved.last_at);
         return (unresolved.tries_after_hold <= TRIES_AFTER_HOLD).then_some(time.max(not_before));
     };
     let since = unresolved.last_at.duration_since(unresolved.first_at);
@@ -250,7 +257,7 @@ fn after_hold(unresolved: Unresolved, terms: &Terms, now: Timestamp) -> Option<T
     // The last one comes when the window is about to end; one that was missed is not made up for.
     let is_over = now > end || plus(unresolved.last_at, HOURLY) > end;
     let time = if part > HOURLY { grown } else { time };
-    let time = time.min(end).max(not_before);
+    let time = terms.while_it_lives(time, unresolved.last_at).min(end).max(not_before);
     (!is_over && time <= end).then_some(time)
 }
 
@@ -544,6 +551,26 @@ mod tests {
     }
 
     #[test]
+    fn in_a_long_window_too() {
+        const DAY: i64 = 86_400;
+        let window = Duration::from_secs(720 * 3600);
+        let life = Life { since: at(0), until: at(2 * DAY) };
+        let terms = Terms { reuse_grace: Some(window), refresh_life: Some(life), ..of_a_session() };
+        let mut unresolved = Unresolved::after(Some(Unresolved::first(at(0))), at(200), true);
+        let mut last = 0;
+        while let NextTry::At { time, after_hold } =
+            next_try(unresolved, &terms, unresolved.last_at)
+        {
+            if time.as_second() >= 2 * DAY {
+                break;
+            }
+            last = time.as_second();
+            unresolved = Unresolved::after(Some(unresolved), time, after_hold);
+        }
+        assert!((2 * DAY - 60..2 * DAY).contains(&last), "{last}");
+    }
+
+    #[test]
     fn a_hold_ends_before_the_refresh_token_does() {
         // The refresh token ends with the access token, or is the access token.
         let terms = |days: i64| Terms {
@@ -560,6 +587,8 @@ mod tests {
         assert_eq!(ends(5, 3 * 86_400), 5 * 86_400 - 43_200);
         let late = 60 * 86_400 - 3600;
         assert_eq!(ends(60, late), late + 1, "there is no time to lose");
+        // It was told wrong: the access token works on.
+        assert_eq!(ends(5, 40 * 86_400), 60 * 86_400 - 60);
     }
 
     #[test]

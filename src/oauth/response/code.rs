@@ -49,11 +49,10 @@ pub(super) fn in_a_refusal(
     })
 }
 
-/// Whether a word that nobody knows says no more than the status: any beside a 401, which speaks of who asks, and what HTTP
-/// calls the status.
+/// Whether a word says no more than the status: what HTTP calls that.
 fn is_of_the_status(word: &str, status: u16) -> bool {
     let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    status == 401 || phrase.is_some_and(|phrase| phrase.eq_ignore_ascii_case(word))
+    phrase.is_some_and(|phrase| phrase.eq_ignore_ascii_case(word))
 }
 
 fn found<'a>(answer: &'a Value, style: &ResponseStyle) -> Option<Found<'a>> {
@@ -125,13 +124,15 @@ mod tests {
     #[test]
     fn a_word_that_says_no_more_than_the_status_is_none() {
         let read = |status, word| in_a_refusal(&json!({"error": word}), status, &style("/error"));
-        for (status, word) in [(401, "Unauthorized"), (401, "bad_password"), (403, "Forbidden")] {
+        for (status, word) in [(401, "Unauthorized"), (401, "unauthorized"), (403, "Forbidden")] {
             assert_eq!(read(status, word), None, "{status} {word}");
         }
-        for (status, word) in [(400, "Unauthorized"), (403, "blocked")] {
+        for (status, word) in [(400, "Unauthorized"), (403, "blocked"), (401, "wrong_client")] {
             let seen = read(status, word);
-            let is_refused = matches!(seen, Some(TokenError::Refused { unauthorized: false, .. }));
-            assert!(is_refused, "{status} {word}: {seen:?}");
+            let Some(TokenError::Refused { unauthorized, .. }) = seen else {
+                panic!("{status} {word}: {seen:?}")
+            };
+            assert_eq!(unauthorized, status == 401, "{status} {word}");
         }
         assert!(matches!(read(401, "invalid_grant"), Some(TokenError::InvalidGrant(_))));
         assert!(matches!(read(401, "busy"), Some(TokenError::Server { .. })));

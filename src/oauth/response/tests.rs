@@ -94,6 +94,10 @@ fn a_bare_401_means_what_was_sent() {
     assert!(matches!(refused, Err(TokenError::Refused { unauthorized: true, .. })), "{refused:?}");
     let body = r#"{"error":"Unauthorized"}"#;
     assert!(matches!(read(&answer(401, body), true), Err(TokenError::InvalidGrant(_))));
+    let body = r#"{"error":"wrong_client"}"#;
+    let refused = read(&answer(401, body), true);
+    assert!(matches!(refused, Err(TokenError::Refused { unauthorized: true, .. })), "{refused:?}");
+    assert!(matches!(read(&answer(404, "gone"), false), Err(TokenError::InvalidRequest(_))));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use crate::oauth::error::Side;
 use crate::oauth::tls::Tls;
 
-/// What a request that got no answer tells of. In doubt it is the server.
+/// What a request that got no answer tells of. In doubt it is the server, but for a connection
+/// that is lost once a certificate was shown.
 pub(super) fn side(error: &reqwest::Error, tls: &Tls) -> Side {
     let shows_certificate = tls.identity.is_some();
     let is_callers = match tls_error(error) {

@@ -56,7 +56,12 @@ impl Spender<'_, '_> {
     }
 
     fn client_was_refused(&self) -> bool {
-        matches!(self.answer, Some(Answer::Kept(TokenError::InvalidClient(_))))
+        matches!(
+            self.answer,
+            Some(Answer::Kept(
+                TokenError::InvalidClient(_) | TokenError::Refused { unauthorized: true, .. }
+            ))
+        )
     }
 
     pub(super) fn wait(&self, verdict: &Verdict) -> Result<End, Problem> {
