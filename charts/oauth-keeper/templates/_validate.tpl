@@ -24,7 +24,7 @@
 {{- fail "nothing is left to install: operator.enabled and crds.enabled are false, and there is neither an admission policy nor a role for users (with watchNamespaces and without crds.enabled a release brings no roles for users)" }}
 {{- end }}
 {{- if and .crds.enabled (not .crds.upgrade) (not .crds.keep) }}
-{{- fail "crds.upgrade must not be false when crds.keep is: Helm would delete the CRDs that this release no longer brings, and all credentials with them" }}
+{{- fail "crds.upgrade must not be false when crds.keep is: Helm would delete the CRDs that this release no longer brings, and all credentials with them. Upgrade with crds.keep=true alone first, which writes it to the CRDs in the cluster, and with crds.upgrade=false after that" }}
 {{- end }}
 {{- end }}
 {{- end }}
