@@ -90,13 +90,12 @@ pub async fn a_spoiled_state_sends_nothing_until_it_is_restored(env: Arc<Env>) {
             let name = state_of("c");
             let put_back =
                 scene.stage.secrets().replace(&name, &PostParams::default(), &whole).await;
-            let operator = match put_back {
-                Ok(_) => operator,
-                Err(_) => {
-                    assert!(operator.stop().await.success());
-                    put(&scene.stage, &whole).await;
-                    scene.pod.container().await
-                }
+            let operator = if put_back.is_ok() {
+                operator
+            } else {
+                assert!(operator.stop().await.success());
+                put(&scene.stage, &whole).await;
+                scene.pod.container().await
             };
             scene.goes_on(&operator, 2).await;
             assert_eq!(scene.requests(), 2);
