@@ -74,11 +74,16 @@ pub(super) fn tls_client(
 ) -> Result<ClientAuth, Problem> {
     let certificate = content.lines(keys.certificate)?;
     let identity = Identity::parse(certificate, content.lines(keys.key)?);
-    let identity = identity.map_err(|wrong| match wrong {
+    let identity = identity.map_err(|wrong| unusable(content, keys, wrong))?;
+    Ok(ClientAuth::Tls { client_id: client_id.to_owned(), identity })
+}
+
+/// What is wrong with a certificate or its key, by the key of the source that it stands in.
+pub(super) fn unusable(content: &Content<'_>, keys: TlsKeys<'_>, wrong: Wrong) -> Problem {
+    match wrong {
         Wrong::Certificate(why) => content.problem(keys.certificate, why),
         Wrong::Key(why) => content.problem(keys.key, why),
-    })?;
-    Ok(ClientAuth::Tls { client_id: client_id.to_owned(), identity })
+    }
 }
 
 /// The limit that is kept.

@@ -16,8 +16,9 @@ use crate::oauth::jwt::{Algorithm, KeyNames, SigningKey, Stamp, Unfit};
 use crate::oauth::jwt_bearer::{Audience, JwtBearer, Place};
 use crate::oauth::request::{GrantInput, Wanted};
 use crate::oauth::secret::{ClientSecret, PrivateKey};
-use crate::oauth::tls::{self, Wrong};
+use crate::oauth::tls;
 
+use super::connection::{self, TlsKeys};
 use super::{Content, Resolved, Source};
 
 /// How long the assertion of a grant is good, unless the user says otherwise.
@@ -193,11 +194,9 @@ fn thumbprint(
     source: &Source<'_>,
     content: &Content<'_>,
 ) -> Result<String, Problem> {
-    let certificate = source.tls.certificate;
-    tls::thumbprint(content.lines(certificate)?, key).map_err(|wrong| match wrong {
-        Wrong::Certificate(why) => content.problem(certificate, why),
-        Wrong::Key(why) => content.problem(source.private_key, why),
-    })
+    let keys = TlsKeys { key: source.private_key, ..source.tls };
+    let certificate = content.lines(keys.certificate)?;
+    tls::thumbprint(certificate, key).map_err(|wrong| connection::unusable(content, keys, wrong))
 }
 
 fn private_key(
