@@ -8,6 +8,7 @@ mod lane;
 mod place;
 mod queue;
 mod shares;
+mod slow;
 mod tell;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

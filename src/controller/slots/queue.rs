@@ -7,6 +7,7 @@
 
 mod calls;
 mod held;
+mod turns;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::host::Host;
 use super::lane::{How, Lane, Not, Stands};
 use super::place::Place;
 use super::shares::Shares;
+use super::slow::Slow;
 
 /// What is given back at the end.
 #[derive(Debug)]
@@ -55,8 +57,10 @@ pub(super) struct Queue<T> {
     lanes: HashMap<Place, Lane<T>>,
     /// Namespaces with ready lanes, in the order of their turns.
     turns: VecDeque<Arc<str>>,
-    /// Whether somebody was called who waited at a host.
-    has_called: bool,
+    /// Those whose servers take long, with an order of their own.
+    slow: Slow,
+    /// Whether one may begin now who was passed over a moment ago.
+    look_again: bool,
     /// When those may go on that wait for a time.
     timers: BTreeSet<(Duration, Still)>,
     /// Who gave which limit.
@@ -93,7 +97,8 @@ impl<T> Queue<T> {
             hosts: HashMap::new(),
             lanes: HashMap::new(),
             turns: VecDeque::new(),
-            has_called: false,
+            slow: Slow::new(shares.all),
+            look_again: false,
             timers: BTreeSet::new(),
             limits: HashMap::new(),
             clean_at: MAX_IDLE,
@@ -126,27 +131,6 @@ impl<T> Queue<T> {
         self.next_in_turn(now).or_else(|| self.next_in_a_hurry(now))
     }
 
-    fn next_in_turn(&mut self, now: Duration) -> Option<(T, Ticket)> {
-        if self.under_way >= self.shares.all {
-            return None;
-        }
-        loop {
-            self.has_called = false;
-            for _ in 0..self.turns.len() {
-                let name = self.turns.pop_front()?;
-                let begun = self.next_of(&name, now);
-                self.keep_turn(&name);
-                if begun.is_some() {
-                    return begun;
-                }
-            }
-            // Who was called meanwhile may have had its turn before that.
-            if !self.has_called {
-                return None;
-            }
-        }
-    }
-
     /// The next of those whom full shares may not hold either: what they repeat is lost otherwise.
     fn next_in_a_hurry(&mut self, now: Duration) -> Option<(T, Ticket)> {
         let (lanes, most) = (&self.lanes, self.shares.exchanges.saturating_mul(2));
@@ -167,6 +151,7 @@ impl<T> Queue<T> {
     ) -> Option<Opened> {
         let place = &ticket.place;
         self.free(ticket);
+        self.note_time(ticket, outcome, now);
         let lane = self.lane(place, now);
         lane.rate.end(ticket.begun, outcome != Outcome::NotTried, now);
         let opened = lane.breaker.end(ticket.of_lane, outcome, now);
@@ -188,6 +173,7 @@ impl<T> Queue<T> {
         if let Some(namespace) = self.namespaces.get_mut(&place.namespace) {
             namespace.under_way = namespace.under_way.saturating_sub(1);
         }
+        self.slow.end(&place.namespace);
         if let Some(host) = self.hosts.get_mut(&place.host) {
             host.under_way = host.under_way.saturating_sub(1);
         }
@@ -251,7 +237,7 @@ impl<T> Queue<T> {
         namespace.ready.push_back(Arc::clone(&place.host));
         if !namespace.in_turn {
             namespace.in_turn = true;
-            self.turns.push_back(Arc::clone(&place.namespace));
+            self.stand_in_turn(&place.namespace);
         }
     }
 
@@ -359,20 +345,11 @@ impl<T> Queue<T> {
         if let Some(namespace) = self.namespaces.get_mut(&place.namespace) {
             namespace.under_way = namespace.under_way.saturating_add(1);
         }
+        self.slow.begin(&place.namespace);
         let host = self.host(&place.host, now);
         host.under_way = host.under_way.saturating_add(1);
         let lane = self.lane(place, now);
         lane.under_way = lane.under_way.saturating_add(1);
-    }
-
-    /// Puts a namespace back into the turns that was taken out, if it has ready lanes.
-    fn keep_turn(&mut self, name: &Arc<str>) {
-        if let Some(namespace) = self.namespaces.get_mut(name) {
-            namespace.in_turn = !namespace.ready.is_empty();
-            if namespace.in_turn {
-                self.turns.push_back(Arc::clone(name));
-            }
-        }
     }
 
     /// How many lanes and hosts are known.
@@ -388,6 +365,7 @@ impl<T> Queue<T> {
         self.lanes.retain(|_, lane| !lane.is_idle(now));
         self.namespaces.retain(|_, namespace| namespace.under_way > 0 || namespace.in_turn);
         self.hosts.retain(|_, host| !host.is_idle(now));
+        self.forgive_all(now);
         self.clean_at = self.lanes.len().saturating_mul(2).max(MAX_IDLE);
     }
 }

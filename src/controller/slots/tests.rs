@@ -1,6 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 
 mod many_namespaces;
+mod slow;
 mod told;
 
 use futures::FutureExt;

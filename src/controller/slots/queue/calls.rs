@@ -31,10 +31,11 @@ impl<T> Queue<T> {
         while let Some(namespace) = self.next_at(name) {
             let place = Place { namespace, host: Arc::clone(name) };
             self.ready(&place);
-            if self.lanes.get(&place).is_some_and(|lane| lane.stands == Stands::Ready) {
+            let is_ready = self.lanes.get(&place).is_some_and(|lane| lane.stands == Stands::Ready);
+            if is_ready && self.comes_when_called(&place.namespace) {
                 let namespace = self.namespaces.entry(place.namespace).or_default();
                 namespace.called.push(place.host);
-                self.has_called = true;
+                self.look_again = true;
                 return;
             }
         }

@@ -122,6 +122,7 @@ impl World {
             let room = queue.hosts[&place.host].room(SHARES.of_a_host, self.now);
             queue.under_way < SHARES.all
                 && namespace.is_none_or(|known| known.under_way < SHARES.of_a_namespace)
+                && !(queue.slow.is_full() && queue.slow.has(&place.namespace))
                 && queue.lanes[*place].may_begin(SHARES, room, self.now).is_ok()
         };
         let waiting = queue.lanes.iter().filter(|(_, lane)| !lane.is_empty());
