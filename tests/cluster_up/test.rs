@@ -35,7 +35,7 @@ fn a_person_starts_it_uses_it_and_ends_it() {
     assert_eq!(nodes.split_whitespace().nth(1), Some("Ready"), "{nodes}");
     a_target_appears(&kubectl, &traces);
 
-    let again = cluster("up");
+    let again = make("cluster");
     assert!(again.contains("The cluster is up"), "{again}");
     assert!(!again.contains("starting"), "{again}");
     assert_eq!(self::instructions(&again), instructions);
@@ -43,7 +43,7 @@ fn a_person_starts_it_uses_it_and_ends_it() {
 
     assert!(up.end().contains("the cluster has ended"));
     traces.are_gone();
-    assert!(cluster("down").contains("no cluster of this checkout is up"));
+    assert!(make("cluster-down").contains("no cluster of this checkout is up"));
 }
 
 /// A credential of a server inside.
@@ -99,29 +99,30 @@ impl Up {
         }
         // Before it starts, so that what it began to make is ended too.
         let mut up = Self { said: String::new(), ended: false };
-        up.said = cluster("up");
+        up.said = make("cluster");
         up
     }
 
     fn end(mut self) -> String {
         self.ended = true;
-        cluster("down")
+        make("cluster-down")
     }
 }
 
 impl Drop for Up {
     fn drop(&mut self) {
         if !self.ended {
-            eprintln!("{}", cluster("down"));
+            eprintln!("{}", make("cluster-down"));
         }
     }
 }
 
-/// As the Makefile does it.
-fn cluster(verb: &str) -> String {
-    let mut command = Command::new(env!("CARGO"));
+/// As if no other make were at work.
+fn make(target: &str) -> String {
+    let mut command = Command::new("make");
     command.current_dir(tools::repository_root());
-    command.args(["run", "--locked", "--quiet", "--example", "cluster", "--", verb]);
+    command.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").env("CARGO", env!("CARGO"));
+    command.args(["--silent", target]);
     output(command)
 }
 
