@@ -257,7 +257,7 @@ async fn a_certificate_that_the_server_refuses_is_the_callers_doing() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_listen_or_answer_is_its_own_doing() {
+async fn a_server_that_does_not_listen_or_answer_is_its_own_doing_unless_a_certificate_was_shown() {
     let closed = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = closed.local_addr().unwrap().port();
     drop(closed);
@@ -271,13 +271,19 @@ async fn a_server_that_does_not_listen_or_answer_is_its_own_doing() {
             assert_eq!(side(&sent), Some(Side::Server));
         }
     }
-    // Who shows no certificate has none that may be refused.
-    let front = TlsFront::start(server.address(), authority.server("localhost").config(None)).await;
-    let url = format!("https://localhost:{}/t", front.port());
+    // Who shows no certificate has none that may be refused; of one that was shown nobody knows.
     server.always(Answer::close());
-    for sent in both(&request(&url, &public(), Some(authority.roots()))).await {
-        assert_eq!(side(&sent), Some(Side::Server), "{:?}", sent.err());
+    for (client, clients, expected) in
+        [(public(), None, Side::Server), (shows, Some(&authority), Side::Caller)]
+    {
+        let config = authority.server("localhost").config(clients);
+        let front = TlsFront::start(server.address(), config).await;
+        let url = format!("https://localhost:{}/t", front.port());
+        for sent in both(&request(&url, &client, Some(authority.roots()))).await {
+            assert_eq!(side(&sent), Some(expected), "{:?}", sent.err());
+        }
     }
+    assert!(server.connections() > 0);
 }
 
 fn side(sent: &Result<RawResponse, TokenError>) -> Option<Side> {

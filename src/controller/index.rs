@@ -345,6 +345,7 @@ pub fn facts(meta: &ObjectMeta) -> SecretFacts {
         edited: holds.is_some() && record.is_some() && !fields.contains("data/record"),
         uid: meta.uid.clone().unwrap_or_default(),
         version: meta.resource_version.clone().unwrap_or_default(),
+        created: meta.creation_timestamp.as_ref().map(|created| created.0),
         record,
         template: annotation(TEMPLATE),
         fields: if ours { ownership::fingerprint(&fields) } else { 0 },

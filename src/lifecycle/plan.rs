@@ -21,6 +21,8 @@ pub struct SecretFacts {
     pub uid: String,
     /// `metadata.resourceVersion`.
     pub version: String,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
     /// The credential it was made for, by annotation.
     pub credential: Option<String>,
     /// Its record, by annotations.

@@ -132,6 +132,34 @@ pub async fn a_state_spoiled_under_a_running_operator_sends_nothing(env: Arc<Env
     .await;
 }
 
+pub async fn a_state_deleted_and_put_back_in_two_steps_goes_on(env: Arc<Env>) {
+    table::all(SPOILS.map(|spoil| {
+        let env = Arc::clone(&env);
+        let case = async move {
+            let scene = Scene::strict(env, spoil.name, HOUR).await;
+            let operator = scene.pod.container().await;
+            scene.begins().await;
+            let whole = copy(&scene.stage.secret(&state_of("c")).await);
+            let record = scene.stage.state_record("c").await;
+            assert!(operator.stop().await.success());
+            scene.stage.edit_secret(&state_of("c"), &(spoil.patch)(&record)).await;
+            scene.renew().await;
+
+            // One that never read the state while it was whole.
+            let operator = scene.pod.container().await;
+            scene.stage.condition("c", "Stalled", "True", "StateInvalid").await;
+            scene.stage.delete_secret(&state_of("c")).await;
+            scene.stage.condition("c", "Stalled", "True", "ReauthorizationRequired").await;
+            let secrets = scene.stage.secrets();
+            secrets.create(&PostParams::default(), &whole).await.expect("it can be created");
+            scene.goes_on(&operator, 2).await;
+            assert_eq!(scene.requests(), 2);
+        };
+        table::case(spoil.name, case)
+    }))
+    .await;
+}
+
 pub async fn a_state_of_another_type_sends_nothing(env: Arc<Env>) {
     let scene = Scene::strict(env, "type", HOUR).await;
     let operator = scene.pod.container().await;

@@ -98,6 +98,7 @@ fn short() -> Vec<Case<Env>> {
         bad_journal::a_journal_cut_behind_the_refresh_token_is_as_good_as_whole,
         bad_state::a_spoiled_state_sends_nothing_until_it_is_restored,
         bad_state::a_state_spoiled_under_a_running_operator_sends_nothing,
+        bad_state::a_state_deleted_and_put_back_in_two_steps_goes_on,
         bad_state::a_state_of_another_type_sends_nothing,
         bad_state::a_state_with_keys_of_others_keeps_them,
         answers::an_error_after_the_token_was_spent_is_as_a_lost_answer,

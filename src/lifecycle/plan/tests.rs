@@ -84,6 +84,7 @@ fn secret(spec: &OAuthCredentialSpec, record: Option<Record>) -> SecretFacts {
     SecretFacts {
         uid: "u".into(),
         version: "9".into(),
+        created: None,
         credential: record.is_some().then(|| "c".to_owned()),
         template: Some(render::template_digest(&spec.target)),
         record,
@@ -385,6 +386,22 @@ fn a_spent_seed_is_not_sent_when_the_state_is_gone() {
     scene.target.as_mut().unwrap().record.as_mut().unwrap().rotations = 1;
     let plan = scene.plan();
     assert_eq!((plan.action, reason(&plan)), (Action::Wait, Reason::ReauthorizationRequired));
+}
+
+#[test]
+fn a_state_that_was_lost_and_put_back_is_used() {
+    let mut scene = Scene::of("refreshToken").failing(Reason::ReauthorizationRequired, 0);
+    let failed_at = scene.failure.as_ref().unwrap().last_attempt.as_second();
+    let mut made_at = |time| {
+        scene.state.as_mut().unwrap().created = Some(at(time));
+        scene.plan_at(NOW + 10_000).action
+    };
+    assert_eq!(made_at(failed_at - 1), Action::Wait);
+    assert_eq!(made_at(failed_at), Action::Exchange(Why::Due));
+    // What refused its token stands in it.
+    let state = scene.state.as_mut().unwrap();
+    (state.refused_source, state.refused_at) = (Some("7".into()), Some(at(failed_at)));
+    assert_eq!(reason(&scene.plan_at(NOW + 10_000)), Reason::ReauthorizationRequired);
 }
 
 fn claim(started_at: i64, tries: Option<(u32, u32)>) -> Box<Claim> {

@@ -78,10 +78,19 @@ impl View<'_> {
         let asked = self.asked_after(failure.last_attempt)
             || (failure.reason == Reason::StateNotAdopted && self.world.adopted)
             // A newer one was restored.
-            || (failure.reason == Reason::StateOutdated && !self.state_is_outdated());
+            || (failure.reason == Reason::StateOutdated && !self.state_is_outdated())
+            // It was lost, and put back.
+            || (failure.reason == Reason::ReauthorizationRequired && self.state_was_made_after(failure));
         let over = asked || failure.next_attempt.is_some_and(|next| next <= self.now);
         let provider = self.spec.provider_version.as_deref();
         (failure.is_about(self.world.generation, version, provider) && !over).then_some(failure)
+    }
+
+    /// Whether the state has a record and is younger than a failure. What refused its refresh token would stand in it.
+    fn state_was_made_after(&self, failure: &Failure) -> bool {
+        let state = self.world.state.filter(|state| state.record.is_some());
+        let created = state.and_then(|state| state.created);
+        created.is_some_and(|created| created >= failure.last_attempt)
     }
 
     /// Whether the state is older than the target.
