@@ -1,5 +1,6 @@
 //! The watches, one pair for each scope (a namespace, or all): credentials whole, Secrets as metadata only.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -202,9 +203,11 @@ fn hint(error: &watcher::Error) -> Option<&'static str> {
 fn trim(meta: &mut ObjectMeta) {
     meta.managed_fields = None;
     meta.labels = None;
-    if let Some(annotations) = meta.annotations.as_mut() {
-        annotations.retain(|name, _| name.starts_with("oauth-keeper.dev/"));
-    }
+    let ours = meta.annotations.take().into_iter().flatten();
+    let ours: BTreeMap<_, _> =
+        ours.filter(|(name, _)| name.starts_with("oauth-keeper.dev/")).collect();
+    // An empty map that once held something keeps its memory.
+    meta.annotations = (!ours.is_empty()).then_some(ours);
 }
 
 /// `listed` gathers what a list shows: the store has it only when the list is complete.
