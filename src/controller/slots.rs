@@ -84,6 +84,8 @@ pub struct Slot {
     ticket: Option<Ticket>,
     is_answered: bool,
     outcome: Outcome,
+    /// How long the server took.
+    took: Duration,
 }
 
 impl Slots {
@@ -198,6 +200,7 @@ impl Shared {
                 ticket: Some(ticket),
                 is_answered: false,
                 outcome: Outcome::NotTried,
+                took: Duration::ZERO,
             };
             if let Err(mut slot) = waiter.turn.send(slot) {
                 // Who stood in line waits no longer; the next one follows here.
@@ -237,8 +240,9 @@ impl Turn {
 }
 
 impl Slot {
-    /// Notes how the request ended, as far as it tells of the server.
-    pub fn saw(&mut self, answer: &Result<RawResponse, TokenError>) {
+    /// Notes how the request ended, as far as it tells of the server, and how long that took.
+    pub fn saw(&mut self, answer: &Result<RawResponse, TokenError>, took: Duration) {
+        self.took = took;
         self.outcome = match answer {
             Ok(raw) if raw.status == 429 => {
                 Outcome::Failed(Trouble::Limited(raw.asks_to_wait().unwrap_or_default()))
@@ -265,7 +269,7 @@ impl Slot {
         let Some(ticket) = self.ticket.as_ref().filter(|_| !self.is_answered) else { return false };
         self.is_answered = true;
         let mut queue = self.shared.lock();
-        let opened = queue.answered(ticket, self.outcome, self.shared.now());
+        let opened = queue.answered(ticket, self.outcome, self.took, self.shared.now());
         drop(queue);
         if let Some(opened) = opened {
             let Place { namespace, host } = &ticket.place;

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::address::{AddressPolicy, check_url};
 use super::request::{Method, TokenRequest};
-use super::response::{Ending, RawResponse};
+use super::response::{Ending, RawResponse, readable};
 use super::sent::Sent;
 use super::tls::Tls;
 
@@ -75,7 +75,7 @@ pub fn read(raw: &RawResponse, issuer: &str, policy: AddressPolicy) -> Result<Me
         Ending::TooLarge => return Err("is too large".to_owned()),
     }
     let document: Map<String, Value> =
-        serde_json::from_slice(&raw.body).map_err(|_| "is no JSON object".to_owned())?;
+        serde_json::from_slice(&readable(&raw.body)).map_err(|_| "is no JSON object".to_owned())?;
     let said = document.get("issuer").and_then(Value::as_str);
     let said = said.ok_or_else(|| "has no issuer".to_owned())?;
     if said != issuer {

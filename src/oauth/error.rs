@@ -127,10 +127,9 @@ impl TokenError {
 }
 
 /// Error codes that mean the refresh token is dead: RFC 6749 §5.2 and the dialects of well-known servers.
-const DEAD_GRANT: [&str; 9] = [
+const DEAD_GRANT: [&str; 8] = [
     "invalid_grant",
     "bad_refresh_token",
-    "BAD_REFRESH_TOKEN",
     "invalid_refresh_token",
     "token_revoked",
     "token_inactive",
@@ -140,15 +139,14 @@ const DEAD_GRANT: [&str; 9] = [
     "consent_required",
 ];
 /// Error codes about the client.
-const BAD_CLIENT: [&str; 8] = [
+const BAD_CLIENT: [&str; 7] = [
     "invalid_client",
     "invalid_client_secret",
     "bad_client_secret",
     "unauthorized_client",
     "incorrect_client_credentials",
     "invalid_client_id",
-    "BAD_CLIENT_ID",
-    "BAD_CLIENT_SECRET",
+    "bad_client_id",
 ];
 /// Error codes about the request.
 const BAD_REQUEST: [&str; 6] = [
@@ -162,9 +160,10 @@ const BAD_REQUEST: [&str; 6] = [
 /// Error codes that pass.
 const PASSING: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
 
-/// Reads an error code together with its HTTP status; nothing when it is not listed.
+/// Reads an error code together with its HTTP status; nothing when it is not listed. Some servers write it in upper case.
 pub fn from_code(code: &str, status: u16) -> Option<TokenError> {
-    let listed = |codes: &[&'static str]| codes.iter().copied().find(|known| *known == code);
+    let is = |known: &&str| known.eq_ignore_ascii_case(code);
+    let listed = |codes: &[&'static str]| codes.iter().copied().find(is);
     let said =
         |known: &str| format!("the authorization server answered {status} with error {known}");
     if let Some(known) = listed(&DEAD_GRANT) {

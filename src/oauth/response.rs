@@ -50,16 +50,33 @@ pub struct RawResponse {
 }
 
 impl RawResponse {
-    /// `Retry-After`: seconds or an HTTP date (RFC 9110 §10.2.3).
+    /// `Retry-After`: seconds, or an HTTP date in one of its three forms (RFC 9110 §10.2.3, §5.6.7). A time that is over asks
+    /// for nothing.
     pub fn asks_to_wait(&self) -> Option<Duration> {
         let text = self.retry_after.as_deref()?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
+        if let Some(seconds) = seconds(text) {
+            return Some(seconds);
         }
-        let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-        Duration::try_from(at.duration_since(self.received_at)).ok()
+        let usual = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+        let other = || Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok();
+        Duration::try_from(usual.or_else(other)?.duration_since(self.received_at)).ok()
     }
 }
+
+/// A count of seconds, as some write it with a fraction, which is rounded up.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let more = u64::from(fraction.bytes().any(|digit| digit != b'0'));
+    let seconds = whole.parse::<u64>().unwrap_or(u64::MAX).saturating_add(more);
+    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
+}
+
+/// As good as for ever, in seconds; what waits has bounds of its own.
+const LONGEST_WAIT: u64 = 315_360_000;
 
 /// Whether an answer is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +132,7 @@ pub fn parse_hiding(
     spends_token: bool,
     sent: &Sent,
 ) -> Result<TokenSet, TokenError> {
-    let mut set = token_set(raw, style, spends_token)?;
+    let mut set = token_set(raw, style, spends_token, sent)?;
     set.hide_sent(sent);
     Ok(set)
 }
@@ -124,6 +141,7 @@ fn token_set(
     raw: &RawResponse,
     style: &ResponseStyle,
     spends_token: bool,
+    sent: &Sent,
 ) -> Result<TokenSet, TokenError> {
     if let Some(names) = &style.cookies {
         return session::parse(raw, names);
@@ -149,14 +167,14 @@ fn token_set(
         200..=299 if depth::is_too_deep(&body) => {
             Err(TokenError::Invalid("the answer is nested more than 16 levels deep".to_owned()))
         }
-        200..=299 => success(answer.as_ref(), raw.status, style, spends_token),
+        200..=299 => success(answer.as_ref(), raw.status, style, spends_token, sent),
         429 => Err(TokenError::RateLimited { retry_after: None }),
         408 | 425 | 500..=599 => Err(TokenError::Server { status: raw.status, retry_after: None }),
         300..=399 => Err(TokenError::Invalid(format!(
             "the token endpoint answered with a redirect ({}), which is not followed",
             raw.status
         ))),
-        status => Err(refusal(answer.as_ref(), status, style, spends_token)),
+        _ => Err(refusal(answer.as_ref(), raw, style, spends_token)),
     };
     // Also where only the error code says that it passes.
     read.map_err(|error| error.after(raw.asks_to_wait()))
@@ -164,7 +182,7 @@ fn token_set(
 
 /// A body as text: without the mark that some servers begin it with, and with what is no UTF-8 replaced. It may stand in a
 /// member that nobody reads; a token can't have it.
-fn readable(body: &[u8]) -> Zeroizing<Vec<u8>> {
+pub(super) fn readable(body: &[u8]) -> Zeroizing<Vec<u8>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     Zeroizing::new(String::from_utf8_lossy(body).into_owned().into_bytes())
 }
@@ -184,7 +202,6 @@ fn object(body: &[u8], style: &ResponseStyle) -> Option<Value> {
 /// A form is known by a member that an answer must have.
 fn form(body: &[u8], style: &ResponseStyle) -> Option<Value> {
     let body = body.trim_ascii();
-    let is_plain = body.iter().all(u8::is_ascii_graphic);
     let pairs = form_urlencoded::parse(body).map(|(name, value)| (name, value.into()));
     let members: serde_json::Map<String, Value> =
         pairs.map(|(name, value)| (name.into_owned(), value)).collect();
@@ -192,7 +209,7 @@ fn form(body: &[u8], style: &ResponseStyle) -> Option<Value> {
     let given = [&style.access_token, &style.refresh_token, &style.error];
     let given = given.into_iter().filter_map(|pointer| pointer.strip_prefix('/'));
     let is_an_answer = usual.chain(given).any(|name| members.contains_key(name));
-    (is_plain && is_an_answer).then_some(Value::Object(members))
+    (salvage::is_form(body) && is_an_answer).then_some(Value::Object(members))
 }
 
 /// The refresh token in an answer that is of no other use: broken off behind it, or with nothing else in it that can be
@@ -217,6 +234,7 @@ fn success(
     status: u16,
     style: &ResponseStyle,
     spends_token: bool,
+    sent: &Sent,
 ) -> Result<TokenSet, TokenError> {
     let Some(answer) = answer else {
         return Err(TokenError::Invalid(format!(
@@ -226,7 +244,7 @@ fn success(
     let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
     let token = text(&style.access_token).filter(|text| is_token(text));
     let Some(access_token) = token.map(AccessToken::new) else {
-        return Err(code::in_a_success(answer, status, style).unwrap_or_else(|| {
+        return Err(code::in_a_success(answer, status, style, sent).unwrap_or_else(|| {
             TokenError::Invalid(format!(
                 "the token endpoint answered {status} without a usable {}",
                 name_of(&style.access_token)
@@ -242,6 +260,7 @@ fn success(
         }
         found => found.unwrap_or_default(),
     };
+    let refresh_token = refresh_token.or_else(|| beside(answer, style).filter(|_| spends_token));
     let kept = kept::read(answer, style);
     Ok(TokenSet {
         token_type: text(&style.token_type).map_or_else(|| "Bearer".to_owned(), scheme),
@@ -280,15 +299,33 @@ fn refresh_token(value: Option<&Value>) -> Result<Option<RefreshToken>, Unusable
     }
 }
 
+/// A refresh token beside the access token, under its name as another convention writes it (`refreshToken`). Where one was
+/// spent it is the new one, whatever the place is set to: to leave it out would lose it.
+fn beside(answer: &Value, style: &ResponseStyle) -> Option<RefreshToken> {
+    let (parent, _) = style.access_token.rsplit_once('/')?;
+    let members = answer.pointer(parent)?.as_object()?;
+    let named = members.iter().filter(|(name, _)| is_refresh_token(name));
+    named.map(|(_, value)| refresh_token(Some(value))).find_map(|found| found.ok().flatten())
+}
+
+fn is_refresh_token(name: &str) -> bool {
+    let plain =
+        name.chars().filter(char::is_ascii_alphanumeric).map(|one| one.to_ascii_lowercase());
+    plain.eq("refreshtoken".chars())
+}
+
 fn refusal(
     answer: Option<&Value>,
-    status: u16,
+    raw: &RawResponse,
     style: &ResponseStyle,
     spends_token: bool,
 ) -> TokenError {
+    let status = raw.status;
     let bare = || format!("the authorization server answered {status} without an OAuth error code");
     match answer.and_then(|answer| code::in_a_refusal(answer, status, style)) {
         Some(error) => error,
+        // A limit, as some servers and gateways say it: what asks to wait is not refused for good.
+        None if raw.asks_to_wait().is_some() => TokenError::Server { status, retry_after: None },
         None if matches!(status, 401 | 403) && spends_token => TokenError::InvalidGrant(bare()),
         // Of the path, the method or the size: who asks has no part in it.
         None if matches!(status, 404..=406 | 410 | 411 | 413..=415 | 421 | 431) => {
@@ -311,8 +348,8 @@ fn scopes(value: &Value) -> Vec<String> {
     given.filter(plain).take(100).map(ToOwned::to_owned).collect()
 }
 
-/// What some servers say of a token's owner in the place of its type.
-const NO_SCHEMES: [&str; 2] = ["bot", "user"];
+/// What some servers say of a token's owner, or of what it is, in the place of its type.
+const NO_SCHEMES: [&str; 4] = ["bot", "user", "BearerToken", "access_token"];
 
 /// The scheme for the `Authorization` header: `Bearer` in its usual spelling, another only if it is a plain word.
 fn scheme(token_type: &str) -> String {
@@ -320,7 +357,8 @@ fn scheme(token_type: &str) -> String {
         && token_type
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    let is_bearer = token_type.eq_ignore_ascii_case("bearer") || NO_SCHEMES.contains(&token_type);
+    let is = |other: &str| token_type.eq_ignore_ascii_case(other);
+    let is_bearer = is("bearer") || NO_SCHEMES.into_iter().any(is);
     if plain && !is_bearer { token_type.to_owned() } else { "Bearer".to_owned() }
 }
 

@@ -60,6 +60,11 @@ impl Sent {
         }
     }
 
+    /// Whether a text is one of them.
+    pub(super) fn has(&self, text: &str) -> bool {
+        self.texts().any(|sent| sent == text)
+    }
+
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|text| text.as_str())
     }

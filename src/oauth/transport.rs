@@ -10,7 +10,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, COOKIE, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, COOKIE, HeaderValue};
 use jiff::Timestamp;
 use reqwest::{Client, Proxy, Response, redirect, retry};
 use rustls::ClientConfig;
@@ -209,6 +209,8 @@ impl Transport {
             // Of no body nothing is said else, and there are servers that answer 411 to that (RFC 9110 §8.6).
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
+        // Else any coding may come (RFC 9110 §12.5.3), and a token in it would be lost.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let response = client
             .request(method, request.endpoint.clone())
             .headers(headers)

@@ -136,7 +136,7 @@ pub async fn strange_lifetimes_are_read_or_named(env: Arc<Env>) {
         ),
         ("negative", json!(-5), "expires_in of the token response is -5"),
         ("huge", json!(1_000_000_000_000_i64), "expires_in of the token response is 1000000000000"),
-        ("word", json!("soon"), "expires_in of the token response is not a whole number"),
+        ("word", json!("soon"), "expires_in of the token response is not a number"),
         ("list", json!([60]), "expires_in of the token response is neither a number nor a string"),
         ("text", json!("3599"), ""),
         ("fraction", json!(3599.0), ""),

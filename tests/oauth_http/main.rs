@@ -64,7 +64,7 @@ async fn a_cookie_session_is_a_call_with_one_cookie_and_its_answer_is_cookies() 
     let recorded = server.requests().remove(0);
     let head = format!(
         "GET /me?x=1 HTTP/1.1\r\naccept: application/json\r\ncookie: r=r t\r\n\
-         user-agent: oauth-keeper/{}\r\nhost: {}\r\n\r\n",
+         accept-encoding: identity\r\nuser-agent: oauth-keeper/{}\r\nhost: {}\r\n\r\n",
         env!("CARGO_PKG_VERSION"),
         server.address(),
     );

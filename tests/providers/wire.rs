@@ -18,6 +18,7 @@ pub(crate) fn expected(path: &str, host: SocketAddr, content_type: &str, body: &
         "POST {path} HTTP/1.1\r\n\
          accept: application/json\r\n\
          content-type: {content_type}\r\n\
+         accept-encoding: identity\r\n\
          user-agent: oauth-keeper/{version}\r\n\
          host: {host}\r\n\
          content-length: {length}\r\n\
@@ -33,6 +34,7 @@ pub(crate) fn expected_call(path: &str, host: SocketAddr, cookie: &str) -> Strin
         "GET {path} HTTP/1.1\r\n\
          accept: application/json\r\n\
          cookie: {cookie}\r\n\
+         accept-encoding: identity\r\n\
          user-agent: oauth-keeper/{version}\r\n\
          host: {host}\r\n\
          \r\n"

@@ -43,8 +43,9 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let (sent_at, begun) = (context.clock.now(), Instant::now());
     exchange.trace.sent_at = Some(sent_at);
     let answer = context.transport.send(&request).await;
-    context.metrics.token_request_took(begun.elapsed());
-    exchange.slot.saw(&answer);
+    let took = begun.elapsed();
+    context.metrics.token_request_took(took);
+    exchange.slot.saw(&answer, took);
     exchange.slot.answered();
     let secrets = chosen.secrets(Some(&request));
     let set = match answer.and_then(|raw| parse_hiding(&raw, &spec.response, false, &secrets)) {

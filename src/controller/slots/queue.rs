@@ -142,16 +142,17 @@ impl<T> Queue<T> {
         Some((waiter, self.begin(place, How::Beyond, now)))
     }
 
-    /// A request ended, however it did. Says when that has others held back.
+    /// A request ended, however it did, after which time of the server's. Says when that has others held back.
     pub(super) fn answered(
         &mut self,
         ticket: &Ticket,
         outcome: Outcome,
+        took: Duration,
         now: Duration,
     ) -> Option<Opened> {
         let place = &ticket.place;
         self.free(ticket);
-        self.note_time(ticket, outcome, now);
+        self.note_time(&place.namespace, took, now);
         let lane = self.lane(place, now);
         lane.rate.end(ticket.begun, outcome != Outcome::NotTried, now);
         let opened = lane.breaker.end(ticket.of_lane, outcome, now);

@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A request that took longer makes its namespace a slow one.
+/// A server that takes longer is slow.
 const LONG: Duration = Duration::from_secs(15);
-/// For so long.
+/// A namespace is slow after so many of these. With fewer it holds a small part of one slot, all in all.
+const MANY: usize = 2;
+/// Within this time, and for as long after the last of them.
 const REMEMBERED: Duration = Duration::from_secs(600);
 /// Slow ones leave this share of all slots to the others.
 const LEFT: usize = 2;
@@ -18,6 +20,8 @@ pub(super) struct Slow {
     under_way: usize,
     /// Until when they are.
     until: HashMap<Arc<str>, Duration>,
+    /// How often a server took long for others, and since when that is counted.
+    counted: HashMap<Arc<str>, (usize, Duration)>,
     /// Those with ready lanes, in the order of their turns.
     pub(super) turns: VecDeque<Arc<str>>,
     /// Whether one of them began last. The others go first then.
@@ -33,15 +37,11 @@ impl Slow {
             most: slots.div_ceil(LEFT),
             under_way: 0,
             until: HashMap::new(),
+            counted: HashMap::new(),
             turns: VecDeque::new(),
             began_last: false,
             called: HashSet::new(),
         }
-    }
-
-    /// Whether a request that took so long makes its namespace a slow one.
-    pub(super) fn is_long(time: Duration) -> bool {
-        time > LONG
     }
 
     /// Whether a namespace is one.
@@ -54,12 +54,30 @@ impl Slow {
         self.under_way >= self.most
     }
 
-    /// A namespace is one from now on, with so many under way.
-    pub(super) fn add(&mut self, namespace: &Arc<str>, under_way: usize, now: Duration) {
+    /// Takes in how long a server took for a namespace with so many under way. Whether it is a slow one by that.
+    pub(super) fn took(
+        &mut self,
+        namespace: &Arc<str>,
+        took: Duration,
+        under_way: usize,
+        now: Duration,
+    ) -> bool {
+        if took <= LONG || !(self.has(namespace) || self.is_many(namespace, now)) {
+            return false;
+        }
         let until = now.saturating_add(REMEMBERED);
         if self.until.insert(Arc::clone(namespace), until).is_none() {
             self.under_way = self.under_way.saturating_add(under_way);
         }
+        true
+    }
+
+    /// Counts one more, and says whether these are many.
+    fn is_many(&mut self, namespace: &Arc<str>, now: Duration) -> bool {
+        self.counted.retain(|_, (_, since)| now.saturating_sub(*since) < REMEMBERED);
+        let (count, _) = self.counted.entry(Arc::clone(namespace)).or_insert((0, now));
+        *count = count.saturating_add(1);
+        *count >= MANY && self.counted.remove(namespace).is_some()
     }
 
     /// Whether a namespace was one for long enough.

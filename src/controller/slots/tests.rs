@@ -51,7 +51,7 @@ async fn warm(slots: &Slots, namespace: &str, host: &str) {
 async fn request(slots: &Slots, namespace: &str, host: &str, time: Duration, outcome: Outcome) {
     let mut slot = slot(slots.wait(namespace, host, Press::Usual, None)).await;
     sleep(time).await;
-    slot.outcome = outcome;
+    (slot.outcome, slot.took) = (outcome, time);
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -269,10 +269,10 @@ async fn where_a_server_asks_to_come_later_it_is_not_asked_by_all() {
     warm(&slots, "n", "h").await;
     let limited = RawResponse { retry_after: Some("120".to_owned()), ..answer(429, Ending::Whole) };
     let sent = std::iter::from_fn(|| take(&slots, "n", "h")).take(99);
-    let sent = sent.map(|mut slot| slot.saw(&Ok(limited.clone()))).count();
+    let sent = sent.map(|mut slot| slot.saw(&Ok(limited.clone()), Duration::ZERO)).count();
     assert_eq!(sent, 5);
     let begun = paused();
-    slot(slots.wait("n", "h", Press::Usual, None)).await.saw(&Ok(limited));
+    slot(slots.wait("n", "h", Press::Usual, None)).await.saw(&Ok(limited), Duration::ZERO);
     let waited = paused().saturating_sub(begun);
     assert!((seconds(120)..=seconds(144)).contains(&waited), "{waited:?}");
 }
@@ -284,7 +284,7 @@ async fn what_is_our_own_fault_or_half_an_answer_does_not_speak_for_the_server()
     let ends = |answer: Result<RawResponse, TokenError>, times| {
         for _ in 0..times {
             let Some(mut slot) = take(&slots, "n", "h") else { return };
-            slot.saw(&answer);
+            slot.saw(&answer, Duration::ZERO);
         }
     };
     let held = || slots.shared.lock().held(&Place::new("n", "h")).map(|held| held.trouble);

@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::oauth::error::{TokenError, from_code, of_meaning, unlisted};
+use crate::oauth::sent::Sent;
 
 use super::ResponseStyle;
 
@@ -26,9 +27,11 @@ pub(super) fn in_a_success(
     answer: &Value,
     status: u16,
     style: &ResponseStyle,
+    sent: &Sent,
 ) -> Option<TokenError> {
     let refresh_token = answer.pointer(&style.refresh_token).and_then(Value::as_str);
-    if refresh_token.is_some_and(|token| !token.is_empty()) {
+    // The one that was sent is no new one.
+    if refresh_token.is_some_and(|token| !token.is_empty() && !sent.has(token)) {
         return None;
     }
     let found = found(answer, style)?;
@@ -140,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_success_without_a_token_is_a_refusal_where_it_says_anything_of_an_error() {
-        let read = |answer: Value| in_a_success(&answer, 200, &style("/code"));
+        let sent = Sent::of(["rt1"]);
+        let read = |answer: Value| in_a_success(&answer, 200, &style("/code"), &sent);
         for refused in [
             json!({"code": 8}),
             json!({"code": {"why": "x"}}),
@@ -161,5 +165,7 @@ mod tests {
         assert!(matches!(read(json!({"code": 190})), Some(TokenError::InvalidGrant(_))));
         // Somebody has to keep that token.
         assert_eq!(read(json!({"code": 190, "refresh_token": "rt2"})), None);
+        let echo = json!({"code": 190, "refresh_token": "rt1"});
+        assert!(matches!(read(echo), Some(TokenError::InvalidGrant(_))));
     }
 }

@@ -47,7 +47,7 @@ pub fn refresh_token_lifetime(answer: &Value, style: &ResponseStyle) -> Lifetime
     at(&style.refresh_token_expiry).and_then(time).map_or(said, Lifetime::Until)
 }
 
-/// A whole number, also as a string or with a zero fraction.
+/// A number, also as a string or with a fraction.
 fn relative(value: Option<&Value>, unit: Unit) -> Lifetime {
     let number = match value {
         None | Some(Value::Null) => return Lifetime::Missing,
@@ -56,7 +56,7 @@ fn relative(value: Option<&Value>, unit: Unit) -> Lifetime {
         Some(_) => return Lifetime::Unusable("neither a number nor a string".to_owned()),
     };
     let Some(count) = whole(&number) else {
-        return Lifetime::Unusable("not a whole number".to_owned());
+        return Lifetime::Unusable("not a number".to_owned());
     };
     let seconds = match unit {
         Unit::Seconds => count,
@@ -68,9 +68,10 @@ fn relative(value: Option<&Value>, unit: Unit) -> Lifetime {
     }
 }
 
+/// The whole part of a number: what is over is cut off, so that nothing seems to live longer than it does.
 fn whole(number: &str) -> Option<i64> {
     let whole = number.split_once('.').map_or(number, |(whole, fraction)| {
-        if fraction.bytes().all(|digit| digit == b'0') { whole } else { number }
+        if fraction.bytes().all(|digit| digit.is_ascii_digit()) { whole } else { number }
     });
     whole.parse().ok()
 }
@@ -116,6 +117,7 @@ mod tests {
         let read = |ttl| lifetime(&json!({"data": {"ttl": ttl}}), &style, "a");
         assert_eq!(read(json!(3_600_500)), Lifetime::Seconds(3600));
         assert_eq!(read(json!("900000")), Lifetime::Seconds(900));
+        assert_eq!(read(json!(3_599_999.9)), Lifetime::Seconds(3599));
         assert_eq!(read(json!(999)), Lifetime::Unusable("999".into()));
     }
 
@@ -127,6 +129,8 @@ mod tests {
         for at in [
             json!(1_767_323_045),
             json!("1767323045"),
+            json!(1_767_323_045.5),
+            json!("1767323045.97"),
             json!(1_767_323_045_000_i64),
             json!("2026-01-02T03:04:05Z"),
             json!("2026-01-02T04:04:05+01:00"),

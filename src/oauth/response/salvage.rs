@@ -17,13 +17,21 @@ pub fn text_at(body: &[u8], pointer: &str) -> Option<String> {
 /// broke off only another member behind it tells.
 pub fn value_at(body: &[u8], pointer: &str, is_whole: bool) -> Option<String> {
     let body = body.trim_ascii();
-    if !body.first()?.is_ascii_alphanumeric() || !body.iter().all(u8::is_ascii_graphic) {
+    if !is_form(body) {
         return None;
     }
     let [name] = path(pointer)?.try_into().ok()?;
     let end = if is_whole { body.len() } else { body.iter().rposition(|byte| *byte == b'&')? };
     let mut pairs = form_urlencoded::parse(body.get(..end)?);
     pairs.find(|(found, _)| *found == name).map(|(_, value)| value.into_owned())
+}
+
+/// Whether a body can be a form: it begins with a name and `=`. Some servers leave spaces as they are.
+pub fn is_form(body: &[u8]) -> bool {
+    let name = body.split(|byte| *byte == b'=').next().unwrap_or_default();
+    let in_a_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.%[]".contains(byte);
+    let is_named = !name.is_empty() && name.len() < body.len() && name.iter().all(in_a_name);
+    is_named && body.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
 }
 
 /// The segments of a pointer, if it is one.

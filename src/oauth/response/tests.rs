@@ -62,12 +62,42 @@ fn a_new_refresh_token_is_never_taken_for_absent() {
 }
 
 #[test]
+fn a_new_refresh_token_is_found_beside_the_access_token_under_its_other_name() {
+    let of = |body: &str, style: &ResponseStyle, spends| {
+        parse(&answer(200, body), style, spends)
+            .unwrap()
+            .refresh_token
+            .map(|token| token.expose().to_owned())
+    };
+    let usual = ResponseStyle::default();
+    let renamed: ResponseStyle =
+        serde_json::from_str(r#"{"accessToken": "/data/accessToken"}"#).unwrap();
+    for name in ["refreshToken", "RefreshToken", "refresh-token"] {
+        let members = format!(r#""{name}":"new""#);
+        let body = format!(r#"{{"access_token":"a",{members}}}"#);
+        assert_eq!(of(&body, &usual, true).as_deref(), Some("new"), "{name}");
+        assert_eq!(of(&body, &usual, false), None, "nothing is spent");
+        let body = format!(r#"{{"data":{{"accessToken":"a",{members}}},"refreshToken":"other"}}"#);
+        assert_eq!(of(&body, &renamed, true).as_deref(), Some("new"), "{name}");
+    }
+    let both = r#"{"access_token":"a","refreshToken":"other","refresh_token":"new"}"#;
+    assert_eq!(of(both, &usual, true).as_deref(), Some("new"));
+    // As Slack answers for a user and a bot at once.
+    let user = r#"{"accessToken": "/authed_user/access_token", "refreshToken": "/authed_user/refresh_token"}"#;
+    let body =
+        r#"{"access_token":"bot","refresh_token":"of-bot","authed_user":{"access_token":"a"}}"#;
+    assert_eq!(of(body, &serde_json::from_str(user).unwrap(), true), None);
+}
+
+#[test]
 fn reads_lifetimes_as_servers_write_them() {
     assert_eq!(lifetime_of("3599"), Lifetime::Seconds(3599));
     assert_eq!(lifetime_of("\"3599\""), Lifetime::Seconds(3599));
     assert_eq!(lifetime_of("3600.0"), Lifetime::Seconds(3600));
+    assert_eq!(lifetime_of("3599.97"), Lifetime::Seconds(3599));
+    assert_eq!(lifetime_of("\"3599.97\""), Lifetime::Seconds(3599));
     assert_eq!(lifetime_of("null"), Lifetime::Missing);
-    for wrong in ["0", "-1", "1000000000000", "\"soon\"", "[]", "1.5", "1e400"] {
+    for wrong in ["0", "-1", "1000000000000", "\"soon\"", "[]", "0.5", "1e400"] {
         let body = format!(r#"{{"access_token":"a","expires_in":{wrong}}}"#);
         let set = read(&answer(200, &body), true);
         assert!(
@@ -98,6 +128,59 @@ fn a_bare_401_means_what_was_sent() {
     let refused = read(&answer(401, body), true);
     assert!(matches!(refused, Err(TokenError::Refused { unauthorized: true, .. })), "{refused:?}");
     assert!(matches!(read(&answer(404, "gone"), false), Err(TokenError::InvalidRequest(_))));
+}
+
+#[test]
+fn a_bare_refusal_that_asks_to_wait_is_a_limit() {
+    let body = r#"{"message":"You have exceeded a secondary rate limit"}"#;
+    let limited = RawResponse { retry_after: Some("60".to_owned()), ..answer(403, body) };
+    let Err(TokenError::Server { status: 403, retry_after }) = read(&limited, true) else {
+        panic!()
+    };
+    assert_eq!(retry_after, Some(Duration::from_secs(60)));
+    let dead = RawResponse {
+        retry_after: Some("60".to_owned()),
+        ..answer(400, r#"{"error":"invalid_grant"}"#)
+    };
+    assert!(matches!(read(&dead, true), Err(TokenError::InvalidGrant(_))));
+}
+
+#[test]
+fn codes_of_the_standard_may_be_in_upper_case() {
+    let read = |code: &str| read(&answer(400, &format!(r#"{{"error":"{code}"}}"#)), true);
+    assert!(matches!(read("INVALID_GRANT"), Err(TokenError::InvalidGrant(_))));
+    assert!(matches!(read("BAD_CLIENT_ID"), Err(TokenError::InvalidClient(_))));
+}
+
+#[test]
+fn what_a_refusal_echoes_is_no_new_token() {
+    let sent = Sent::of(["sent-one"]);
+    let read = |token: &str| {
+        let body = format!(r#"{{"error":"invalid_grant","refresh_token":"{token}"}}"#);
+        parse_hiding(&answer(200, &body), &ResponseStyle::default(), true, &sent).unwrap_err()
+    };
+    assert!(matches!(read("sent-one"), TokenError::InvalidGrant(_)));
+    assert!(matches!(read("new"), TokenError::Invalid(_)));
+}
+
+#[test]
+fn a_form_may_have_spaces() {
+    let set =
+        read(&answer(200, "access_token=a&refresh_token=new&scope=read write"), true).unwrap();
+    assert_eq!(set.refresh_token.unwrap().expose(), "new");
+    assert_eq!(set.scopes, ["read", "write"]);
+    let refused = answer(400, "error=invalid_grant&error_description=x y");
+    assert!(matches!(read(&refused, true), Err(TokenError::InvalidGrant(_))));
+    let whole = salvaged_from(&answer(200, "access_token=&refresh_token=new&scope=a b"));
+    assert_eq!(whole.unwrap().expose(), "new");
+}
+
+#[test]
+fn a_type_that_is_no_scheme_is_bearer() {
+    for no_scheme in ["BearerToken", "access_token", "user", "bearer"] {
+        let body = format!(r#"{{"access_token":"a","token_type":"{no_scheme}"}}"#);
+        assert_eq!(read(&answer(200, &body), true).unwrap().token_type, "Bearer", "{no_scheme}");
+    }
 }
 
 #[test]
@@ -146,7 +229,17 @@ fn retry_after_is_seconds_or_a_date() {
     };
     assert_eq!(after("120"), Some(Duration::from_secs(120)));
     assert_eq!(after("Thu, 01 Jan 1970 00:00:30 GMT"), Some(Duration::from_secs(30)));
-    assert_eq!(after("soon"), None);
+    for (fraction, rounded_up) in
+        [("120.0", 120), ("119.5", 120), ("99999999999999999999", 315_360_000)]
+    {
+        assert_eq!(after(fraction), Some(Duration::from_secs(rounded_up)), "{fraction}");
+    }
+    for date in ["Thursday, 01-Jan-70 00:00:30 GMT", "Thu Jan  1 00:00:30 1970"] {
+        assert_eq!(after(date), Some(Duration::from_secs(30)), "{date}");
+    }
+    for wrong in ["soon", "", ".", "-1", "1.x"] {
+        assert_eq!(after(wrong), None, "{wrong}");
+    }
 }
 
 #[test]

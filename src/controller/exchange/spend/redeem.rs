@@ -71,10 +71,11 @@ impl Spender<'_, '_> {
             Ok(request) => context.transport.spend(&request, limit, guard).await,
             Err(error) => Err(error),
         };
-        context.metrics.token_request_took(begun.elapsed());
+        let took = begun.elapsed();
+        context.metrics.token_request_took(took);
         let went_out = allowed.load(Ordering::Relaxed);
         let sent = sent.map_err(|error| error.sent(went_out));
-        self.exchange.slot.saw(&sent);
+        self.exchange.slot.saw(&sent, took);
         match sent {
             Err(error) if !error.may_have_gone_out() => {
                 self.problem = Some(of_token_error(&error, GrantKind::RefreshToken));

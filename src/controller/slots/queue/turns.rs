@@ -4,9 +4,6 @@ use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lifecycle::breaker::Outcome;
-
-use super::super::slow::Slow;
 use super::{Queue, Ticket};
 
 impl<T> Queue<T> {
@@ -50,11 +47,12 @@ impl<T> Queue<T> {
 
     fn next_of_slow(&mut self, now: Duration) -> Option<(T, Ticket)> {
         for _ in 0..self.slow.turns.len() {
-            if self.slow.is_full() {
+            let is_over = self.slow.turns.front().is_some_and(|name| self.slow.is_over(name, now));
+            if self.slow.is_full() && !is_over {
                 return None;
             }
             let name = self.slow.turns.pop_front()?;
-            if self.slow.is_over(&name, now) {
+            if is_over {
                 self.forgive(&name);
             }
             let begun = self.next_of(&name, now);
@@ -83,11 +81,10 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Notes how long a request took, as far as that tells of the server.
-    pub(super) fn note_time(&mut self, ticket: &Ticket, outcome: Outcome, now: Duration) {
-        let name = &ticket.place.namespace;
-        if outcome != Outcome::NotTried && Slow::is_long(now.saturating_sub(ticket.begun)) {
-            self.slow.add(name, self.under_way_in(name), now);
+    /// Notes how long a server took.
+    pub(super) fn note_time(&mut self, name: &Arc<str>, took: Duration, now: Duration) {
+        let under_way = self.under_way_in(name);
+        if self.slow.took(name, took, under_way, now) {
             self.pass_on_when_full(now);
         }
     }

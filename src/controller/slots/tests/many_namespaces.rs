@@ -112,7 +112,9 @@ async fn wrong_certificates_of_many_namespaces_hold_up_themselves_and_no_other()
     let untrusted = Err(TokenError::Unreachable(String::new(), Side::Caller));
     for at in 0..20 {
         for _ in 0..5 {
-            slot(slots.wait(&name(at), "h", Press::Usual, None)).await.saw(&untrusted);
+            slot(slots.wait(&name(at), "h", Press::Usual, None))
+                .await
+                .saw(&untrusted, Duration::ZERO);
         }
     }
     assert!(take(&slots, "other", "h").is_some());
@@ -121,7 +123,7 @@ async fn wrong_certificates_of_many_namespaces_hold_up_themselves_and_no_other()
     // What their servers would do, they hold back all the same.
     let down = Err(TokenError::Unreachable(String::new(), Side::Server));
     for at in 20..25 {
-        slot(slots.wait(&name(at), "h", Press::Now, None)).await.saw(&down);
+        slot(slots.wait(&name(at), "h", Press::Now, None)).await.saw(&down, Duration::ZERO);
     }
     assert!(take(&slots, "other", "h").is_none());
 }

@@ -82,7 +82,8 @@ impl World {
 
     fn end(&mut self, which: usize, outcome: Outcome) {
         let ticket = self.under_way.remove(which % self.under_way.len());
-        self.queue.answered(&ticket, outcome, self.now);
+        let took = self.now.saturating_sub(ticket.begun);
+        self.queue.answered(&ticket, outcome, took, self.now);
         self.queue.left(&ticket);
     }
 
@@ -184,7 +185,7 @@ fn an_answer_calls_few_of_those_that_wait() {
         }
         begun += under_way.len();
         for ticket in under_way {
-            queue.answered(&ticket, Outcome::Answered, now);
+            queue.answered(&ticket, Outcome::Answered, Duration::ZERO, now);
             queue.left(&ticket);
             calls += queue.turns.len();
         }
