@@ -2,6 +2,7 @@
 {{- define "oauth-keeper.validate" -}}
 {{- include "oauth-keeper.validateScope" . }}
 {{- include "oauth-keeper.validateRights" . }}
+{{- include "oauth-keeper.validateCrds" . }}
 {{- include "oauth-keeper.validateTaken" . }}
 {{- if .Values.operator.enabled }}
 {{- include "oauth-keeper.validateReplicas" . }}
