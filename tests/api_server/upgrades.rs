@@ -2,6 +2,7 @@
 //! installed again, while an operator renews tokens of a server that rotates.
 
 mod charts;
+pub mod crds;
 mod release;
 pub mod running;
 pub mod strategy;
@@ -110,6 +111,52 @@ pub async fn back_without_the_crds_the_rest_of_the_cluster_s_stays(_: Arc<Env>) 
         release.return_to_older_as_a_guest().await.expect("the second step");
         assert_eq!(release.of_the_cluster().await, "");
         assert!(release.crd_has_labels().await, "the CRDs are kept");
+        release.ends().await;
+    }
+}
+
+/// As the document has it for a chart that refuses `crds.upgrade`.
+pub async fn back_to_a_chart_that_has_no_word_for_it_the_crds_stay(_: Arc<Env>) {
+    for helm in [Helm::Four, Helm::Three] {
+        let release = Release::install_older(helm).await;
+        let before = release.of_the_cluster().await;
+        // Where the release's own values do not name it, null is refused too.
+        for unknown in ["crds.upgrade=false", "crds.upgrade=null,crds.enabled=false"] {
+            let refusal = release.return_to_oldest(unknown).await.expect_err("it is unknown");
+            assert!(refusal.contains("'upgrade' not allowed"), "{refusal}");
+        }
+        release.return_to_oldest("crds.enabled=false").await.expect("it is the way");
+        release.come_back("crds.enabled=true").await;
+        // And where they do, it must go.
+        release.upgrade().await;
+        let refusal = release.return_to_oldest("crds.enabled=false").await.expect_err("unknown");
+        assert!(refusal.contains("'upgrade' not allowed"), "{refusal}");
+        let values = "crds.upgrade=null,crds.enabled=false";
+        release.return_to_oldest(values).await.expect("it is the way");
+        assert_eq!(release.of_the_cluster().await, before);
+        assert!(release.crd_has_labels().await, "the CRD is as new as it was");
+        release.come_back("crds.enabled=true").await;
+        assert_eq!(release.of_the_cluster().await, before);
+        release.ends().await;
+    }
+}
+
+/// The same for a release that watches some namespaces. The policy is limited to these then.
+pub async fn back_there_with_some_namespaces_the_policy_is_asked_for(_: Arc<Env>) {
+    for helm in [Helm::Four, Helm::Three] {
+        let watched = format!("watchNamespaces={{{NAME}}}");
+        let release = Release::install_older_with(helm, &[&watched]).await;
+        let before = release.of_the_cluster().await;
+        let values = "crds.enabled=false,admissionPolicy.enabled=true";
+        release.return_to_oldest(values).await.expect("it is the way");
+        let there = release.of_the_cluster().await;
+        let (policies, rest): (Vec<_>, Vec<_>) = there.lines().partition(|name| {
+            name.ends_with(".oauth-keeper") || name.ends_with(".oauth-keeper.providers")
+        });
+        assert_eq!((policies.len(), rest), (4, vec![]), "{there}");
+        assert!(!release.crd_has_labels().await, "it is as old as it was, and there");
+        release.come_back("crds.enabled=true,admissionPolicy.enabled=auto").await;
+        assert_eq!(release.of_the_cluster().await, before);
         release.ends().await;
     }
 }

@@ -28,8 +28,11 @@
 
 {{- define "oauth-keeper.validateEnv" -}}
 {{- range $index, $variable := .Values.extraEnv }}
+{{- if not (regexMatch "^[ -<>-~]+$" $variable.name) }}
+{{- fail (printf "extraEnv[%d].name (%s) must be of printable ASCII characters other than =; what the variable holds goes into value" $index $variable.name) }}
+{{- end }}
 {{- if and $variable.value $variable.valueFrom }}
-{{- fail (printf "extraEnv[%d] takes value or valueFrom, not both" $index) }}
+{{- fail (printf "extraEnv[%d] takes value or valueFrom, not both: remove one of them" $index) }}
 {{- end }}
 {{- if has $variable.name (list "POD_UID" "POD_NAME" "POD_NAMESPACE") }}
 {{- fail (printf "extraEnv[%d].name must not be %s: it is set by the chart" $index $variable.name) }}
@@ -83,6 +86,13 @@
 {{- fail (printf "extraVolumeMounts[%d].mountPath (%s) must not be that of another mount" $index $mount.mountPath) }}
 {{- end }}
 {{- $paths = append $paths $mount.mountPath }}
+{{- end }}
+{{- range $index, $container := .Values.initContainers }}
+{{- range $number, $mount := $container.volumeMounts }}
+{{- if not (has $mount.name $names) }}
+{{- fail (printf "initContainers[%d].volumeMounts[%d].name (%v) must be the name of a volume: extraVolumes has none of that name" $index $number $mount.name) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 

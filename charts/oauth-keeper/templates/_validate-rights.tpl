@@ -18,10 +18,33 @@ answer that arrives in between could be written nowhere.
 {{- $brings | join "," }}
 {{- end }}
 
-{{/* The namespaces of the arguments, sorted, as a list; none means all. */}}
-{{- define "oauth-keeper.watchedByArgs" -}}
+{{/* The object in the cluster is one of this release: (list $ OBJECT). */}}
+{{- define "oauth-keeper.isOfRelease" -}}
+{{- $release := (first .).Release }}
+{{- $annotations := dig "metadata" "annotations" dict (last . | default dict) }}
+{{- if and (eq $release.Name (get $annotations "meta.helm.sh/release-name")) (eq $release.Namespace (get $annotations "meta.helm.sh/release-namespace")) }}true{{ end }}
+{{- end }}
+
+{{/* The Deployment of the release as it is in the cluster, or an empty object. */}}
+{{- define "oauth-keeper.deployment" -}}
+{{- $deployment := lookup "apps/v1" "Deployment" (include "oauth-keeper.namespace" .) (include "oauth-keeper.fullname" .) }}
+{{- ternary $deployment dict (include "oauth-keeper.isOfRelease" (list . $deployment) | eq "true") | toJson }}
+{{- end }}
+
+{{/* That of a chart from before this annotation does not, also not after a rollback to it. */}}
+{{- define "oauth-keeper.saysWhatItBrings" -}}
+{{- if hasKey (dig "metadata" "annotations" dict .) "oauth-keeper.dev/brings" }}true{{ end }}
+{{- end }}
+
+{{/* What the release of that Deployment brought. One that does not say so is taken to have brought what its pods need. */}}
+{{- define "oauth-keeper.brought" -}}
+{{- dig "metadata" "annotations" "oauth-keeper.dev/brings" "account,rights" . }}
+{{- end }}
+
+{{/* The namespaces that its pods watch, sorted, as a list; none means all. */}}
+{{- define "oauth-keeper.watchedBefore" -}}
 {{- $names := list }}
-{{- range . }}
+{{- range (first .spec.template.spec.containers).args }}
 {{- if hasPrefix "--namespace=" . }}
 {{- $names = append $names (trimPrefix "--namespace=" .) }}
 {{- end }}
@@ -34,15 +57,19 @@ answer that arrives in between could be written nowhere.
 {{- $root := first . }}
 {{- $values := $root.Values }}
 {{- $deployment := last . }}
-{{- $brought := splitList "," (dig "metadata" "annotations" "oauth-keeper.dev/brings" "" $deployment) }}
-{{- $brings := splitList "," (include "oauth-keeper.brings" $root) }}
-{{- $pod := $deployment.spec.template.spec }}
-{{- $before := include "oauth-keeper.watchedByArgs" ((first $pod.containers).args | default list) | fromJsonArray }}
+{{- $brought := include "oauth-keeper.brought" $deployment | splitList "," }}
+{{- $brings := include "oauth-keeper.brings" $root | splitList "," }}
+{{- /* An account and rights that are the user's own stay, whatever becomes of the release. */}}
+{{- $lends := or (has "account" $brought) (has "rights" $brought) }}
+{{- $before := include "oauth-keeper.watchedBefore" $deployment | fromJsonArray }}
 {{- $gone := list }}
 {{- if not $values.operator.enabled }}
+{{- if $lends }}
 {{- $gone = append $gone "operator.enabled" }}
+{{- end }}
 {{- else }}
-{{- if ne ($pod.serviceAccountName | default "default") (include "oauth-keeper.serviceAccountName" $root) }}
+{{- $account := $deployment.spec.template.spec.serviceAccountName | default "default" }}
+{{- if and $lends (ne $account (include "oauth-keeper.serviceAccountName" $root)) }}
 {{- $gone = append $gone "serviceAccount.name" }}
 {{- end }}
 {{- if and (has "account" $brought) (not (has "account" $brings)) }}
@@ -63,20 +90,20 @@ answer that arrives in between could be written nowhere.
 {{- end }}
 
 {{- define "oauth-keeper.validateTaken" -}}
-{{- $deployment := lookup "apps/v1" "Deployment" (include "oauth-keeper.namespace" .) (include "oauth-keeper.fullname" .) }}
-{{- if and $deployment (eq .Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $deployment)) }}
-{{- $brought := splitList "," (dig "metadata" "annotations" "oauth-keeper.dev/brings" "" $deployment) }}
-{{- if and (has "crds" $brought) (include "oauth-keeper.isGuest" .) }}
-{{- fail "crds.enabled=false in a release with watchNamespaces would take the admission policy and the roles for users away with the CRDs. To leave the CRDs as they are, set crds.upgrade=false in its place; if another release is to have them, do so first, and set crds.enabled=false in the next upgrade" }}
-{{- end }}
-{{- with include "oauth-keeper.takenAway" (list . $deployment) }}
+{{- with include "oauth-keeper.deployment" . | fromJson }}
+{{- $deployment := . }}
+{{- with include "oauth-keeper.takenAway" (list $ .) }}
 {{- $pods := max (int $deployment.spec.replicas) (int (dig "status" "replicas" 0 $deployment)) }}
 {{- $ending := "" }}
 {{- if not $pods }}
 {{- $ending = include "oauth-keeper.podsOf" $deployment }}
 {{- end }}
 {{- if or $pods $ending }}
-{{- fail (printf "%s can't be changed so while pods of the release %s: they would lose their rights before they end, and a refresh token that just arrives could be written nowhere. So end the operator first, with --set replicas=0 and the old values, wait until its pods are gone, and then upgrade with this change" . (ternary (printf "are still there (%s)" $ending) "run" (eq $pods 0))) }}
+{{- $unsaid := "" }}
+{{- if not (include "oauth-keeper.saysWhatItBrings" $deployment) }}
+{{- $unsaid = " (and the old chart: the release does not say what it brought)" }}
+{{- end }}
+{{- fail (printf "%s can't be changed so while pods of the release %s: they would lose their rights before they end, and a refresh token that just arrives could be written nowhere. So end the operator first, with --set replicas=0 and the old values%s, wait until its pods are gone, and then upgrade with this change" . (ternary (printf "are still there (%s)" $ending) "run" (eq $pods 0)) $unsaid) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -2,6 +2,7 @@
 {{- define "oauth-keeper.validate" -}}
 {{- include "oauth-keeper.validateScope" . }}
 {{- include "oauth-keeper.validateRights" . }}
+{{- include "oauth-keeper.validateCrds" . }}
 {{- include "oauth-keeper.validateTaken" . }}
 {{- if .Values.operator.enabled }}
 {{- include "oauth-keeper.validateReplicas" . }}
@@ -9,6 +10,7 @@
 {{- include "oauth-keeper.validateJournal" . }}
 {{- include "oauth-keeper.validateResources" . }}
 {{- include "oauth-keeper.validateNetwork" . }}
+{{- include "oauth-keeper.validateAddresses" . }}
 {{- include "oauth-keeper.validatePod" . }}
 {{- include "oauth-keeper.validateRunning" . }}
 {{- end }}
@@ -71,7 +73,7 @@
 {{- $least := ternary "" (toString .minAvailable) (eq .minAvailable nil) }}
 {{- $most := ternary "" (toString .maxUnavailable) (eq .maxUnavailable nil) }}
 {{- if and $least $most }}
-{{- fail "podDisruptionBudget takes minAvailable or maxUnavailable, not both" }}
+{{- fail "podDisruptionBudget takes minAvailable or maxUnavailable, not both: leave one of them empty" }}
 {{- end }}
 {{- if and .enabled (gt $replicas 1) }}
 {{- if and $least (ge (include "oauth-keeper.pods" (list $least $replicas) | int) $replicas) }}
@@ -147,9 +149,6 @@
 {{- end }}
 {{- if and .networkPolicy.enabled .hostNetwork }}
 {{- fail "networkPolicy.enabled has no effect with hostNetwork: a NetworkPolicy does not apply to the node's network" }}
-{{- end }}
-{{- if and (eq (.dnsPolicy | default "") "None") (not (.dnsConfig | default dict).nameservers) }}
-{{- fail "dnsConfig.nameservers must be set when dnsPolicy is None: no name could be looked up" }}
 {{- end }}
 {{- end }}
 {{- end }}

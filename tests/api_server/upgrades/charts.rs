@@ -1,4 +1,4 @@
-//! The chart in two versions, packed as users download it.
+//! The chart in three versions, packed as users download it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,17 @@ use std::process::Command;
 
 use oauth_keeper_test_support::chart;
 use oauth_keeper_test_support::helm::Helm;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Before every version there is.
-const OLDER_VERSION: &str = "0.0.1";
+const OLDER_VERSION: &str = "0.0.2";
+const OLDEST_VERSION: &str = "0.0.1";
 
-/// Both archives.
+/// The archives.
 pub struct Charts {
+    /// One that has no `crds.upgrade`.
+    pub oldest: String,
     pub older: String,
     pub newer: String,
     _folder: TempDir,
@@ -23,7 +26,9 @@ impl Charts {
     pub async fn pack(helm: Helm) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let older = make_older(folder.path());
+        let oldest = make_oldest(&older, folder.path());
         Self {
+            oldest: pack(helm, &oldest, folder.path()).await,
             older: pack(helm, &older, folder.path()).await,
             newer: pack(helm, &chart::folder(), folder.path()).await,
             _folder: folder,
@@ -39,11 +44,50 @@ async fn pack(helm: Helm, chart: &Path, into: &Path) -> String {
     path.to_owned()
 }
 
+/// Whose CRDs stay where `crds.enabled` is false, and no other way.
+fn make_oldest(older: &Path, folder: &Path) -> PathBuf {
+    let oldest = copy(older, folder, "oldest");
+    edit(&oldest.join("Chart.yaml"), |chart| {
+        chart["version"] = OLDEST_VERSION.into();
+    });
+    edit(&oldest.join("values.yaml"), |values| {
+        let crds = values["crds"].as_object_mut().expect("they are values");
+        crds.remove("upgrade").expect("it is one of them");
+    });
+    edit(&oldest.join("values.schema.json"), |schema| {
+        let crds = &mut schema["properties"]["crds"];
+        drop_field(crds, "upgrade");
+        crds["required"] = json!(["enabled", "keep"]);
+    });
+    let brings = "(include \"oauth-keeper.bringsCrds\" .)";
+    replace(
+        &oldest,
+        "_scope.tpl",
+        "and .Values.crds.enabled .Values.crds.upgrade",
+        "and true .Values.crds.enabled",
+    );
+    replace(&oldest, "_validate.tpl", "(not .crds.upgrade)", "false");
+    replace(&oldest, "_validate-crds.tpl", &format!("(not {brings})"), "false");
+    oldest
+}
+
+fn replace(chart: &Path, template: &str, from: &str, to: &str) {
+    let template = chart.join("templates").join(template);
+    let text = fs::read_to_string(&template).expect("the template is there");
+    assert_eq!(text.matches(from).count(), 1, "{from}");
+    fs::write(&template, text.replace(from, to)).expect("it can be written");
+}
+
+fn copy(chart: &Path, folder: &Path, name: &str) -> PathBuf {
+    let copy = folder.join(name);
+    let copied = Command::new("cp").arg("-r").arg(chart).arg(&copy).status();
+    assert!(copied.expect("cp can be started").success());
+    copy
+}
+
 /// The chart as an earlier release of it might have been: two fields fewer, and one kind.
 fn make_older(folder: &Path) -> PathBuf {
-    let older = folder.join("older");
-    let copied = Command::new("cp").arg("-r").arg(chart::folder()).arg(&older).status();
-    assert!(copied.expect("cp can be started").success());
+    let older = copy(&chart::folder(), folder, "older");
     edit(&older.join("Chart.yaml"), |chart| {
         chart["version"] = OLDER_VERSION.into();
     });

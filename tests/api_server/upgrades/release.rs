@@ -57,6 +57,16 @@ impl Release {
         self.change(&self.charts.older, "crds.upgrade=false").await;
     }
 
+    /// To the chart that does not know that value.
+    pub async fn return_to_oldest(&self, values: &str) -> Result<String, String> {
+        self.try_change(&self.charts.oldest, values).await
+    }
+
+    /// To the newer chart again, with the CRDs.
+    pub async fn come_back(&self, values: &str) {
+        self.change(&self.charts.newer, values).await;
+    }
+
     async fn change(&self, chart: &str, value: &str) {
         self.try_change(chart, value).await.unwrap_or_else(|error| panic!("{error}"));
     }

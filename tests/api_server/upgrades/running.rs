@@ -101,6 +101,56 @@ pub async fn a_change_that_takes_rights_is_refused_while_pods_run(env: Arc<Env>)
     }
 }
 
+/// Neither goes with the release, so its pods end in peace.
+pub async fn an_account_and_rights_of_the_user_s_own_are_not_taken(env: Arc<Env>) {
+    const OWN: [&str; 3] = ["serviceAccount.create=false", OWN_ACCOUNT, "rbac.create=false"];
+    const OTHER: &str = "serviceAccount.name=other";
+    for helm in [Helm::Four, Helm::Three] {
+        let stage = Stage::new(Arc::clone(&env), "own").await;
+        upgrade(&stage, helm, &OWN).await.expect("it installs");
+        upgrade(&stage, helm, &[&OWN[..], &[OTHER]].concat()).await.expect("both accounts stay");
+        let ends = [&OWN[..], &["operator.enabled=false", "admissionPolicy.enabled=true"]].concat();
+        upgrade(&stage, helm, &ends).await.expect("the account stays");
+
+        // One of the two is enough to miss.
+        for mine in ["serviceAccount.create=true", "rbac.create=true"] {
+            let before = [&OWN[..], &[mine]].concat();
+            upgrade(&stage, helm, &before).await.expect("it gives what was the user's");
+            let after = [&before[..], &[OTHER]].concat();
+            is_refused(upgrade(&stage, helm, &after).await, "serviceAccount.name", "run");
+            upgrade(&stage, helm, &[&before[..], &["replicas=0"]].concat()).await.expect("it ends");
+            upgrade(&stage, helm, &OWN).await.expect("the second step");
+        }
+    }
+}
+
+/// One of an older chart, or after a rollback to it.
+pub async fn a_release_that_does_not_say_what_it_brought_is_taken_to_have_brought_all(
+    env: Arc<Env>,
+) {
+    for helm in [Helm::Four, Helm::Three] {
+        let stage = Stage::new(Arc::clone(&env), "unsaid").await;
+        upgrade(&stage, helm, &[]).await.expect("it installs");
+        let annotate = ["annotate", "deployment", NAME, "oauth-keeper.dev/brings-"];
+        let annotate = [&annotate[..], &["--namespace", &stage.namespace]].concat();
+        stage.env.control_plane.kubectl(&annotate).await;
+        let losses: [(&str, &[&str]); 4] = [
+            ("serviceAccount.name", &["serviceAccount.name=other"]),
+            ("serviceAccount.create", &["serviceAccount.create=false", OWN_ACCOUNT]),
+            ("rbac.create", &["rbac.create=false"]),
+            ("operator.enabled", &["operator.enabled=false", "admissionPolicy.enabled=true"]),
+        ];
+        for (value, change) in losses {
+            let refusal = upgrade(&stage, helm, change).await;
+            let why = "(and the old chart: the release does not say what it brought)";
+            assert!(refusal.as_ref().is_err_and(|refusal| refusal.contains(why)), "{refusal:?}");
+            is_refused(refusal, value, "run");
+        }
+        upgrade(&stage, helm, &[]).await.expect("nothing is taken, and now it says so");
+        is_refused(upgrade(&stage, helm, &["rbac.create=false"]).await, "rbac.create", "run");
+    }
+}
+
 /// The account of the release, though not made by it.
 const OWN_ACCOUNT: &str = "serviceAccount.name=oauth-keeper";
 
