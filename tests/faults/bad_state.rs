@@ -66,21 +66,27 @@ async fn put(stage: &Stage, secret: &Secret) {
     stage.secrets().create(&PostParams::default(), secret).await.expect("it can be created");
 }
 
+/// A state that somebody spoiled while no operator ran, and what it was before.
+async fn spoiled_unseen(env: Arc<Env>, spoil: &Spoil) -> (Scene, Secret) {
+    let scene = Scene::strict(env, spoil.name, HOUR).await;
+    let operator = scene.pod.container().await;
+    scene.begins().await;
+    let whole = copy(&scene.stage.secret(&state_of("c")).await);
+    let record = scene.stage.state_record("c").await;
+    assert!(operator.stop().await.success());
+    scene.stage.edit_secret(&state_of("c"), &(spoil.patch)(&record)).await;
+    scene.renew().await;
+    (scene, whole)
+}
+
 pub async fn a_spoiled_state_sends_nothing_until_it_is_restored(env: Arc<Env>) {
     table::all(SPOILS.map(|spoil| {
         let env = Arc::clone(&env);
+        let name = spoil.name;
         let case = async move {
-            let scene = Scene::strict(env, spoil.name, HOUR).await;
+            let (scene, whole) = spoiled_unseen(env, &spoil).await;
             let operator = scene.pod.container().await;
             let neighbour = Neighbour::on(&scene.stage).await;
-            scene.begins().await;
-            let whole = copy(&scene.stage.secret(&state_of("c")).await);
-            let record = scene.stage.state_record("c").await;
-            assert!(operator.stop().await.success());
-            scene.stage.edit_secret(&state_of("c"), &(spoil.patch)(&record)).await;
-            scene.renew().await;
-
-            let operator = scene.pod.container().await;
             let message = scene.stage.condition("c", "Stalled", "True", "StateInvalid").await;
             assert!(message.contains(spoil.says), "{message}");
             neighbour.renewed_twice(&scene.stage).await;
@@ -100,7 +106,7 @@ pub async fn a_spoiled_state_sends_nothing_until_it_is_restored(env: Arc<Env>) {
             scene.goes_on(&operator, 2).await;
             assert_eq!(scene.requests(), 2);
         };
-        table::case(spoil.name, case)
+        table::case(name, case)
     }))
     .await;
 }
@@ -135,16 +141,9 @@ pub async fn a_state_spoiled_under_a_running_operator_sends_nothing(env: Arc<Env
 pub async fn a_state_deleted_and_put_back_in_two_steps_goes_on(env: Arc<Env>) {
     table::all(SPOILS.map(|spoil| {
         let env = Arc::clone(&env);
+        let name = spoil.name;
         let case = async move {
-            let scene = Scene::strict(env, spoil.name, HOUR).await;
-            let operator = scene.pod.container().await;
-            scene.begins().await;
-            let whole = copy(&scene.stage.secret(&state_of("c")).await);
-            let record = scene.stage.state_record("c").await;
-            assert!(operator.stop().await.success());
-            scene.stage.edit_secret(&state_of("c"), &(spoil.patch)(&record)).await;
-            scene.renew().await;
-
+            let (scene, whole) = spoiled_unseen(env, &spoil).await;
             // One that never read the state while it was whole.
             let operator = scene.pod.container().await;
             scene.stage.condition("c", "Stalled", "True", "StateInvalid").await;
@@ -155,7 +154,7 @@ pub async fn a_state_deleted_and_put_back_in_two_steps_goes_on(env: Arc<Env>) {
             scene.goes_on(&operator, 2).await;
             assert_eq!(scene.requests(), 2);
         };
-        table::case(spoil.name, case)
+        table::case(name, case)
     }))
     .await;
 }

@@ -456,7 +456,7 @@ fn an_outcome_nobody_knows_is_said_and_held_until_shortly_before_the_token_expir
 
 #[test]
 fn an_outcome_nobody_knows_is_given_up_after_a_day_of_tries() {
-    let scene = claimed(claim(NOW - 300, Some((29, 31))), Standing::Dead);
+    let scene = claimed(claim(NOW - 300, Some((32, 31))), Standing::Dead);
     assert_eq!(reason(&scene.plan()), Reason::ReauthorizationRequired);
     assert_eq!(scene.plan_at(NOW + 1_000_000).action, Action::Wait);
     let asked = Scene { asked_at: Some(at(NOW)), ..scene };

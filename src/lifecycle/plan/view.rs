@@ -86,7 +86,8 @@ impl View<'_> {
         (failure.is_about(self.world.generation, version, provider) && !over).then_some(failure)
     }
 
-    /// Whether the state has a record and is younger than a failure. What refused its refresh token would stand in it.
+    /// Whether the state has a record and is younger than a failure: somebody put it back. What refused its refresh token
+    /// would stand in it, as far as the copy knows.
     fn state_was_made_after(&self, failure: &Failure) -> bool {
         let state = self.world.state.filter(|state| state.record.is_some());
         let created = state.and_then(|state| state.created);
