@@ -244,14 +244,10 @@ impl Slot {
     pub fn saw(&mut self, answer: &Result<RawResponse, TokenError>, took: Duration) {
         self.took = took;
         self.outcome = match answer {
-            Ok(raw) if raw.status == 429 => {
-                Outcome::Failed(Trouble::Limited(raw.asks_to_wait().unwrap_or_default()))
+            Ok(raw) => seen_in(raw),
+            Err(TokenError::OutcomeUnknown(_, side)) => {
+                failed(*side, Trouble::Failing(Duration::ZERO))
             }
-            Ok(raw) if raw.status >= 500 || raw.ending == Ending::BrokenOff => {
-                Outcome::Failed(Trouble::Failing)
-            }
-            Ok(_) => Outcome::Answered,
-            Err(TokenError::OutcomeUnknown(_, side)) => failed(*side, Trouble::Failing),
             Err(TokenError::Unreachable(_, side)) => failed(*side, Trouble::Unreachable),
             // Held back by ourselves, which says nothing of the server.
             Err(_) => Outcome::NotTried,
@@ -290,6 +286,19 @@ impl Slot {
         self.give_back_request();
         let ticket = self.ticket.take();
         ticket.map(|ticket| self.shared.lock().left(&ticket)).is_some()
+    }
+}
+
+fn seen_in(raw: &RawResponse) -> Outcome {
+    let asks_to_wait = raw.asks_to_wait().filter(|_| raw.status >= 400);
+    let wait = asks_to_wait.unwrap_or_default();
+    match raw.status {
+        429 => Outcome::Failed(Trouble::Limited(wait)),
+        500.. => Outcome::Failed(Trouble::Failing(wait)),
+        _ if asks_to_wait.is_some() || raw.ending == Ending::BrokenOff => {
+            Outcome::Failed(Trouble::Failing(wait))
+        }
+        _ => Outcome::Answered,
     }
 }
 

@@ -27,8 +27,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 pub enum Trouble {
     /// No connection.
     Unreachable,
-    /// A 5xx status, or no whole answer.
-    Failing,
+    /// A 5xx status, another one with `Retry-After`, which it holds, or no whole answer.
+    Failing(Duration),
     /// 429, with what `Retry-After` asks for.
     Limited(Duration),
 }
@@ -218,8 +218,8 @@ impl Breaker {
         let wait =
             FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failed_trials)).min(self.last_wait);
         let asked_for = match trouble {
-            Trouble::Limited(wait) => wait.min(LONGEST_ASKED_FOR),
-            Trouble::Unreachable | Trouble::Failing => Duration::ZERO,
+            Trouble::Limited(wait) | Trouble::Failing(wait) => wait.min(LONGEST_ASKED_FOR),
+            Trouble::Unreachable => Duration::ZERO,
         };
         let wait = wait.max(asked_for);
         let wait = wait.saturating_add((wait / 5).mul_f64(self.jitter.clamp(0.0, 1.0)));
@@ -235,7 +235,7 @@ mod tests {
 
     use super::*;
 
-    const FAILED: Outcome = Outcome::Failed(Trouble::Failing);
+    const FAILED: Outcome = Outcome::Failed(Trouble::Failing(Duration::ZERO));
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

@@ -175,7 +175,7 @@ fn take_back(context: &Context, credential: &OAuthCredential, said: Said) {
 fn problem(host: &str, held: Held) -> Problem {
     let (reason, what) = match held.trouble {
         Trouble::Unreachable => (Reason::EndpointUnreachable, "could not be connected to"),
-        Trouble::Failing => (Reason::ServerError, "failed or did not answer"),
+        Trouble::Failing(_) => (Reason::ServerError, "failed or did not answer"),
         Trouble::Limited(_) => (Reason::RateLimited, "answered 429 (too many requests)"),
     };
     let message = format!(

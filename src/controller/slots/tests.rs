@@ -100,7 +100,7 @@ async fn longest_wait(slots: &Slots, flood: JoinSet<()>, host: &str) -> Duration
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_in_one_namespace_delays_no_other_at_the_same_host() {
-    for outcome in [Outcome::Answered, Outcome::Failed(Trouble::Failing)] {
+    for outcome in [Outcome::Answered, Outcome::Failed(Trouble::Failing(Duration::ZERO))] {
         let slots = slots(32);
         let mut flood = JoinSet::new();
         for _ in 0..FLOOD {
@@ -119,7 +119,14 @@ async fn a_flood_at_many_hosts_delays_no_other_namespace() {
     for at in 0..FLOOD {
         let (slots, host) = (slots.clone(), format!("h{at}"));
         flood.spawn(async move {
-            request(&slots, "noisy", &host, seconds(120), Outcome::Failed(Trouble::Failing)).await;
+            request(
+                &slots,
+                "noisy",
+                &host,
+                seconds(120),
+                Outcome::Failed(Trouble::Failing(Duration::ZERO)),
+            )
+            .await;
         });
     }
     let longest = longest_wait(&slots, flood, "h").await;
@@ -150,7 +157,7 @@ async fn namespaces_take_turns_at_a_host() {
 async fn fail_in_a_row(slots: &Slots) {
     warm(slots, "n", "h").await;
     for _ in 0..5 {
-        take(slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing);
+        take(slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing(Duration::ZERO));
     }
 }
 
@@ -218,7 +225,7 @@ async fn one_in_a_hurry_passes_the_breaker() {
     let slots = slots(32);
     fail_in_a_row(&slots).await;
     assert!(take(&slots, "n", "h").is_none());
-    hurry(&slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing);
+    hurry(&slots, "n", "h").unwrap().outcome = Outcome::Failed(Trouble::Failing(Duration::ZERO));
     assert!(take(&slots, "n", "h").is_none());
     // While one tries whether the server is back, too; and an answer tells that it is.
     sleep(seconds(10)).await;
@@ -266,15 +273,19 @@ async fn those_in_a_hurry_take_the_room_that_a_breaker_keeps_from_others() {
 #[tokio::test(start_paused = true)]
 async fn where_a_server_asks_to_come_later_it_is_not_asked_by_all() {
     let slots = slots(32);
-    warm(&slots, "n", "h").await;
-    let limited = RawResponse { retry_after: Some("120".to_owned()), ..answer(429, Ending::Whole) };
-    let sent = std::iter::from_fn(|| take(&slots, "n", "h")).take(99);
-    let sent = sent.map(|mut slot| slot.saw(&Ok(limited.clone()), Duration::ZERO)).count();
-    assert_eq!(sent, 5);
-    let begun = paused();
-    slot(slots.wait("n", "h", Press::Usual, None)).await.saw(&Ok(limited), Duration::ZERO);
-    let waited = paused().saturating_sub(begun);
-    assert!((seconds(120)..=seconds(144)).contains(&waited), "{waited:?}");
+    for status in [429, 503, 403] {
+        let host = status.to_string();
+        warm(&slots, "n", &host).await;
+        let limited = answer(status, Ending::Whole);
+        let limited = RawResponse { retry_after: Some("120".to_owned()), ..limited };
+        let sent = std::iter::from_fn(|| take(&slots, "n", &host)).take(99);
+        let sent = sent.map(|mut slot| slot.saw(&Ok(limited.clone()), Duration::ZERO)).count();
+        assert_eq!(sent, 5, "{status}");
+        let begun = paused();
+        slot(slots.wait("n", &host, Press::Usual, None)).await.saw(&Ok(limited), Duration::ZERO);
+        let waited = paused().saturating_sub(begun);
+        assert!((seconds(120)..=seconds(144)).contains(&waited), "{status}: {waited:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,11 +305,11 @@ async fn what_is_our_own_fault_or_half_an_answer_does_not_speak_for_the_server()
     assert_eq!(held(), None);
     let broken_off = |status| answer(status, Ending::BrokenOff);
     ends(Ok(broken_off(200)), 5);
-    assert_eq!(held(), Some(Trouble::Failing));
+    assert_eq!(held(), Some(Trouble::Failing(Duration::ZERO)));
     // Nor does one close it again.
     sleep(seconds(10)).await;
     ends(Ok(broken_off(400)), 1);
-    assert_eq!(held(), Some(Trouble::Failing));
+    assert_eq!(held(), Some(Trouble::Failing(Duration::ZERO)));
     sleep(seconds(30)).await;
     ends(Ok(answer(400, Ending::Whole)), 1);
     assert_eq!(held(), None);

@@ -72,6 +72,9 @@ fn of_all(outcome: Outcome) -> Outcome {
         Outcome::Failed(Trouble::Limited(wait)) => {
             Outcome::Failed(Trouble::Limited(wait.min(LAST_WAIT)))
         }
+        Outcome::Failed(Trouble::Failing(wait)) => {
+            Outcome::Failed(Trouble::Failing(wait.min(LAST_WAIT)))
+        }
         outcome => outcome,
     }
 }
@@ -84,7 +87,7 @@ mod tests {
     use super::super::{FAILURES, FIRST_WAIT};
     use super::*;
 
-    const FAILED: Outcome = Outcome::Failed(Trouble::Failing);
+    const FAILED: Outcome = Outcome::Failed(Trouble::Failing(Duration::ZERO));
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

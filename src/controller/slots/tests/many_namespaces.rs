@@ -14,7 +14,7 @@ fn name(at: usize) -> String {
 async fn fail_in(slots: &Slots, namespaces: usize) {
     for at in 0..namespaces {
         let mut slot = slot(slots.wait(&name(at), "h", Press::Now, None)).await;
-        slot.outcome = Outcome::Failed(Trouble::Failing);
+        slot.outcome = Outcome::Failed(Trouble::Failing(Duration::ZERO));
     }
 }
 
@@ -147,7 +147,7 @@ async fn one_in_a_hurry_passes_what_holds_all_and_its_answer_ends_it() {
 async fn hosts_that_nobody_calls_any_more_are_forgotten() {
     let slots = slots(32);
     for at in 0..FLOOD {
-        let outcome = Outcome::Failed(Trouble::Failing);
+        let outcome = Outcome::Failed(Trouble::Failing(Duration::ZERO));
         request(&slots, &name(at), &format!("h{at}"), seconds(1), outcome).await;
     }
     let (lanes, hosts) = slots.shared.lock().known();

@@ -31,8 +31,11 @@ async fn told(
                 }
             };
             let is_back = since(begun) >= seconds(back);
-            slot.outcome =
-                if is_back { Outcome::Answered } else { Outcome::Failed(Trouble::Failing) };
+            slot.outcome = if is_back {
+                Outcome::Answered
+            } else {
+                Outcome::Failed(Trouble::Failing(Duration::ZERO))
+            };
             (at, told)
         });
     }

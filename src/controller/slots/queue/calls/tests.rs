@@ -135,7 +135,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         2 => Just(Outcome::Answered),
         1 => Just(Outcome::NotTried),
-        4 => Just(Outcome::Failed(Trouble::Failing)),
+        4 => Just(Outcome::Failed(Trouble::Failing(Duration::ZERO))),
         1 => Just(Outcome::FailedForCaller(Trouble::Unreachable)),
     ]
 }
@@ -162,7 +162,7 @@ proptest! {
         }
         let back = world.now + LATER;
         world.drains(|now| {
-            if now < back { Outcome::Failed(Trouble::Failing) } else { Outcome::Answered }
+            if now < back { Outcome::Failed(Trouble::Failing(Duration::ZERO)) } else { Outcome::Answered }
         });
     }
 }
