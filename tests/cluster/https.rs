@@ -56,7 +56,9 @@ pub async fn servers_are_known_by_the_bundle_or_by_the_roots_of_the_image(env: A
     stage.credential("public", with(eager(spec("public", &endpoint)), changed)).await;
     stage.ready("public").await;
     let counts = server.counts();
-    assert_eq!((counts.requests, counts.rotations, counts.refusals), (2, 2, 0));
+    // One for each, and another one where the new pod tried again before the change came.
+    assert_eq!((counts.requests, counts.refusals), (counts.rotations, 0));
+    assert!((2..=3).contains(&counts.requests), "{counts:?}");
     env.cluster.control_plane.kubectl(&["delete", "configmap", "roots", "-n", NAME]).await;
 }
 
