@@ -19,7 +19,8 @@ them, so an operator of some namespaces, whose installer need not be allowed to,
 {{- else if $guest }}
 {{- /* A first installation that failed has made the account first. */}}
 {{- $account := lookup "v1" "ServiceAccount" (include "oauth-keeper.namespace" .) (include "oauth-keeper.serviceAccountName" .) }}
-{{- if not (include "oauth-keeper.isOfRelease" (list . $account)) }}perhaps{{ end }}
+{{- if not (and (include "oauth-keeper.isOfRelease" (list . $account)) (include "oauth-keeper.saysWhatItBrings" $account)) }}perhaps
+{{- else if has "crds" (include "oauth-keeper.brought" $account | splitList ",") }}yes{{ end }}
 {{- else }}perhaps{{ end }}
 {{- end }}
 

@@ -27,8 +27,16 @@ answer that arrives in between could be written nowhere.
 
 {{/* The Deployment of the release as it is in the cluster, or an empty object. */}}
 {{- define "oauth-keeper.deployment" -}}
-{{- $deployment := lookup "apps/v1" "Deployment" (include "oauth-keeper.namespace" .) (include "oauth-keeper.fullname" .) }}
-{{- ternary $deployment dict (include "oauth-keeper.isOfRelease" (list . $deployment) | eq "true") | toJson }}
+{{- $found := lookup "apps/v1" "Deployment" (include "oauth-keeper.namespace" .) (include "oauth-keeper.fullname" .) }}
+{{- if not (include "oauth-keeper.isOfRelease" (list . $found)) }}
+{{- $found = dict }}
+{{- range (lookup "apps/v1" "Deployment" (include "oauth-keeper.namespace" .) "").items }}
+{{- if and (include "oauth-keeper.isOfRelease" (list $ .)) (include "oauth-keeper.saysWhatItBrings" .) }}
+{{- $found = . }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $found | toJson }}
 {{- end }}
 
 {{/* That of a chart from before this annotation does not, also not after a rollback to it. */}}

@@ -59,7 +59,7 @@ minutes; a list has them.
 {{- define "oauth-keeper.validateRunning" -}}
 {{- $strategy := include "oauth-keeper.strategy" . | fromYaml }}
 {{- if and (gt (int .Values.replicas) 0) (ne $strategy.type "Recreate") }}
-{{- $deployment := lookup "apps/v1" "Deployment" (include "oauth-keeper.namespace" .) (include "oauth-keeper.fullname" .) }}
+{{- $deployment := include "oauth-keeper.deployment" . | fromJson }}
 {{- $spec := $deployment.spec | default dict }}
 {{- $after := include "oauth-keeper.argsOfLease" (include "oauth-keeper.ownArgs" . | fromYamlArray) }}
 {{- $pods := max (int $spec.replicas) (int (dig "status" "replicas" 0 $deployment)) }}

@@ -93,6 +93,20 @@ pub async fn does_not_delete_those_of_another_release(_: Arc<Env>) {
     cluster.stop().await;
 }
 
+/// The account tells what the release brought where its Deployment is gone, or was never made.
+pub async fn does_not_delete_those_of_which_no_deployment_tells(_: Arc<Env>) {
+    let cluster = Cluster::start(Helm::Four).await;
+    let watched = "watchNamespaces={oauth-keeper}";
+    cluster.upgrade(vec![watched, GONE_WITH_THE_RELEASE]).await.expect("it installs");
+    let delete = ["delete", "deployment", "--all", "--namespace", NAME];
+    cluster.control_plane.kubectl(&delete).await;
+    let refusal = cluster.upgrade(vec![watched, "crds.enabled=false"]).await;
+    let refusal = refusal.expect_err("the CRDs would go");
+    assert!(refusal.contains("set crds.upgrade=false in its place"), "{refusal}");
+    assert_eq!(cluster.crds().await, all());
+    cluster.stop().await;
+}
+
 /// A release without an operator has no Deployment that could tell of it.
 pub async fn takes_no_policy_away_from_the_cluster(_: Arc<Env>) {
     for helm in [Helm::Four, Helm::Three] {

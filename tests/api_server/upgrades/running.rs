@@ -189,6 +189,18 @@ async fn ends(pods: &Api<Pod>) {
     end.expect("the pod goes");
 }
 
+/// The Deployment of another name would have a Lease of its own, and be made before the old one goes.
+pub async fn a_new_name_takes_two_steps(env: Arc<Env>) {
+    for helm in [Helm::Four, Helm::Three] {
+        let stage = Stage::new(Arc::clone(&env), "renamed").await;
+        upgrade(&stage, helm, &[]).await.expect("it installs");
+        let renamed = "fullnameOverride=other";
+        is_refused(upgrade(&stage, helm, &[renamed]).await, "serviceAccount.name", "run");
+        upgrade(&stage, helm, &["replicas=0"]).await.expect("the first step");
+        upgrade(&stage, helm, &[renamed]).await.expect("the second");
+    }
+}
+
 /// kubectl and the chart both say how many pods there are. Helm 4 asks which of them is right; Helm 3 does not, nor
 /// does Helm 4 in a release that Helm 3 has made.
 pub async fn what_kubectl_scaled_is_the_chart_s_again(env: Arc<Env>) {
