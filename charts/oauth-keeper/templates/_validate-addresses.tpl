@@ -1,7 +1,7 @@
 {{/* Addresses and networks, which a schema could only call wrong. */}}
 
 {{- define "oauth-keeper.isIp" -}}
-{{- $ipv4 := "((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])" }}
+{{- $ipv4 := "((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])" }}
 {{- if regexMatch (printf "^%s$" $ipv4) . }}true
 {{- else }}
 {{- /* An IPv4 address at the end stands for two groups. */}}
@@ -37,7 +37,12 @@
 {{- range $index, $address := $nameservers }}
 {{- include "oauth-keeper.validateIp" (list (printf "dnsConfig.nameservers[%d]" $index) $address "the IP address of a name server") }}
 {{- end }}
+{{- $aliases := list }}
 {{- range $index, $alias := .Values.hostAliases }}
+{{- if has $alias.ip $aliases }}
+{{- fail (printf "hostAliases[%d].ip (%s) must not be that of another entry: put the names of both into one" $index $alias.ip) }}
+{{- end }}
+{{- $aliases = append $aliases $alias.ip }}
 {{- include "oauth-keeper.validateIp" (list (printf "hostAliases[%d].ip" $index) $alias.ip "an IP address") }}
 {{- end }}
 {{- range $index, $rule := .Values.networkPolicy.extraEgress }}
@@ -60,11 +65,28 @@
 {{- fail (printf "%s[%d] must not have a selector beside ipBlock: make two peers of them, each an entry of the list" $name $index) }}
 {{- end }}
 {{- $cidr := .cidr }}
+{{- include "oauth-keeper.validateNetworkOf" (list (printf "%s[%d].ipBlock.cidr" $name $index) $cidr) }}
 {{- range $number, $except := .except }}
+{{- include "oauth-keeper.validateNetworkOf" (list (printf "%s[%d].ipBlock.except[%d]" $name $index $number) $except) }}
 {{- if not (include "oauth-keeper.isPartOf" (list $except $cidr)) }}
 {{- fail (printf "%s[%d].ipBlock.except[%d] (%s) must be a part of ipBlock.cidr (%s): what is outside of it is not let through anyway" $name $index $number $except $cidr) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A network of a value: (list NAME NETWORK). Of IPv6 the bits behind its length are not looked at. */}}
+{{- define "oauth-keeper.validateNetworkOf" -}}
+{{- $address := last . | splitList "/" | first }}
+{{- include "oauth-keeper.validateIp" (list (first .) $address "a network whose address is an IP address") }}
+{{- if not (contains ":" $address) }}
+{{- $size := 1 }}
+{{- range until (sub 32 (last . | splitList "/" | last | atoi) | int) }}
+{{- $size = mul 2 $size }}
+{{- end }}
+{{- if mod (include "oauth-keeper.ipv4Number" $address) $size }}
+{{- fail (printf "%s (%s) must not have bits set behind its length, as 10.0.0.0/8 has none" (first .) (last .)) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -27,7 +27,12 @@
 {{- end }}
 
 {{- define "oauth-keeper.validateEnv" -}}
+{{- $names := list }}
 {{- range $index, $variable := .Values.extraEnv }}
+{{- if has $variable.name $names }}
+{{- fail (printf "extraEnv[%d].name (%s) must not be that of another variable" $index $variable.name) }}
+{{- end }}
+{{- $names = append $names $variable.name }}
 {{- if not (regexMatch "^[ -<>-~]+$" $variable.name) }}
 {{- fail (printf "extraEnv[%d].name (%s) must be of printable ASCII characters other than =; what the variable holds goes into value" $index $variable.name) }}
 {{- end }}
