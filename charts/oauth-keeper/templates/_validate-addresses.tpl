@@ -81,11 +81,7 @@
 {{- $address := last . | splitList "/" | first }}
 {{- include "oauth-keeper.validateIp" (list (first .) $address "a network whose address is an IP address") }}
 {{- if not (contains ":" $address) }}
-{{- $size := 1 }}
-{{- range until (sub 32 (last . | splitList "/" | last | atoi) | int) }}
-{{- $size = mul 2 $size }}
-{{- end }}
-{{- if mod (include "oauth-keeper.ipv4Number" $address) $size }}
+{{- if mod (include "oauth-keeper.ipv4Number" $address) (last . | splitList "/" | last | atoi | include "oauth-keeper.ipv4Size") }}
 {{- fail (printf "%s (%s) must not have bits set behind its length, as 10.0.0.0/8 has none" (first .) (last .)) }}
 {{- end }}
 {{- end }}
@@ -99,13 +95,19 @@
 {{- if gt (last $part | atoi) $length }}
 {{- if and (contains ":" (first $part)) (contains ":" (first $whole)) }}true
 {{- else if not (or (contains ":" (first $part)) (contains ":" (first $whole))) }}
-{{- $size := 1 }}
-{{- range until (sub 32 $length | int) }}
-{{- $size = mul 2 $size }}
-{{- end }}
+{{- $size := include "oauth-keeper.ipv4Size" $length }}
 {{- if eq (div (include "oauth-keeper.ipv4Number" (first $part)) $size) (div (include "oauth-keeper.ipv4Number" (first $whole)) $size) }}true{{ end }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* How many addresses a network of that length has. */}}
+{{- define "oauth-keeper.ipv4Size" -}}
+{{- $size := 1 }}
+{{- range until (sub 32 . | int) }}
+{{- $size = mul 2 $size }}
+{{- end }}
+{{- $size }}
 {{- end }}
 
 {{- define "oauth-keeper.ipv4Number" -}}
