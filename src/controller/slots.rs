@@ -254,7 +254,16 @@ impl Slot {
         };
     }
 
-    /// Gives back what was held for the request, once its answer is there.
+    /// Notes what an answer was found to say, where only that tells that the server asks to come later.
+    pub fn found(&mut self, error: &TokenError) {
+        let passes = matches!(error, TokenError::Server { .. } | TokenError::RateLimited { .. });
+        if passes && self.outcome == Outcome::Answered {
+            let wait = error.retry_after().unwrap_or_default();
+            self.outcome = Outcome::Failed(Trouble::Failing(wait));
+        }
+    }
+
+    /// Gives back what was held for the request, once its answer is there and read.
     pub fn answered(&mut self) {
         if self.give_back_request() {
             self.shared.hand_out();

@@ -27,7 +27,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 pub enum Trouble {
     /// No connection.
     Unreachable,
-    /// A 5xx status, another one with `Retry-After`, which it holds, or no whole answer.
+    /// A 5xx status, another one with `Retry-After`, which it holds, an error that passes, or no whole answer.
     Failing(Duration),
     /// 429, with what `Retry-After` asks for.
     Limited(Duration),

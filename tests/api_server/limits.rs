@@ -118,6 +118,34 @@ pub async fn when_a_host_is_back_all_that_waited_go_on(env: Arc<Env>) {
     }
 }
 
+pub async fn an_error_that_passes_by_its_code_alone_holds_others_back(env: Arc<Env>) {
+    let stage = Stage::new(env, "passing").await;
+    let _operator = stage.operator().await;
+    stage.source(&source_of("c"), &KEYS).await;
+    for grant in ["asks", "spends"] {
+        let server = ScriptedServer::start().await;
+        server.always(Answer::json(400, &json!({"error": "slow_down"})));
+        let names: Vec<String> = (0..20).map(|at| format!("{grant}{at}")).collect();
+        for name in &names {
+            let spec = eager(spec(name, &server.url("/t")));
+            if grant == "spends" {
+                let seed = [KEYS[0], KEYS[1], ("refresh_token", name.as_str())];
+                stage.source(&source_of(name), &seed).await;
+                stage.credential(name, spec).await;
+            } else {
+                let spec = with(spec, json!({"source": {"name": source_of("c")}}));
+                stage.credential(name, client_credentials(spec)).await;
+            }
+        }
+        let mut held = 0;
+        for name in &names {
+            let message = stage.condition(name, "Ready", "False", "ServerError").await;
+            held += usize::from(message.contains("held back"));
+        }
+        assert!(held > 0, "{grant}");
+    }
+}
+
 pub async fn a_rate_limit_is_kept(env: Arc<Env>) {
     let stage = Stage::new(env, "limited").await;
     let server = ScriptedServer::start().await;

@@ -99,6 +99,7 @@ fn main() -> ExitCode {
         bad_answers::client_credentials_that_fail_lose_nothing,
         limits::a_flood_of_broken_credentials_delays_no_other_namespace,
         limits::when_a_host_is_back_all_that_waited_go_on,
+        limits::an_error_that_passes_by_its_code_alone_holds_others_back,
         limits::a_rate_limit_is_kept,
         limits::many_due_at_once_do_not_rush_to_their_host,
         limits::many_namespaces_of_one_credential_do_not_rush_either,

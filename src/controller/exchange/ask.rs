@@ -46,9 +46,13 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     let took = begun.elapsed();
     context.metrics.token_request_took(took);
     exchange.slot.saw(&answer, took);
-    exchange.slot.answered();
     let secrets = chosen.secrets(Some(&request));
-    let set = match answer.and_then(|raw| parse_hiding(&raw, &spec.response, false, &secrets)) {
+    let read = answer.and_then(|raw| parse_hiding(&raw, &spec.response, false, &secrets));
+    if let Err(error) = &read {
+        exchange.slot.found(error);
+    }
+    exchange.slot.answered();
+    let set = match read {
         Ok(set) => set,
         Err(error) => {
             let problem = exchange.problem(&error);

@@ -289,6 +289,28 @@ async fn where_a_server_asks_to_come_later_it_is_not_asked_by_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_only_the_code_of_an_answer_tells_counts_as_well() {
+    let slots = slots(32);
+    let passing = |retry_after| TokenError::Server { status: 400, retry_after };
+    let said = |host: &str, read: &TokenError| {
+        let mut slots = std::iter::from_fn(|| take(&slots, "n", host)).take(99);
+        let mut end = |mut slot: Slot| {
+            slot.saw(&Ok(answer(400, Ending::Whole)), Duration::ZERO);
+            slot.found(read);
+        };
+        slots.by_ref().map(&mut end).count()
+    };
+    for (host, wait) in [("a", None), ("b", Some(seconds(120)))] {
+        warm(&slots, "n", host).await;
+        assert_eq!(said(host, &passing(wait)), 5);
+        let held = slots.shared.lock().held(&Place::new("n", host)).map(|held| held.trouble);
+        assert_eq!(held, Some(Trouble::Failing(wait.unwrap_or_default())));
+    }
+    warm(&slots, "n", "c").await;
+    assert_eq!(said("c", &TokenError::InvalidGrant(String::new())), 99);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_our_own_fault_or_half_an_answer_does_not_speak_for_the_server() {
     let slots = slots(32);
     warm(&slots, "n", "h").await;

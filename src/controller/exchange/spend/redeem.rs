@@ -126,8 +126,6 @@ impl Spender<'_, '_> {
                 self.exchange.context.metrics.journaled(received.elapsed());
             }
         }
-        // Whatever becomes of the commit, it holds up no other request.
-        self.exchange.slot.answered();
         fail_point::reach("journaled");
         Event::Done
     }
@@ -135,6 +133,11 @@ impl Spender<'_, '_> {
     pub(super) async fn parse(&mut self) -> Event<RefreshToken> {
         let style = &self.exchange.spec.response;
         let answer = answer::read(self.raw.as_ref(), style, self.why_none.take(), &self.sent);
+        if let Some(error) = answer.error() {
+            self.exchange.slot.found(error);
+        }
+        // Whatever becomes of the commit, it holds up no other request.
+        self.exchange.slot.answered();
         if let (Answer::Granted(_), Some(seen)) = (&answer, &self.seen) {
             seen.chosen.taken(self.exchange);
         }
