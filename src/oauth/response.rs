@@ -5,14 +5,13 @@ mod depth;
 mod echo;
 mod kept;
 mod lifetime;
+mod raw;
 mod salvage;
 mod session;
 mod style;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::Value;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
@@ -24,70 +23,17 @@ use super::sent::Sent;
 pub use self::kept::MAX_KEPT;
 use self::lifetime::jwt_expiry;
 pub use self::lifetime::{Lifetime, MAX_LIFETIME_SECONDS};
+pub use self::raw::{Ending, RawResponse};
 pub use self::style::{ResponseStyle, Unit};
 
 /// The most bytes of a body that are read.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
+/// How what is compressed begins (RFC 1952 §2.3.1). The request forbids it, since a small body may become a large one.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// The most bytes of the headers of an answer that is used.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
-
-/// An answer as it came in.
-#[derive(Clone)]
-pub struct RawResponse {
-    /// The HTTP status.
-    pub status: u16,
-    /// The `Retry-After` header (RFC 9110 §10.2.3).
-    pub retry_after: Option<String>,
-    /// When the answer was complete; a date in `Retry-After` counts from here.
-    pub received_at: Timestamp,
-    /// Whether it is all of it.
-    pub ending: Ending,
-    /// The body, wiped when dropped.
-    pub body: Zeroizing<Vec<u8>>,
-    /// Its `Set-Cookie` headers, where a cookie was sent; wiped when dropped.
-    pub set_cookies: Vec<Zeroizing<String>>,
-}
-
-impl RawResponse {
-    /// `Retry-After`: seconds, or an HTTP date in one of its three forms (RFC 9110 §10.2.3, §5.6.7). A time that is over asks
-    /// for nothing.
-    pub fn asks_to_wait(&self) -> Option<Duration> {
-        let text = self.retry_after.as_deref()?.trim();
-        if let Some(seconds) = seconds(text) {
-            return Some(seconds);
-        }
-        let usual = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
-        let other = || Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok();
-        Duration::try_from(usual.or_else(other)?.duration_since(self.received_at)).ok()
-    }
-}
-
-/// A count of seconds, as some write it with a fraction, which is rounded up.
-fn seconds(text: &str) -> Option<Duration> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let more = u64::from(fraction.bytes().any(|digit| digit != b'0'));
-    let seconds = whole.parse::<u64>().unwrap_or(u64::MAX).saturating_add(more);
-    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
-}
-
-/// As good as for ever, in seconds; what waits has bounds of its own.
-const LONGEST_WAIT: u64 = 315_360_000;
-
-/// Whether an answer is whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It is.
-    Whole,
-    /// The connection was lost, or time ran out, before its end.
-    BrokenOff,
-    /// It, or its headers, are larger than what is read of an answer; the rest was not read.
-    TooLarge,
-}
 
 /// A token response that can be used.
 #[derive(Clone, Debug)]
@@ -164,10 +110,13 @@ fn token_set(
     let body = readable(&raw.body);
     let answer = object(&body, style);
     let read = match raw.status {
+        300.. if spends_token && brings_tokens(answer.as_ref(), style, sent) => Err(
+            TokenError::Invalid(format!("the token endpoint answered {} with tokens", raw.status)),
+        ),
         200..=299 if depth::is_too_deep(&body) => {
             Err(TokenError::Invalid("the answer is nested more than 16 levels deep".to_owned()))
         }
-        200..=299 => success(answer.as_ref(), raw.status, style, spends_token, sent),
+        200..=299 => success(answer.as_ref(), raw, style, spends_token, sent),
         429 => Err(TokenError::RateLimited { retry_after: None }),
         408 | 425 | 500..=599 => Err(TokenError::Server { status: raw.status, retry_after: None }),
         300..=399 => Err(TokenError::Invalid(format!(
@@ -180,6 +129,16 @@ fn token_set(
     read.map_err(|error| error.after(raw.asks_to_wait()))
 }
 
+/// Whether an answer grants, whatever its status says: it names no error, and both tokens are there and new.
+fn brings_tokens(answer: Option<&Value>, style: &ResponseStyle, sent: &Sent) -> bool {
+    let Some(answer) = answer else { return false };
+    let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
+    let is_new = |text: &str| is_token(text) && !sent.has(text);
+    let tokens = [&style.access_token, &style.refresh_token];
+    tokens.into_iter().all(|pointer| text(pointer).is_some_and(is_new))
+        && !code::is_named(answer, style)
+}
+
 /// A body as text: without the mark that some servers begin it with, and with what is no UTF-8 replaced. It may stand in a
 /// member that nobody reads; a token can't have it.
 pub(super) fn readable(body: &[u8]) -> Zeroizing<Vec<u8>> {
@@ -187,16 +146,23 @@ pub(super) fn readable(body: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(String::from_utf8_lossy(body).into_owned().into_bytes())
 }
 
-/// The members: a JSON object, or a form as some servers write it whatever they are asked for.
+/// The members: a JSON object, or a form as some servers write it whatever they are asked for. A list is read as it is
+/// where pointers lead into it, else as the one object in it.
 fn object(body: &[u8], style: &ResponseStyle) -> Option<Value> {
     if depth::is_too_deep(body) {
         return None;
     }
     match serde_json::from_slice(body) {
         Ok(value @ Value::Object(_)) => Some(value),
+        Ok(value @ Value::Array(_)) if leads_into_a_list(style) => Some(value),
+        Ok(Value::Array(list)) => <[Value; 1]>::try_from(list).ok().map(|[value]| value),
         Ok(_) => None,
         Err(_) => form(body, style),
     }
+}
+
+fn leads_into_a_list(style: &ResponseStyle) -> bool {
+    [&style.access_token, &style.error].into_iter().any(|pointer| pointer.starts_with("/0/"))
 }
 
 /// A form is known by a member that an answer must have.
@@ -213,17 +179,24 @@ fn form(body: &[u8], style: &ResponseStyle) -> Option<Value> {
 }
 
 /// The refresh token in an answer that is of no other use: broken off behind it, or with nothing else in it that can be
-/// used. A token is taken only when it is there to its last character.
-pub fn salvage_refresh_token(raw: &RawResponse, style: &ResponseStyle) -> Option<RefreshToken> {
+/// used. A token is taken only when it is there to its last character, and from an answer that calls itself a failure only
+/// beside an access token and without an error, where neither was sent.
+pub fn salvage_refresh_token(
+    raw: &RawResponse,
+    style: &ResponseStyle,
+    sent: &Sent,
+) -> Option<RefreshToken> {
     if let Some(names) = &style.cookies {
         return session::salvage(raw, names);
     }
-    if !(200..300).contains(&raw.status) {
-        return None;
-    }
     let is_whole = raw.ending == Ending::Whole;
     let body = readable(&raw.body);
+    let grants = || is_whole && brings_tokens(object(&body, style).as_ref(), style, sent);
+    if !((200..300).contains(&raw.status) || grants()) {
+        return None;
+    }
     let text = salvage::text_at(&body, &style.refresh_token)
+        .or_else(|| salvage::text_in_a_list(&body, &style.refresh_token))
         .or_else(|| salvage::value_at(&body, &style.refresh_token, is_whole));
     let text = Zeroizing::new(text?);
     refresh_token(Some(&Value::String(text.to_string()))).ok().flatten()
@@ -231,14 +204,21 @@ pub fn salvage_refresh_token(raw: &RawResponse, style: &ResponseStyle) -> Option
 
 fn success(
     answer: Option<&Value>,
-    status: u16,
+    raw: &RawResponse,
     style: &ResponseStyle,
     spends_token: bool,
     sent: &Sent,
 ) -> Result<TokenSet, TokenError> {
+    let status = raw.status;
     let Some(answer) = answer else {
+        let is_compressed = raw.body.starts_with(&GZIP);
+        let why = if is_compressed {
+            "compressed, which it was told not to"
+        } else {
+            "with no JSON object"
+        };
         return Err(TokenError::Invalid(format!(
-            "the token endpoint answered {status}, but with no JSON object"
+            "the token endpoint answered {status}, but {why}"
         )));
     };
     let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);

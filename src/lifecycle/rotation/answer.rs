@@ -53,7 +53,8 @@ pub fn read(
         Ok(set) => Answer::Granted(Box::new(set)),
         Err(error @ TokenError::InvalidGrant(_)) => Answer::Rejected(error),
         Err(error) if is_unknown(&error) => {
-            let salvaged = catch_unwind(AssertUnwindSafe(|| salvage_refresh_token(raw, style)));
+            let salvaged =
+                catch_unwind(AssertUnwindSafe(|| salvage_refresh_token(raw, style, sent)));
             match salvaged.ok().flatten() {
                 Some(token) => Answer::Salvaged(token, error),
                 None => Answer::Unknown(error),

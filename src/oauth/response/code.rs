@@ -52,6 +52,11 @@ pub(super) fn in_a_refusal(
     })
 }
 
+/// Whether an answer names an error.
+pub(super) fn is_named(answer: &Value, style: &ResponseStyle) -> bool {
+    found(answer, style).is_some()
+}
+
 /// Whether a word says no more than the status: what HTTP calls that.
 fn is_of_the_status(word: &str, status: u16) -> bool {
     let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());

@@ -13,6 +13,12 @@ pub fn text_at(body: &[u8], pointer: &str) -> Option<String> {
     found
 }
 
+/// The same in the first of a list of answers.
+pub fn text_in_a_list(body: &[u8], pointer: &str) -> Option<String> {
+    let is_a_list = body.trim_ascii_start().starts_with(b"[");
+    is_a_list.then(|| text_at(body, &format!("/0{pointer}"))).flatten()
+}
+
 /// The value of a member at the top, where the answer is a form and the value is there to its last character: in one that
 /// broke off only another member behind it tells.
 pub fn value_at(body: &[u8], pointer: &str, is_whole: bool) -> Option<String> {

@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::*;
 
 fn read(raw: &RawResponse, spends_token: bool) -> Result<TokenSet, TokenError> {
@@ -5,7 +9,7 @@ fn read(raw: &RawResponse, spends_token: bool) -> Result<TokenSet, TokenError> {
 }
 
 fn salvaged_from(raw: &RawResponse) -> Option<RefreshToken> {
-    salvage_refresh_token(raw, &ResponseStyle::default())
+    salvage_refresh_token(raw, &ResponseStyle::default(), &Sent::default())
 }
 
 fn answer(status: u16, body: &str) -> RawResponse {
@@ -164,6 +168,59 @@ fn what_a_refusal_echoes_is_no_new_token() {
 }
 
 #[test]
+fn an_answer_may_be_a_list_of_one() {
+    let set = read(&answer(200, r#"[{"access_token":"a","refresh_token":"new"}]"#), true).unwrap();
+    assert_eq!(set.refresh_token.unwrap().expose(), "new");
+    let refused = read(&answer(400, r#"[{"error":"invalid_grant"}]"#), true);
+    assert!(matches!(refused, Err(TokenError::InvalidGrant(_))), "{refused:?}");
+    let style = ResponseStyle { error: "/0/errorCode".to_owned(), ..ResponseStyle::default() };
+    let refused = answer(400, r#"[{"errorCode":"invalid_grant"}, {}]"#);
+    let refused = parse(&refused, &style, true);
+    assert!(matches!(refused, Err(TokenError::InvalidGrant(_))), "{refused:?}");
+    for more in [r#"[{"refresh_token":"new"},{}]"#, r#"[{"refresh_token":"new"},{"#] {
+        assert!(matches!(read(&answer(200, more), true), Err(TokenError::Invalid(_))));
+        assert_eq!(salvaged_from(&answer(200, more)).unwrap().expose(), "new");
+    }
+    assert!(salvaged_from(&answer(200, r#"{"0":{"refresh_token":"other"}}"#)).is_none());
+}
+
+#[test]
+fn tokens_beside_a_status_of_failure_are_salvaged_where_they_are_no_echo() {
+    let sent = Sent::of(["old"]);
+    let style = ResponseStyle::default();
+    let salvaged = |status, body: &str| {
+        let raw = answer(status, body);
+        let error = parse_hiding(&raw, &style, true, &sent).unwrap_err();
+        let token = salvage_refresh_token(&raw, &style, &sent);
+        (error, token.map(|token| token.expose().to_owned()))
+    };
+    let both = r#"{"access_token":"a","refresh_token":"new"}"#;
+    for status in [302, 400, 401, 429, 500] {
+        let (error, token) = salvaged(status, both);
+        assert!(matches!(error, TokenError::Invalid(_)), "{status}: {error:?}");
+        assert_eq!(token.as_deref(), Some("new"), "{status}");
+    }
+    for no_grant in [
+        r#"{"access_token":"a","refresh_token":"old"}"#,
+        r#"{"refresh_token":"***"}"#,
+        r#"{"error":"invalid_grant","access_token":"a","refresh_token":"new"}"#,
+    ] {
+        let (error, token) = salvaged(400, no_grant);
+        assert!(!matches!(error, TokenError::Invalid(_)), "{no_grant}: {error:?}");
+        assert_eq!(token, None, "{no_grant}");
+    }
+    // Where nothing is spent, a failure is one.
+    assert!(matches!(read(&answer(500, both), false), Err(TokenError::Server { .. })));
+}
+
+#[test]
+fn what_is_compressed_is_called_so() {
+    let compressed = RawResponse { body: vec![0x1f, 0x8b, 8, 0].into(), ..answer(200, "") };
+    let why = read(&compressed, true).unwrap_err().why();
+    assert!(why.contains("compressed"), "{why}");
+}
+
+#[test]
 fn a_form_may_have_spaces() {
     let set =
         read(&answer(200, "access_token=a&refresh_token=new&scope=read write"), true).unwrap();
@@ -211,11 +268,11 @@ fn an_answer_may_begin_with_a_mark_and_have_other_bytes_where_nobody_reads() {
         b"\xef\xbb\xbf{\"city\":\"S\xe3o\",\"refresh_token\":\"r\",\"acc",
     ] {
         let raw = bytes(body);
-        assert_eq!(salvage_refresh_token(&raw, &style).unwrap().expose(), "r");
+        assert_eq!(salvage_refresh_token(&raw, &style, &Sent::default()).unwrap().expose(), "r");
     }
     let spoiled = bytes(b"{\"access_token\":\"a\",\"refresh_token\":\"r\xe3\"}");
     assert!(matches!(read(&spoiled, true), Err(TokenError::Invalid(_))));
-    assert!(salvage_refresh_token(&spoiled, &style).is_none());
+    assert!(salvage_refresh_token(&spoiled, &style, &Sent::default()).is_none());
 }
 
 #[test]
@@ -295,7 +352,7 @@ fn members_are_found_where_the_server_puts_them() {
     let fields = fields.map(|(key, value)| (key.to_owned(), KeptText::new(value)));
     assert_eq!(set.fields, fields.into());
     let cut = RawResponse { ending: Ending::BrokenOff, ..answer(200, &body[..body.len() - 30]) };
-    assert_eq!(salvage_refresh_token(&cut, &style).unwrap().expose(), "xoxe-1");
+    assert_eq!(salvage_refresh_token(&cut, &style, &Sent::default()).unwrap().expose(), "xoxe-1");
 }
 
 #[test]
@@ -415,7 +472,7 @@ mod whatever_a_server_writes {
             let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(cut);
             let cut = answer(status, &text[..ends.unwrap_or(text.len())]);
             let cut = RawResponse { ending: Ending::BrokenOff, ..cut };
-            if let Some(token) = salvage_refresh_token(&cut, &style) {
+            if let Some(token) = salvage_refresh_token(&cut, &style, &Sent::default()) {
                 let whole = body.pointer(&style.refresh_token).and_then(Value::as_str);
                 prop_assert_eq!(whole, Some(token.expose()));
             }

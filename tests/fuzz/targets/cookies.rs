@@ -7,6 +7,7 @@ use oauth_keeper::oauth::cookie_session::{CookieNames, is_cookie_value};
 use oauth_keeper::oauth::cookies::{self, Life, MAX_SET_COOKIE_BYTES};
 use oauth_keeper::oauth::response::{RawResponse, ResponseStyle, parse, salvage_refresh_token};
 use oauth_keeper::oauth::secret::is_token;
+use oauth_keeper::oauth::sent::Sent;
 
 use super::{answer, is_ours, lines};
 use crate::corpus::CANARY;
@@ -42,7 +43,7 @@ pub(crate) fn run(input: &[u8]) {
         }
         Err(error) => is_ours(&error),
     }
-    let salvaged = salvage_refresh_token(&raw, &style);
+    let salvaged = salvage_refresh_token(&raw, &style, &Sent::default());
     assert!(salvaged.as_ref().is_none_or(|token| is_cookie_value(token.expose())));
     assert!(!format!("{salvaged:?}").contains(CANARY));
 }

@@ -1,6 +1,7 @@
 //! JSON pointers (RFC 6901), and what is salvaged by them from answers that were cut.
 
 use oauth_keeper::oauth::response::{Ending, RawResponse, ResponseStyle, salvage_refresh_token};
+use oauth_keeper::oauth::sent::Sent;
 use serde_json::Value;
 
 use super::{answer, lines};
@@ -15,7 +16,7 @@ pub(crate) fn run(input: &[u8]) {
     let style = ResponseStyle { refresh_token: pointer.to_owned(), ..ResponseStyle::default() };
     let broken = |body: &[u8]| RawResponse { ending: Ending::BrokenOff, ..answer(200, body) };
     let salvaged = |body: &[u8]| {
-        let token = salvage_refresh_token(&broken(body), &style);
+        let token = salvage_refresh_token(&broken(body), &style, &Sent::default());
         token.map(|token| token.expose().to_owned())
     };
     let _ = salvaged(body);

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use oauth_keeper::oauth::response::{
     Ending, MAX_KEPT, RawResponse, ResponseStyle, parse, salvage_refresh_token,
 };
+use oauth_keeper::oauth::sent::Sent;
 
 use super::{answer, is_bounded, is_ours, lines};
 use crate::corpus;
@@ -58,7 +59,7 @@ fn reads(raw: &RawResponse, style: &ResponseStyle, spends: bool) {
 
 /// What is salvaged is a refresh token as any other.
 fn salvaged(raw: &RawResponse, style: &ResponseStyle) {
-    if let Some(token) = salvage_refresh_token(raw, style) {
+    if let Some(token) = salvage_refresh_token(raw, style, &Sent::default()) {
         let token = token.expose();
         assert!(!token.is_empty() && token.len() <= raw.body.len());
         assert!(!token.chars().any(char::is_control));

@@ -8,6 +8,7 @@ use crate::oauth::cookie_session::request;
 use crate::oauth::response::{
     Ending, ResponseStyle, parse as parse_response, salvage_refresh_token,
 };
+use crate::oauth::sent::Sent;
 
 fn names() -> CookieNames {
     CookieNames { refresh: "refresh-token".into(), access: "access-token".into() }
@@ -116,7 +117,7 @@ fn the_style_of_answers_says_that_they_are_cookies() {
     let style = ResponseStyle { cookies: Some(names()), ..ResponseStyle::default() };
     let set = parse_response(&answer(200, &[ACCESS]), &style, true).unwrap();
     assert_eq!(set.access_token.expose(), "at");
-    let token = salvage_refresh_token(&answer(200, &[REFRESH]), &style);
+    let token = salvage_refresh_token(&answer(200, &[REFRESH]), &style, &Sent::default());
     assert_eq!(token, Some(RefreshToken::new("rt2")));
     let read_back: ResponseStyle =
         serde_json::from_str(&serde_json::to_string(&style).unwrap()).unwrap();
