@@ -147,3 +147,23 @@ pub async fn error_codes_may_be_numbers_in_a_success(env: Arc<Env>) {
         assert_eq!(message.contains(&format!("error {code}")), code > 7, "{name}: {message}");
     }
 }
+
+pub async fn tokens_are_taken_from_a_list_and_from_what_calls_itself_a_failure(env: Arc<Env>) {
+    let stage = Stage::new(env, "odd").await;
+    let server = ScriptedServer::start().await;
+    let tokens = |at: u32| {
+        let refresh_token = format!("refresh-{at}");
+        json!({"access_token": format!("access-{at}"), "refresh_token": refresh_token, "expires_in": 3600})
+    };
+    server.queue(Answer::json(409, &tokens(1)));
+    server.queue(Answer::json(200, &json!([tokens(2)])));
+    let _operator = stage.operator().await;
+    stage.source("c-source", &SEED).await;
+    stage.credential("c", eager(spec("c", &server.url("/token")))).await;
+    stage.ready("c").await;
+    stage.target_holds("c", "access_token", "access-2").await;
+    let bodies = server.requests().into_iter().map(|request| request.body);
+    let spent: Vec<String> = bodies.map(|body| String::from_utf8_lossy(&body).into()).collect();
+    assert_eq!(spent.len(), 2, "{spent:?}");
+    assert!(spent[0].contains("refresh-0") && spent[1].contains("refresh-1"), "{spent:?}");
+}

@@ -137,6 +137,7 @@ fn main() -> ExitCode {
         dialects::a_server_is_spoken_to_in_its_own_words,
         dialects::what_a_server_says_beside_the_token_is_told_or_hidden,
         dialects::error_codes_may_be_numbers_in_a_success,
+        dialects::tokens_are_taken_from_a_list_and_from_what_calls_itself_a_failure,
         bad_endpoints::an_endpoint_that_is_down_is_tried_again_later,
         bad_endpoints::metadata_services_are_never_called,
         bad_endpoints::without_flags_neither_http_nor_loopback_is_called,
