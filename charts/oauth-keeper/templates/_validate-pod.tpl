@@ -6,7 +6,9 @@
 {{- include "oauth-keeper.validateMounts" . }}
 {{- include "oauth-keeper.validateVolumes" . }}
 {{- include "oauth-keeper.validateContainers" . }}
+{{- include "oauth-keeper.validateLifecycle" . }}
 {{- include "oauth-keeper.validateTolerations" . }}
+{{- include "oauth-keeper.validateSpread" . }}
 {{- end }}
 
 {{- define "oauth-keeper.validateArgs" -}}
@@ -114,6 +116,15 @@
 {{- fail "securityContext.privileged must not be true where securityContext.allowPrivilegeEscalation is false" }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateLifecycle" -}}
+{{- $handlers := list "exec" "httpGet" "sleep" "tcpSocket" }}
+{{- range $name, $handler := pick (.Values.lifecycle | default dict) "postStart" "preStop" }}
+{{- if or (ne (len $handler) 1) (not (has (keys $handler | join ",") $handlers)) }}
+{{- fail (printf "lifecycle.%s must have one of %s, and has %s; or leave lifecycle.%s out" $name (join ", " $handlers) (keys $handler | sortAlpha | join ", " | default "none") $name) }}
+{{- end }}
+{{- end }}
 {{- $sleep := dig "preStop" "sleep" "seconds" 0 (.Values.lifecycle | default dict) }}
 {{- if ge (int64 $sleep) (int64 .Values.terminationGracePeriodSeconds) }}
 {{- fail (printf "lifecycle.preStop.sleep.seconds (%v) must be less than terminationGracePeriodSeconds (%v): no time would be left to finish token requests" $sleep .Values.terminationGracePeriodSeconds) }}
@@ -132,5 +143,16 @@
 {{- if and (hasKey $toleration "tolerationSeconds") (ne (.effect | default "") "NoExecute") }}
 {{- fail (printf "tolerations[%d].tolerationSeconds needs effect NoExecute" $index) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "oauth-keeper.validateSpread" -}}
+{{- $pairs := list }}
+{{- range $index, $constraint := .Values.topologySpreadConstraints }}
+{{- $pair := list .topologyKey .whenUnsatisfiable }}
+{{- if has $pair $pairs }}
+{{- fail (printf "topologySpreadConstraints[%d] must not have topologyKey (%s) and whenUnsatisfiable (%s) of another entry: put the two into one" $index .topologyKey .whenUnsatisfiable) }}
+{{- end }}
+{{- $pairs = append $pairs $pair }}
 {{- end }}
 {{- end }}

@@ -60,7 +60,7 @@
 {{- if eq ($strategy.type | default "") "Recreate" }}
 {{- fail "strategy.rollingUpdate is not used when strategy.type is Recreate; remove it" }}
 {{- end }}
-{{- if and (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) }}
+{{- if and (regexMatch "^0+%?$" (toString .maxSurge)) (regexMatch "^0+%?$" (toString .maxUnavailable)) }}
 {{- fail "strategy.rollingUpdate.maxSurge and maxUnavailable can't both be 0: no pod could be replaced" }}
 {{- end }}
 {{- end }}
@@ -79,7 +79,7 @@
 {{- if and $least (ge (include "oauth-keeper.pods" (list $least $replicas) | int) $replicas) }}
 {{- fail (printf "podDisruptionBudget.minAvailable (%s) must leave one of the %d replicas to be evicted: no node could be drained" $least $replicas) }}
 {{- end }}
-{{- if has $most (list "0" "0%") }}
+{{- if regexMatch "^0+%?$" $most }}
 {{- fail "podDisruptionBudget.maxUnavailable must be 1 or more: no node could be drained" }}
 {{- end }}
 {{- end }}
@@ -111,12 +111,24 @@
 {{- fail (printf "resources.limits.memory (%v) must be %vKi or more: 32Mi for the process, and what is in the journal counts towards it (journal.sizeLimit)" . (divf $needed 1024.0 | ceil | int64)) }}
 {{- end }}
 {{- end }}
+{{- if $resources.claims }}
+{{- fail "resources.claims must be empty: the pod has no claims (resourceClaims) that the container could name, and the chart makes none" }}
+{{- end }}
 {{- range $name, $requested := $resources.requests }}
 {{- $limit := get $limits $name }}
-{{- if and (hasKey $limits $name) (gt (include "oauth-keeper.amount" $requested | float64) (include "oauth-keeper.amount" $limit | float64)) }}
+{{- if include "oauth-keeper.isDealtOut" $name }}
+{{- if not (and (hasKey $limits $name) (eq (include "oauth-keeper.amount" $requested) (include "oauth-keeper.amount" $limit))) }}
+{{- fail (printf "resources.limits.%s (%v) must be resources.requests.%s (%v): Kubernetes gives no more of it than was requested" $name (hasKey $limits $name | ternary $limit "none") $name $requested) }}
+{{- end }}
+{{- else if and (hasKey $limits $name) (gt (include "oauth-keeper.amount" $requested | float64) (include "oauth-keeper.amount" $limit | float64)) }}
 {{- fail (printf "resources.requests.%s (%v) must not be above resources.limits.%s (%v)" $name $requested $name $limit) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Whether nobody gets more of a resource than was requested: devices, hugepages and the like. */}}
+{{- define "oauth-keeper.isDealtOut" -}}
+{{- if or (hasPrefix "hugepages-" .) (and (contains "/" .) (not (contains "kubernetes.io/" .))) }}true{{ end }}
 {{- end }}
 
 {{- define "oauth-keeper.validateNetwork" -}}
