@@ -73,6 +73,8 @@ fn main() -> ExitCode {
         upgrades::crds::with_helm_3_does_not_delete_them,
         upgrades::crds::does_not_delete_those_of_another_release,
         upgrades::crds::does_not_delete_those_of_which_no_deployment_tells,
+        upgrades::crds::does_not_delete_those_of_a_tenant_to_be_of_which_nothing_tells,
+        upgrades::crds::with_helm_3_deletes_marked_ones_with_a_release_that_does_not_keep_them,
         upgrades::crds::takes_no_policy_away_from_the_cluster,
         upgrades::crds::says_at_the_first_installation_that_there_are_none,
         upgrades::crds::needs_no_right_on_them_in_a_release_of_one_namespace,

@@ -4,28 +4,39 @@ unless the object in the cluster says that it stays, whatever the chart says.
 */}}
 
 {{/*
-Whether the release had them before: "yes", "perhaps", or nothing. Whoever may not get them gets an error of a look at
-them, so an operator of some namespaces, whose installer need not be allowed to, must be told by its namespace alone.
+What tells which parts of the whole the release brought: its Deployment; where that is gone or of an older chart, its account
+or a role. Only what this release brings is looked for, as who installs may have no right to the rest.
 */}}
-{{- define "oauth-keeper.hadCrds" -}}
-{{- $deployment := include "oauth-keeper.deployment" . | fromJson }}
-{{- $guest := include "oauth-keeper.isGuest" . }}
-{{- if not .Release.IsUpgrade }}
-{{- else if include "oauth-keeper.saysWhatItBrings" $deployment }}
-{{- if has "crds" (include "oauth-keeper.brought" $deployment | splitList ",") }}yes{{ end }}
-{{- else if $deployment }}
-{{- /* Of an older chart: who watched some namespaces may have been a guest before. */}}
-{{- if not (and $guest (include "oauth-keeper.watchedBefore" $deployment | fromJsonArray)) }}perhaps{{ end }}
-{{- else if $guest }}
-{{- /* A first installation that failed has made the account first. */}}
-{{- $account := lookup "v1" "ServiceAccount" (include "oauth-keeper.namespace" .) (include "oauth-keeper.serviceAccountName" .) }}
-{{- if not (and (include "oauth-keeper.isOfRelease" (list . $account)) (include "oauth-keeper.saysWhatItBrings" $account)) }}perhaps
-{{- else if has "crds" (include "oauth-keeper.brought" $account | splitList ",") }}yes{{ end }}
-{{- else }}perhaps{{ end }}
+{{- define "oauth-keeper.teller" -}}
+{{- $teller := include "oauth-keeper.deployment" . | fromJson }}
+{{- $namespace := include "oauth-keeper.namespace" . }}
+{{- if and .Values.serviceAccount.create (not (include "oauth-keeper.saysWhatItBrings" $teller)) }}
+{{- $teller = lookup "v1" "ServiceAccount" $namespace (include "oauth-keeper.serviceAccountName" .) }}
+{{- end }}
+{{- if and .Values.rbac.create (not (include "oauth-keeper.saysWhatItBrings" $teller)) }}
+{{- $teller = lookup "rbac.authorization.k8s.io/v1" "Role" $namespace (printf "%s-pods" (include "oauth-keeper.fullname" .)) }}
+{{- end }}
+{{- if and (include "oauth-keeper.isOfRelease" (list . $teller)) (include "oauth-keeper.saysWhatItBrings" $teller) }}{{ toJson $teller }}{{ end }}
 {{- end }}
 
-{{/* Those in the cluster that the release had, or has as their annotations say: (list $ WHETHER). */}}
+{{/* Whether the release had them before: "yes", "perhaps" where nothing tells, or nothing. */}}
+{{- define "oauth-keeper.hadCrds" -}}
+{{- if .Release.IsUpgrade }}
+{{- with include "oauth-keeper.teller" . }}
+{{- if has "crds" (fromJson . | include "oauth-keeper.brought" | splitList ",") }}yes{{ end }}
+{{- else }}perhaps{{ end }}
+{{- end }}
+{{- end }}
+
+{{/*
+Those in the cluster that the release had, or has as their annotations say: (list $ WHETHER). Whoever may not get CRDs gets an
+error of this look, and beside it nothing but the names of the templates that led there: so one of them is the remedy.
+*/}}
 {{- define "oauth-keeper.crdsOfRelease" -}}
+{{- include "whether this release had CRDs is not known: let someone upgrade it once who may get them, or, if it had none, annotate its Deployment with oauth-keeper.dev/brings=account,rights" . }}
+{{- end }}
+
+{{- define "whether this release had CRDs is not known: let someone upgrade it once who may get them, or, if it had none, annotate its Deployment with oauth-keeper.dev/brings=account,rights" -}}
 {{- $root := first . }}
 {{- $certain := eq (last .) "yes" }}
 {{- $crds := list }}

@@ -107,6 +107,51 @@ pub async fn does_not_delete_those_of_which_no_deployment_tells(_: Arc<Env>) {
     cluster.stop().await;
 }
 
+/// Of an older chart, or after a rollback to it. Then the CRDs are looked at.
+pub async fn does_not_delete_those_of_a_tenant_to_be_of_which_nothing_tells(_: Arc<Env>) {
+    for helm in [Helm::Four, Helm::Three] {
+        let cluster = Cluster::start(helm).await;
+        let watched = "watchNamespaces={oauth-keeper}";
+        cluster.upgrade(vec![watched, GONE_WITH_THE_RELEASE]).await.expect("it installs");
+        cluster.forget_what_it_brings().await;
+        let refusal = cluster.upgrade(vec![watched, "crds.enabled=false"]).await;
+        let refusal = refusal.expect_err("the CRDs would go");
+        assert!(refusal.contains("set crds.upgrade=false in its place"), "{refusal}");
+        let refusal = cluster.upgrade(vec![watched, "crds.upgrade=false"]).await;
+        let refusal = refusal.expect_err("the CRDs would go");
+        assert!(refusal.contains("with crds.keep=true and no other change first"), "{refusal}");
+        assert_eq!(cluster.crds().await, all());
+        // They are those of another release.
+        for crd in ALL {
+            let crd = format!("{crd}.oauth-keeper.dev");
+            let other = ["annotate", "crd", &crd, "meta.helm.sh/release-name=x", "--overwrite"];
+            cluster.control_plane.kubectl(&other).await;
+        }
+        cluster.control_plane.kubectl(&["annotate", "crd", "--all", KEPT]).await;
+        cluster.upgrade(vec![watched, "crds.enabled=false"]).await.expect("it is a tenant");
+        assert_eq!(cluster.crds().await, all());
+        cluster.stop().await;
+    }
+}
+
+const KEPT: &str = "helm.sh/resource-policy=keep";
+
+/// When a release goes, Helm goes by what its chart says. So the notes are right, whatever mark there is.
+pub async fn with_helm_3_deletes_marked_ones_with_a_release_that_does_not_keep_them(_: Arc<Env>) {
+    let cluster = Cluster::start(Helm::Three).await;
+    cluster.upgrade(vec![]).await.expect("it installs");
+    cluster.helm(&["uninstall", NAME]).await.expect("it goes");
+    assert_eq!(cluster.crds().await, all(), "they stay");
+    let said = cluster.upgrade(vec![GONE_WITH_THE_RELEASE]).await.expect("it takes them up");
+    assert!(said.contains("WARNING: the CRDs go with this release"), "{said}");
+    let path = r"--output=jsonpath={.items[*].metadata.annotations.helm\.sh/resource-policy}";
+    let marks = cluster.control_plane.kubectl(&["get", "crd", path]).await;
+    assert_eq!(marks, "keep keep keep", "Helm 3 leaves the mark");
+    cluster.helm(&["uninstall", NAME]).await.expect("it goes");
+    assert_eq!(cluster.crds().await, "");
+    cluster.stop().await;
+}
+
 /// A release without an operator has no Deployment that could tell of it.
 pub async fn takes_no_policy_away_from_the_cluster(_: Arc<Env>) {
     for helm in [Helm::Four, Helm::Three] {
@@ -153,19 +198,32 @@ pub async fn needs_no_right_on_them_in_a_release_of_one_namespace(env: Arc<Env>)
         assert!(!said.contains("the CRDs are not in the cluster"), "{said}");
         upgrade().await.expect("its Deployment says that it never had them");
         kubectl(&stage, &["annotate", "deployment", NAME, "oauth-keeper.dev/brings-"]).await;
-        upgrade().await.expect("its old Deployment watches its namespace alone");
-        kubectl(&stage, &["delete", "deployment", NAME]).await;
         upgrade().await.expect("its account tells that it is a release of a namespace");
-
-        // Nothing tells of it any more.
+        kubectl(&stage, &["delete", "deployment", NAME]).await;
+        upgrade().await.expect("so it does without a Deployment");
         kubectl(&stage, &["delete", "deployment,serviceaccount", NAME]).await;
+        upgrade().await.expect("and its role does");
+
+        // Of an older chart: nothing tells of it.
+        for object in TELLERS {
+            kubectl(&stage, &["annotate", object, "oauth-keeper.dev/brings-"]).await;
+        }
         let refusal = upgrade().await.expect_err("it looks for CRDs");
         assert!(
             refusal.contains(r#"cannot get resource "customresourcedefinitions""#),
             "{refusal}"
         );
+        let (_, remedy) = refusal.split_once("annotate its Deployment with ").expect(&refusal);
+        let annotation = remedy.split_once('"').expect("it is a name in quotes").0;
+        kubectl(&stage, &["annotate", TELLERS[0], annotation]).await;
+        upgrade().await.expect("it is told");
+        upgrade().await.expect("it tells itself");
     }
 }
+
+/// What says of a release what it brings, first its Deployment.
+const TELLERS: [&str; 3] =
+    ["deployment/oauth-keeper", "serviceaccount/oauth-keeper", "role/oauth-keeper-pods"];
 
 const TENANT: &str = "tenant-of-helm";
 
@@ -221,8 +279,10 @@ impl Cluster {
 
     /// As an older chart leaves it.
     async fn forget_what_it_brings(&self) {
-        let annotate = ["annotate", "deployment", NAME, "oauth-keeper.dev/brings-"];
-        self.control_plane.kubectl(&[&annotate[..], &["--namespace", NAME]].concat()).await;
+        for object in TELLERS {
+            let annotate = ["annotate", object, "oauth-keeper.dev/brings-"];
+            self.control_plane.kubectl(&[&annotate[..], &["--namespace", NAME]].concat()).await;
+        }
     }
 
     /// The names of the CRDs that are there and stay.
