@@ -85,6 +85,7 @@ fn main() -> ExitCode {
         upgrades::running::a_release_that_does_not_say_what_it_brought_is_taken_to_have_brought_all,
         upgrades::running::pods_that_are_ending_are_waited_for,
         upgrades::running::a_new_name_takes_two_steps,
+        upgrades::running::a_new_name_of_the_pods_needs_a_new_deployment,
         upgrades::running::what_kubectl_scaled_is_the_chart_s_again,
         uninstall::a_release_with_roles_alone_leaves_what_it_must,
         uninstall::crds_that_are_not_kept_go_with_their_credentials,

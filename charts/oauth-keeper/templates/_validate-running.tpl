@@ -77,3 +77,17 @@ minutes; a list has them.
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* A failed try would leave Service and PodDisruptionBudget without pods. */}}
+{{- define "oauth-keeper.validateSelector" -}}
+{{- $deployment := include "oauth-keeper.deployment" . | fromJson }}
+{{- $name := include "oauth-keeper.fullname" . }}
+{{- if eq (dig "metadata" "name" "" $deployment) $name }}
+{{- $before := $deployment.spec.selector.matchLabels }}
+{{- $after := include "oauth-keeper.selectorLabels" . | fromYaml }}
+{{- if ne (toJson $before) (toJson $after) }}
+{{- $label := "app.kubernetes.io/name" }}
+{{- fail (printf "nameOverride can't be changed while the Deployment %s is there (%s, then %s): Kubernetes does not let its selector change. So end the operator first, with replicas=0 and the old values, wait until its pods are gone, run kubectl --namespace %s delete deployment %s, and then upgrade with this change" $name (get $before $label) (get $after $label) (include "oauth-keeper.namespace" .) $name) }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -12,6 +12,7 @@
 {{- include "oauth-keeper.validateNetwork" . }}
 {{- include "oauth-keeper.validateAddresses" . }}
 {{- include "oauth-keeper.validatePod" . }}
+{{- include "oauth-keeper.validateSelector" . }}
 {{- include "oauth-keeper.validateRunning" . }}
 {{- end }}
 {{- end }}

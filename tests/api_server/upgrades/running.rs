@@ -201,6 +201,28 @@ pub async fn a_new_name_takes_two_steps(env: Arc<Env>) {
     }
 }
 
+/// Kubernetes would refuse the Deployment alone, and the Service would find no pods any more.
+pub async fn a_new_name_of_the_pods_needs_a_new_deployment(env: Arc<Env>) {
+    for helm in [Helm::Four, Helm::Three] {
+        let stage = Stage::new(Arc::clone(&env), "selector").await;
+        upgrade(&stage, helm, &[]).await.expect("it installs");
+        let renamed = ["nameOverride=other", "fullnameOverride=oauth-keeper"];
+        let remedy = format!(
+            "nameOverride can't be changed while the Deployment {NAME} is there ({NAME}, then other)"
+        );
+        for replicas in ["replicas=2", "replicas=0"] {
+            let refusal = upgrade(&stage, helm, &[&renamed[..], &[replicas]].concat()).await;
+            let refusal = refusal.expect_err("its selector can't change");
+            assert!(refusal.contains(&remedy), "{refusal}");
+            upgrade(&stage, helm, &[replicas]).await.expect("the old name is taken");
+        }
+        let delete = ["delete", "deployment", NAME, "--namespace", &stage.namespace];
+        stage.env.control_plane.kubectl(&delete).await;
+        upgrade(&stage, helm, &renamed).await.expect("a new Deployment has a new selector");
+        upgrade(&stage, helm, &renamed).await.expect("there is no change any more");
+    }
+}
+
 /// kubectl and the chart both say how many pods there are. Helm 4 asks which of them is right; Helm 3 does not, nor
 /// does Helm 4 in a release that Helm 3 has made.
 pub async fn what_kubectl_scaled_is_the_chart_s_again(env: Arc<Env>) {
