@@ -179,10 +179,10 @@ pub struct OAuthCredentialStatus {
     pub scopes: Vec<String>,
     /// The refresh token's history; absent for grants without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh_token: Option<RefreshTokenStatus>,
+    pub refresh_token: Option<Box<RefreshTokenStatus>>,
     /// The failure that is being waited out or that a human must mend; absent when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<FailureStatus>,
+    pub failure: Option<Box<FailureStatus>>,
     /// The target as it was last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetStatus>,

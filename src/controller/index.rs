@@ -161,7 +161,9 @@ impl Index {
         }
         let mut others = scope.forget(namespace, name);
         for secret in references.names() {
-            scope.by_secret.entry(secret.to_owned()).or_default().push(name.to_owned());
+            let names = scope.by_secret.entry(secret.to_owned());
+            // Nearly always it stays alone.
+            names.or_insert_with(|| Vec::with_capacity(1)).push(name.to_owned());
         }
         others.extend(scope.concerned(namespace, &references.target));
         scope.credentials.insert(name.to_owned(), (references, epoch));
@@ -340,6 +342,7 @@ pub fn facts(meta: &ObjectMeta) -> SecretFacts {
         ownership::Fields::new()
     };
     let record = meta.annotations.as_ref().filter(|_| ours).and_then(Record::from_annotations);
+    let record = record.map(Box::new);
     let holds = annotation(HOLDS);
     SecretFacts {
         edited: holds.is_some() && record.is_some() && !fields.contains("data/record"),

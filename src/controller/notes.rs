@@ -140,7 +140,8 @@ struct Mark {
 /// Notes by UID.
 #[derive(Debug, Default)]
 pub struct Notes {
-    by_uid: Mutex<HashMap<String, Note>>,
+    // Boxed: a map has room for up to twice as many as it holds.
+    by_uid: Mutex<HashMap<String, Box<Note>>>,
     /// Credentials with an exchange under way, by name: one that was made anew must not spend the token of its
     /// predecessor while that is being spent.
     under_way: Mutex<HashMap<Name, Mark>>,
@@ -152,15 +153,15 @@ impl Notes {
     /// The note of a credential; at first sight with the failure that an earlier process left in the status.
     pub fn of(&self, credential: &OAuthCredential) -> Note {
         let uid = credential.metadata.uid.clone().unwrap_or_default();
-        let first = || Note {
-            failure: credential.status.as_ref().and_then(Failure::from_status),
-            ..Note::default()
+        let first = || {
+            let failure = credential.status.as_ref().and_then(Failure::from_status);
+            Box::new(Note { failure, ..Note::default() })
         };
         let mut notes = self.lock();
         let note = notes.entry(uid).or_insert_with(first);
         // It can be read now.
         note.unreadable = None;
-        note.clone()
+        Note::clone(note)
     }
 
     /// Whether an exchange is under way that was begun for something else than what is wanted now.
@@ -245,11 +246,11 @@ impl Notes {
     }
 
     /// Forgets a credential that is gone; returns its note.
-    pub fn forget(&self, uid: &str) -> Option<Note> {
+    pub fn forget(&self, uid: &str) -> Option<Box<Note>> {
         self.lock().remove(uid)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Note>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Box<Note>>> {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

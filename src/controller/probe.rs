@@ -25,7 +25,7 @@ use super::provider;
 /// Begins.
 pub fn start(context: &Arc<Context>, credential: &OAuthCredential, world: &World<'_>) {
     let probe = world.spec.ok().and_then(|spec| spec.probe.clone());
-    let record = world.target.and_then(|target| target.record.as_ref());
+    let record = world.target.and_then(|target| target.record.as_deref());
     let (Some(probe), Some(revision)) = (probe, record.map(|record| record.revision)) else {
         return;
     };

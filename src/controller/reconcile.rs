@@ -173,7 +173,7 @@ async fn render_state(
     let stored = state::read(&context.secrets, &place).await?;
     let Some(record) = stored.record.clone() else { return Ok(()) };
     let header = record.header();
-    if world.state.and_then(|state| state.record.as_ref()) != Some(&header) {
+    if world.state.and_then(|state| state.record.as_deref()) != Some(&header) {
         match state::mend(&context.secrets, &place, &stored, &record).await {
             Ok(meta) => context.wake_others(context.index.saw_secret(&meta), credential),
             Err(error) => {
@@ -257,7 +257,7 @@ fn tell_of_end(
     told: Option<Timestamp>,
     now: Timestamp,
 ) {
-    let record = world.state.and_then(|state| state.record.as_ref());
+    let record = world.state.and_then(|state| state.record.as_deref());
     let life = record.and_then(|record| record.refresh_life);
     let near = life.filter(|life| life.is_near_from() <= now).map(|life| life.until);
     if told == near {

@@ -333,7 +333,7 @@ mod tests {
         let failure = Failure { message: "m".into(), ..after(None, Reason::ServerError) };
         let mut status = OAuthCredentialStatus {
             observed_generation: Some(1),
-            failure: Some(failure.to_status()),
+            failure: Some(Box::new(failure.to_status())),
             ..Default::default()
         };
         status.conditions.push(k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition {

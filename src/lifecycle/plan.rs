@@ -25,8 +25,8 @@ pub struct SecretFacts {
     pub created: Option<Timestamp>,
     /// The credential it was made for, by annotation.
     pub credential: Option<String>,
-    /// Its record, by annotations.
-    pub record: Option<Record>,
+    /// Its record, by annotations. Boxed, as most Secrets have none and each in scope is in memory.
+    pub record: Option<Box<Record>>,
     /// Digest of the labels and annotations it was written with.
     pub template: Option<String>,
     /// [`ownership::fingerprint`] of the fields we were the last to write.
@@ -186,7 +186,7 @@ pub fn plan(world: &World<'_>, now: Timestamp) -> Plan {
         Err(problem) => return Plan::wait(Verdict::Blocked(problem.clone()), expiry),
     };
     let keeps_it = if spec.grant.spends() { world.state } else { world.target };
-    let record = keeps_it.and_then(|secret| secret.record.as_ref());
+    let record = keeps_it.and_then(|secret| secret.record.as_deref());
     let view = View { world, spec, now, record };
     let mut plan =
         rules::RULES.iter().find_map(|rule| rule(&view)).unwrap_or_else(|| rules::idle(&view));
@@ -206,7 +206,7 @@ pub fn is_ready(world: &World<'_>, now: Timestamp) -> bool {
     else {
         return false;
     };
-    let Some(record) = target.record.as_ref().filter(|record| record.is_good(now)) else {
+    let Some(record) = target.record.as_deref().filter(|record| record.is_good(now)) else {
         return false;
     };
     world.rival.is_none()
@@ -215,7 +215,7 @@ pub fn is_ready(world: &World<'_>, now: Timestamp) -> bool {
 }
 
 fn target_expiry(world: &World<'_>) -> Option<Timestamp> {
-    world.target?.record.as_ref()?.expires_at
+    world.target?.record.as_deref()?.expires_at
 }
 
 #[cfg(test)]

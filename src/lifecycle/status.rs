@@ -57,8 +57,8 @@ pub fn status(
         condition.last_transition_time = transition(condition, &previous.conditions, now);
     }
     let ours = world.target.filter(|target| target.credential.as_deref() == Some(world.name));
-    let held = ours.and_then(|target| target.record.as_ref());
-    let state = world.state.and_then(|state| state.record.as_ref());
+    let held = ours.and_then(|target| target.record.as_deref());
+    let state = world.state.and_then(|state| state.record.as_deref());
     OAuthCredentialStatus {
         observed_generation: Some(world.generation),
         conditions,
@@ -69,13 +69,15 @@ pub fn status(
             .filter(|record| record.revision > 1)
             .map(|record| Time(record.issued_at)),
         scopes: held.map(|record| record.scopes.clone()).unwrap_or_default(),
-        refresh_token: state.map(|record| RefreshTokenStatus {
-            rotations: record.rotations,
-            rotated_at: record.rotated_at.map(Time),
-            expires_at: record.refresh_life.map(|life| Time(life.until)),
+        refresh_token: state.map(|record| {
+            Box::new(RefreshTokenStatus {
+                rotations: record.rotations,
+                rotated_at: record.rotated_at.map(Time),
+                expires_at: record.refresh_life.map(|life| Time(life.until)),
+            })
         }),
         failure: match &plan.verdict {
-            Verdict::Failing(failure) => Some(failure.to_status()),
+            Verdict::Failing(failure) => Some(Box::new(failure.to_status())),
             _ => None,
         },
         target: held.zip(world.spec.ok()).map(|(record, spec)| TargetStatus {
@@ -87,7 +89,7 @@ pub fn status(
 
 /// What the last probe of the token in the target said; before the first one of this process, what stood there.
 fn accepted(world: &World<'_>, previous: &OAuthCredentialStatus) -> Option<Condition> {
-    let held = world.target?.record.as_ref()?;
+    let held = world.target?.record.as_deref()?;
     world.spec.ok()?.probe.as_ref()?;
     let Some(last) = world.probing.last else {
         let same_token =

@@ -62,7 +62,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     };
     chosen.taken(exchange);
     let lifespan = lifespan(&set, sent_at, spec.default_lifetime);
-    let previous = exchange.target().and_then(|target| target.record.clone());
+    let previous = exchange.target().and_then(|target| target.record.as_deref().cloned());
     let record = Record {
         revision: previous.as_ref().map_or(0, |record| record.revision).saturating_add(1),
         issued_at: lifespan.issued_at,

@@ -190,7 +190,7 @@ impl Exchange<'_> {
     /// Whether the target tells that this seed was rotated away, and the user did not ask to try it all the same.
     pub fn is_spent(&self, seed: &RefreshToken, asked_at: Option<Timestamp>) -> bool {
         let target = self.target();
-        let record = target.as_ref().and_then(|target| target.record.as_ref());
+        let record = target.as_ref().and_then(|target| target.record.as_deref());
         record.is_some_and(|record| {
             record.rotations > 0
                 && record.lineage.as_deref() == Some(&lineage_of(seed))

@@ -68,7 +68,7 @@ pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> 
     let note = context.notes.of(exchange.credential);
     let state = state::read(&context.secrets, &place).await?.with_marks(note.marks.as_deref());
     let owners = context.homes.of(&context.secrets, &place.namespace).await?;
-    let target = exchange.target().and_then(|target| target.record.clone());
+    let target = exchange.target().and_then(|target| target.record.as_deref().cloned());
     let asked_at = asked_at(&live, context.clock.now());
     let standing = look_up(state.record.as_ref(), state.refused.as_ref(), &seed, asked_at);
     let read = Read { live, source, seed, standing, state, owners, target, asked_at };

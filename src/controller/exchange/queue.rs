@@ -26,7 +26,7 @@ pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
     let Lane { host, mut press, presses_after } = lane.unwrap_or_default();
     let (namespace, name) = &guard.name;
     let target = context.index.sight(namespace, name).target;
-    let expires_at = target.and_then(|target| target.record.as_ref()?.expires_at);
+    let expires_at = target.and_then(|target| target.record.as_deref()?.expires_at);
     let mut turn = context.slots.wait(namespace, &host, press, expires_at);
     let pressing = tokio::time::sleep(presses_after.unwrap_or(Duration::MAX));
     tokio::pin!(pressing);

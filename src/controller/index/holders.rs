@@ -42,7 +42,7 @@ impl Holders {
 /// The names of a state's tokens, the newest and the seed, with the credential.
 fn held_by(facts: &SecretFacts) -> impl Iterator<Item = (&str, &str)> {
     let newest = facts.holds.as_deref();
-    let seed = facts.record.as_ref().and_then(|record| record.lineage.as_deref());
+    let seed = facts.record.as_deref().and_then(|record| record.lineage.as_deref());
     // Only states name what they hold; a target has the same lineage.
     let tokens = newest.into_iter().chain(seed.filter(|_| newest.is_some()));
     tokens.zip(std::iter::repeat(facts.credential.as_deref().unwrap_or_default()))

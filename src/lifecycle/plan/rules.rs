@@ -66,7 +66,7 @@ fn exchange_is_under_way(view: &View<'_>) -> Option<Plan> {
 fn state_was_set_back(view: &View<'_>) -> Option<Plan> {
     let newest = view.world.newest_generation?;
     let state = view.world.state;
-    let stored = state.and_then(|state| state.record.as_ref());
+    let stored = state.and_then(|state| state.record.as_deref());
     let stored = stored.map_or(0, |record| record.revision);
     if !view.spec.grant.spends() || stored >= newest {
         return None;
@@ -91,7 +91,7 @@ fn target_needs_rendering(view: &View<'_>) -> Option<Plan> {
     let record = view
         .record
         .filter(|record| record.expires_at.is_none_or(|expires_at| view.now < expires_at))?;
-    let target = view.world.target.and_then(|target| target.record.as_ref());
+    let target = view.world.target.and_then(|target| target.record.as_deref());
     if target.is_some_and(|target| target.revision > record.revision) {
         return None;
     }
@@ -119,7 +119,7 @@ fn source_is_missing(view: &View<'_>) -> Option<Plan> {
 
 /// Without its state a rotated lineage has no live token left: the seed was spent.
 fn state_was_lost(view: &View<'_>) -> Option<Plan> {
-    let rotated = view.world.target?.record.as_ref().filter(|record| record.rotations > 0)?;
+    let rotated = view.world.target?.record.as_deref().filter(|record| record.rotations > 0)?;
     let seed_is_the_spent_one =
         view.world.source.is_some_and(|source| source.version == rotated.source_version);
     if !view.spec.grant.spends()

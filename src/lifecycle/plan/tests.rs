@@ -87,7 +87,7 @@ fn secret(spec: &OAuthCredentialSpec, record: Option<Record>) -> SecretFacts {
         created: None,
         credential: record.is_some().then(|| "c".to_owned()),
         template: Some(render::template_digest(&spec.target)),
-        record,
+        record: record.map(Box::new),
         fields,
         refused_source: None,
         refused_at: None,

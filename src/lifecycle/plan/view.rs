@@ -96,7 +96,7 @@ impl View<'_> {
 
     /// Whether the state is older than the target.
     pub(super) fn state_is_outdated(&self) -> bool {
-        let target = self.world.target.and_then(|target| target.record.as_ref());
+        let target = self.world.target.and_then(|target| target.record.as_deref());
         let stored = self.record.filter(|_| self.spec.grant.spends());
         stored.zip(target).is_some_and(|(stored, target)| {
             is_outdated(stored.revision, target, self.world.asked_at)
@@ -186,7 +186,7 @@ impl View<'_> {
 
     pub(super) fn target_is_in_order(&self, record: &Record) -> bool {
         self.world.target.is_some_and(|target| {
-            target.record.as_ref() == Some(record)
+            target.record.as_deref() == Some(record)
                 && target.template.as_deref() == Some(&render::template_digest(self.spec.target))
                 && is_intact(self.world, target, record)
         })
