@@ -155,7 +155,9 @@ fn object(body: &[u8], style: &ResponseStyle) -> Option<Value> {
     match serde_json::from_slice(body) {
         Ok(value @ Value::Object(_)) => Some(value),
         Ok(value @ Value::Array(_)) if leads_into_a_list(style) => Some(value),
-        Ok(Value::Array(list)) => <[Value; 1]>::try_from(list).ok().map(|[value]| value),
+        Ok(Value::Array(list)) => {
+            <[Value; 1]>::try_from(list).ok().map(|[value]| value).filter(Value::is_object)
+        }
         Ok(_) => None,
         Err(_) => form(body, style),
     }

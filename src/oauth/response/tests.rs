@@ -177,6 +177,10 @@ fn an_answer_may_be_a_list_of_one() {
     let refused = answer(400, r#"[{"errorCode":"invalid_grant"}, {}]"#);
     let refused = parse(&refused, &style, true);
     assert!(matches!(refused, Err(TokenError::InvalidGrant(_))), "{refused:?}");
+    for no_object in ["[5]", "[]", r#"[[{"access_token":"a"}]]"#] {
+        let why = read(&answer(200, no_object), true).unwrap_err().why();
+        assert!(why.contains("with no JSON object"), "{no_object}: {why}");
+    }
     for more in [r#"[{"refresh_token":"new"},{}]"#, r#"[{"refresh_token":"new"},{"#] {
         assert!(matches!(read(&answer(200, more), true), Err(TokenError::Invalid(_))));
         assert_eq!(salvaged_from(&answer(200, more)).unwrap().expose(), "new");
