@@ -254,16 +254,19 @@ impl Slot {
         };
     }
 
-    /// Notes what an answer was found to say, where only that tells that the server asks to come later.
-    pub fn found(&mut self, error: &TokenError) {
-        let passes = matches!(error, TokenError::Server { .. } | TokenError::RateLimited { .. });
-        if passes && self.outcome == Outcome::Answered {
+    /// Notes what went wrong by an answer that is read, since only that may tell that the server asks to come later, and
+    /// gives back what was held for the request.
+    pub fn was_read(&mut self, error: Option<&TokenError>) {
+        if let Some(error @ (TokenError::Server { .. } | TokenError::RateLimited { .. })) = error
+            && self.outcome == Outcome::Answered
+        {
             let wait = error.retry_after().unwrap_or_default();
             self.outcome = Outcome::Failed(Trouble::Failing(wait));
         }
+        self.answered();
     }
 
-    /// Gives back what was held for the request, once its answer is there and read.
+    /// Gives back what was held for the request, once its answer is there.
     pub fn answered(&mut self) {
         if self.give_back_request() {
             self.shared.hand_out();

@@ -48,10 +48,7 @@ pub async fn ask(exchange: &mut Exchange<'_>) -> Result<End, Problem> {
     exchange.slot.saw(&answer, took);
     let secrets = chosen.secrets(Some(&request));
     let read = answer.and_then(|raw| parse_hiding(&raw, &spec.response, false, &secrets));
-    if let Err(error) = &read {
-        exchange.slot.found(error);
-    }
-    exchange.slot.answered();
+    exchange.slot.was_read(read.as_ref().err());
     let set = match read {
         Ok(set) => set,
         Err(error) => {

@@ -296,7 +296,7 @@ async fn what_only_the_code_of_an_answer_tells_counts_as_well() {
         let mut slots = std::iter::from_fn(|| take(&slots, "n", host)).take(99);
         let mut end = |mut slot: Slot| {
             slot.saw(&Ok(answer(400, Ending::Whole)), Duration::ZERO);
-            slot.found(read);
+            slot.was_read(Some(read));
         };
         slots.by_ref().map(&mut end).count()
     };

@@ -133,11 +133,8 @@ impl Spender<'_, '_> {
     pub(super) async fn parse(&mut self) -> Event<RefreshToken> {
         let style = &self.exchange.spec.response;
         let answer = answer::read(self.raw.as_ref(), style, self.why_none.take(), &self.sent);
-        if let Some(error) = answer.error() {
-            self.exchange.slot.found(error);
-        }
         // Whatever becomes of the commit, it holds up no other request.
-        self.exchange.slot.answered();
+        self.exchange.slot.was_read(answer.error());
         if let (Answer::Granted(_), Some(seen)) = (&answer, &self.seen) {
             seen.chosen.taken(self.exchange);
         }
