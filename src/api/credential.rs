@@ -177,6 +177,7 @@ pub struct OAuthCredentialStatus {
     /// The scopes the authorization server granted, where it said so (RFC 6749 §5.1).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    // Boxed, as the next: each status is in memory, and most lack one of them or both.
     /// The refresh token's history; absent for grants without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Box<RefreshTokenStatus>>,
