@@ -33,6 +33,7 @@ pub use self::queue::{give_up_outdated, note_limit};
 
 use self::attempt::{End, Exchange, Trace, Unsaved};
 use super::context::Context;
+use super::notes::Basis;
 use super::provider;
 use super::replay;
 use super::scope::Guarded;
@@ -51,30 +52,36 @@ pub fn start(context: &Arc<Context>, object: &Guarded, why: Why) -> bool {
     let uid = object.meta().uid.as_deref().unwrap_or_default();
     context.notes.update(uid, |note| note.begun_for = begun_for.clone());
     context.exchanges.spawn(async move {
-        let context = Arc::clone(&guard.context);
-        let Some(mut slot) = queue::turn(&guard, why).await else { return };
-        // Not kept while it waited: the watch may have shown a later version, of which one is enough to hold.
-        let Some(object) = guard.credential() else { return };
-        let Ok(credential) = &object.0 else { return };
-        // The look that follows decides anew, and has it wait for the right host.
-        if queue::basis(&context, credential) != begun_for {
-            return;
-        }
-        let unsaved = Unsaved::default();
-        // Boxed, as is the rescue, so that one that waits for its slot does not hold room for them yet.
-        let running = Box::pin(run(&context, credential, why, &unsaved, &mut slot));
-        let panicked = AssertUnwindSafe(running).catch_unwind().await.is_err();
-        slot.answered();
-        if panicked {
-            guard.pause();
-        }
-        if panicked || unsaved.has_answer() {
-            Box::pin(rescue(&context, &unsaved, panicked)).await;
-        }
-        drop(slot);
-        drop(guard);
+        let Some(slot) = queue::turn(&guard, why).await else { return };
+        // Boxed, so that one that waits for its slot does not hold room for it yet.
+        Box::pin(begin(guard, why, &begun_for, slot)).await;
     });
     true
+}
+
+/// Makes the exchange once its turn is there.
+async fn begin(guard: UnderWay, why: Why, begun_for: &Basis, mut slot: Slot) {
+    let context = Arc::clone(&guard.context);
+    // Not kept while it waited: the watch may have shown a later version, of which one is enough to hold.
+    let Some(object) = guard.credential() else { return };
+    let Ok(credential) = &object.0 else { return };
+    // The look that follows decides anew, and has it wait for the right host.
+    if queue::basis(&context, credential) != *begun_for {
+        return;
+    }
+    let unsaved = Unsaved::default();
+    let running = AssertUnwindSafe(run(&context, credential, why, &unsaved, &mut slot));
+    let panicked = running.catch_unwind().await.is_err();
+    slot.answered();
+    if panicked {
+        guard.pause();
+    }
+    if panicked || unsaved.has_answer() {
+        rescue(&context, &unsaved, panicked).await;
+    }
+    // Before the look that follows the guard's end.
+    drop(slot);
+    drop(guard);
 }
 
 /// Commits what an exchange had in its hands when it panicked, or forgot it.

@@ -30,14 +30,14 @@ pub async fn turn(guard: &UnderWay, why: Why) -> Option<Slot> {
     let mut turn = context.slots.wait(namespace, &host, press, expires_at);
     let pressing = tokio::time::sleep(presses_after.unwrap_or(Duration::MAX));
     tokio::pin!(pressing);
-    let mut said = None;
+    let mut said: Option<Box<Said>> = None;
     loop {
         tokio::select! {
             biased;
             news = turn.news() => match news {
                 News::Slot(slot) => {
                     if let Some(said) = said {
-                        with_credential(guard, |credential| take_back(context, credential, said));
+                        with_credential(guard, |credential| take_back(context, credential, *said));
                     }
                     return Some(slot);
                 }
@@ -142,7 +142,8 @@ struct Said {
 }
 
 /// Notes that the credential waits, for its status. Once, so that those that wait don't write theirs with each trial.
-fn note_held(context: &Context, credential: &OAuthCredential, host: &str, held: Held) -> Said {
+/// What was said is boxed: most that wait are not told.
+fn note_held(context: &Context, credential: &OAuthCredential, host: &str, held: Held) -> Box<Said> {
     let uid = credential.metadata.uid.as_deref().unwrap_or_default();
     let generation = credential.metadata.generation.unwrap_or_default();
     let source_version = context.source_version(credential);
@@ -159,7 +160,7 @@ fn note_held(context: &Context, credential: &OAuthCredential, host: &str, held: 
     let before = context.notes.of(credential).failure;
     let held = Failure::held(before.as_ref(), &problem(host, held), &attempt, next);
     context.notes.update(uid, |note| note.failure = Some(held.clone()));
-    Said { held, before }
+    Box::new(Said { held, before })
 }
 
 /// Its turn is there: what is to be said comes of that.
