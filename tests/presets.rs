@@ -47,6 +47,9 @@ struct Case {
     refusal: Option<Refusal>,
     /// Of the client.
     client_refusal: Option<Refusal>,
+    /// Others, where the vendor has more than one.
+    #[serde(default)]
+    further_refusals: Vec<Refusal>,
 }
 
 #[derive(Deserialize)]
@@ -162,7 +165,8 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
     if let Some(further) = &case.further {
         compare_answer(name, &further.answer, &further.token, spec);
     }
-    for refusal in case.refusal.iter().chain(&case.client_refusal) {
+    let refusals = case.refusal.iter().chain(&case.client_refusal).chain(&case.further_refusals);
+    for refusal in refusals {
         let error = answered(refusal.status, &refusal.body, spec).unwrap_err();
         let class = format!("{error:?}");
         assert!(class.starts_with(&refusal.class), "{name}: {class}");
