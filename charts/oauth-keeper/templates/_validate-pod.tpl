@@ -21,8 +21,8 @@
 {{- if has $flag $own }}
 {{- fail (printf "extraArgs must not repeat %s: the chart sets it, by a value of its own" $flag) }}
 {{- end }}
-{{- /* The notes warn of the values, and would not of these. */}}
-{{- with get (dict "--allow-http" "allowHttp" "--allow-loopback" "allowLoopback") $flag }}
+{{- /* Rights and notes are made from the values, and would not be from these. */}}
+{{- with get (dict "--namespace" "watchNamespaces" "--allow-http" "allowHttp" "--allow-loopback" "allowLoopback") $flag }}
 {{- fail (printf "extraArgs must not have %s: use %s" $flag .) }}
 {{- end }}
 {{- end }}
@@ -44,7 +44,7 @@
 {{- if has $variable.name (list "POD_UID" "POD_NAME" "POD_NAMESPACE") }}
 {{- fail (printf "extraEnv[%d].name must not be %s: it is set by the chart" $index $variable.name) }}
 {{- end }}
-{{- with get (dict "OAUTH_KEEPER_ALLOW_HTTP" "allowHttp" "OAUTH_KEEPER_ALLOW_LOOPBACK" "allowLoopback") $variable.name }}
+{{- with get (dict "OAUTH_KEEPER_NAMESPACE" "watchNamespaces" "OAUTH_KEEPER_ALLOW_HTTP" "allowHttp" "OAUTH_KEEPER_ALLOW_LOOPBACK" "allowLoopback") $variable.name }}
 {{- fail (printf "extraEnv[%d].name must not be %s: use %s" $index $variable.name .) }}
 {{- end }}
 {{- end }}
@@ -123,6 +123,9 @@
 {{- range $name, $handler := pick (.Values.lifecycle | default dict) "postStart" "preStop" }}
 {{- if or (ne (len $handler) 1) (not (has (keys $handler | join ",") $handlers)) }}
 {{- fail (printf "lifecycle.%s must have one of %s, and has %s; or leave lifecycle.%s out" $name (join ", " $handlers) (keys $handler | sortAlpha | join ", " | default "none") $name) }}
+{{- end }}
+{{- if not (kindIs "map" (values $handler | first)) }}
+{{- fail (printf "lifecycle.%s.%s must be an object; or leave lifecycle.%s out" $name (keys $handler | first) $name) }}
 {{- end }}
 {{- end }}
 {{- $sleep := dig "preStop" "sleep" "seconds" 0 (.Values.lifecycle | default dict) }}

@@ -78,7 +78,7 @@ answer that arrives in between could be written nowhere.
 {{- else }}
 {{- $account := $deployment.spec.template.spec.serviceAccountName | default "default" }}
 {{- if and $lends (ne $account (include "oauth-keeper.serviceAccountName" $root)) }}
-{{- $gone = append $gone "serviceAccount.name" }}
+{{- $gone = append $gone (ternary "serviceAccount.name" "fullnameOverride, nameOverride or serviceAccount" (not (empty $values.serviceAccount.name))) }}
 {{- end }}
 {{- if and (has "account" $brought) (not (has "account" $brings)) }}
 {{- $gone = append $gone "serviceAccount.create" }}

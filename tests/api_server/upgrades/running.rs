@@ -195,7 +195,8 @@ pub async fn a_new_name_takes_two_steps(env: Arc<Env>) {
         let stage = Stage::new(Arc::clone(&env), "renamed").await;
         upgrade(&stage, helm, &[]).await.expect("it installs");
         let renamed = "fullnameOverride=other";
-        is_refused(upgrade(&stage, helm, &[renamed]).await, "serviceAccount.name", "run");
+        let values = "fullnameOverride, nameOverride or serviceAccount";
+        is_refused(upgrade(&stage, helm, &[renamed]).await, values, "run");
         upgrade(&stage, helm, &["replicas=0"]).await.expect("the first step");
         upgrade(&stage, helm, &[renamed]).await.expect("the second");
     }
