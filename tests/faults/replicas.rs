@@ -11,6 +11,7 @@ use oauth_keeper_test_support::operator::Operator;
 use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::wait;
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use crate::fleet::Fleet;
 use crate::pod::Pod;
@@ -18,7 +19,7 @@ use crate::policy::Freeze;
 use crate::process::stopped;
 use crate::scene::Scene;
 use crate::sizes::sizes;
-use crate::stage::{HOUR, SOON, Stage, Watched, server, started, state_of};
+use crate::stage::{HOUR, SOON, Stage, Watched, begun, server, state_of};
 use crate::story::{NOT_COMMITTED, logged};
 use crate::table;
 
@@ -153,9 +154,10 @@ pub async fn a_lease_that_is_stolen_or_deleted_costs_nothing(env: Arc<Env>) {
     let pods = ["one", "two"].map(|name| Pod::candidate(&fleet.stage, name, &rights));
     let mut operators: Vec<Watched> = Vec::new();
     for pod in &pods {
-        operators.push(started(pod.options()).await);
+        operators.push(pod.container().await);
     }
     leads(&operators[0]).await;
+    let operators = Mutex::new(operators);
     begins(&fleet).await;
     let leases: Api<Lease> = Api::namespaced(fleet.stage.client.clone(), &rights.namespace);
     for round in 0..4 {
@@ -170,19 +172,23 @@ pub async fn a_lease_that_is_stolen_or_deleted_costs_nothing(env: Arc<Env>) {
             deleted.expect("it can be deleted");
         }
         let before = fleet.server.counts().rotations;
-        // Whoever lost it ends, and its container is started again.
         wait::until("a leader works", LEASE * 4, || async {
+            start_again(&mut operators.lock().await, &pods).await;
             (fleet.server.counts().rotations >= before + 20).then_some(())
         })
         .await;
-        for (operator, pod) in operators.iter_mut().zip(&pods) {
-            if operator.try_exit().is_some() {
-                *operator = pod.container().await;
-            }
-        }
     }
-    for operator in &operators {
+    for operator in operators.lock().await.iter() {
         operator.stop().await;
     }
     fleet.is_whole().await;
+}
+
+/// Whoever loses the lease ends, perhaps only in the next round, and its container is started again.
+async fn start_again(operators: &mut [Watched], pods: &[Pod]) {
+    for (operator, pod) in operators.iter_mut().zip(pods) {
+        if operator.try_exit().is_some() {
+            *operator = begun(pod.options()).await;
+        }
+    }
 }

@@ -192,7 +192,5 @@ async fn a_server_that_does_not_answer_is_given_up_in_time() {
     let sent = tokio::time::timeout(SPEND_TIMEOUT, transport.spend(&request, limit, always()))
         .await
         .unwrap();
-    assert!(
-        matches!(sent, Err(TokenError::OutcomeUnknown(text, _)) if text.contains("2 seconds"))
-    );
+    assert!(matches!(sent, Err(TokenError::OutcomeUnknown(text, _)) if text.contains("2 seconds")));
 }
