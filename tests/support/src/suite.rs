@@ -19,7 +19,7 @@ pub use self::env::Env;
 use crate::interrupt;
 
 /// Tests mostly wait, so more run than there are cores.
-const THREADS: usize = 4;
+const THREADS: usize = 6;
 /// The exit code of a program ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 const LIMIT: Duration = Duration::from_secs(300);
