@@ -152,12 +152,9 @@ pub async fn a_lease_that_is_stolen_or_deleted_costs_nothing(env: Arc<Env>) {
     let fleet = fleet(env, "stolen", 10).await;
     let rights = release(&fleet.stage).await;
     let pods = ["one", "two"].map(|name| Pod::candidate(&fleet.stage, name, &rights));
-    let mut operators: Vec<Watched> = Vec::new();
-    for pod in &pods {
-        operators.push(pod.container().await);
-    }
-    leads(&operators[0]).await;
-    let operators = Mutex::new(operators);
+    let leader = pods[0].container().await;
+    leads(&leader).await;
+    let operators = Mutex::new([leader, pods[1].container().await]);
     begins(&fleet).await;
     let leases: Api<Lease> = Api::namespaced(fleet.stage.client.clone(), &rights.namespace);
     for round in 0..4 {
@@ -173,7 +170,7 @@ pub async fn a_lease_that_is_stolen_or_deleted_costs_nothing(env: Arc<Env>) {
         }
         let before = fleet.server.counts().rotations;
         wait::until("a leader works", LEASE * 4, || async {
-            start_again(&mut operators.lock().await, &pods).await;
+            start_again(operators.lock().await.as_mut_slice(), &pods).await;
             (fleet.server.counts().rotations >= before + 20).then_some(())
         })
         .await;
