@@ -18,6 +18,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::http_server::RecordedRequest;
 use crate::{ports, wait};
 
+const PORT_LIMIT: Duration = Duration::from_secs(5);
+
 /// What happens to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -124,7 +126,10 @@ impl CuttingProxy {
         if self.accepting().is_some() {
             return;
         }
-        let listener = TcpListener::bind(self.address).await.expect("the port is still free");
+        // A process that is started just now has it open until it becomes another program, whoever closed it here.
+        let listener =
+            wait::until_ok("the port is free", PORT_LIMIT, || TcpListener::bind(self.address))
+                .await;
         let task = tokio::spawn(accept(listener, Arc::clone(&self.shared), Arc::clone(&self.open)));
         *self.accepting() = Some(task);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{CuttingProxy, Fate};
 use crate::http_server::{Answer, ScriptedServer};
@@ -132,6 +132,15 @@ async fn a_closed_port_refuses_and_an_opened_one_serves_again() {
 
     proxy.accept_connections().await;
     proxy.accept_connections().await;
+    assert_eq!(get(&proxy).await.expect("it answers").status(), 200);
+}
+
+#[tokio::test]
+async fn a_port_that_is_not_free_yet_is_waited_for() {
+    let (_server, proxy) = start().await;
+    proxy.refuse_connections().await;
+    let held = TcpListener::bind(proxy.address()).await.expect("the port is closed");
+    futures::join!(proxy.accept_connections(), async { drop(held) });
     assert_eq!(get(&proxy).await.expect("it answers").status(), 200);
 }
 
