@@ -454,6 +454,13 @@ mod whatever_a_server_writes {
         })
     }
 
+    /// Whether an answer, or the first of a list of them, has this text there.
+    fn has(body: &Value, pointer: &str, text: &str) -> bool {
+        let first = body.as_array().and_then(|list| list.first());
+        let mut answers = std::iter::once(body).chain(first);
+        answers.any(|answer| answer.pointer(pointer).and_then(Value::as_str) == Some(text))
+    }
+
     proptest! {
         #[test]
         fn nothing_makes_it_panic(status in 100_u16..600, body in any::<Vec<u8>>(), spends: bool) {
@@ -469,16 +476,14 @@ mod whatever_a_server_writes {
             let text = body.to_string();
             if let Ok(set) = parse(&answer(status, &text), &style, true) {
                 prop_assert!(is_token(set.access_token.expose()));
-                let found = body.pointer(&style.access_token).and_then(Value::as_str);
-                prop_assert_eq!(found, Some(set.access_token.expose()));
+                prop_assert!(has(&body, &style.access_token, set.access_token.expose()));
             }
             // A cut answer brings the token that the whole one has, or none.
             let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(cut);
             let cut = answer(status, &text[..ends.unwrap_or(text.len())]);
             let cut = RawResponse { ending: Ending::BrokenOff, ..cut };
             if let Some(token) = salvage_refresh_token(&cut, &style, &Sent::default()) {
-                let whole = body.pointer(&style.refresh_token).and_then(Value::as_str);
-                prop_assert_eq!(whole, Some(token.expose()));
+                prop_assert!(has(&body, &style.refresh_token, token.expose()));
             }
         }
     }
