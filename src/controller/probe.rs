@@ -11,12 +11,13 @@ use crate::api::OAuthCredential;
 use crate::api::provider::ClientAuthenticationMethod;
 use crate::lifecycle::plan::World;
 use crate::lifecycle::probe::{Probe, Probed, Unclear, Verdict};
-use crate::lifecycle::resolve;
+use crate::lifecycle::record::Record;
+use crate::lifecycle::resolve::{self, Resolved};
 use crate::oauth::client_auth::Client;
 use crate::oauth::error::TokenError;
 use crate::oauth::request::{Method, TokenRequest};
 use crate::oauth::sent::Sent;
-use crate::oauth::tls::{Identity, Roots, Tls};
+use crate::oauth::tls::{Identity, Tls};
 
 use super::context::Context;
 use super::index::{Name, named};
@@ -24,26 +25,21 @@ use super::provider;
 
 /// Begins.
 pub fn start(context: &Arc<Context>, credential: &OAuthCredential, world: &World<'_>) {
-    let probe = world.spec.ok().and_then(|spec| spec.probe.clone());
-    let record = world.target.and_then(|target| target.record.as_deref());
-    let (Some(probe), Some(revision)) = (probe, record.map(|record| record.revision)) else {
-        return;
-    };
     context.notes.update(world.uid, |note| note.probing = true);
     let (context, uid) = (Arc::clone(context), world.uid.to_owned());
-    // One that is at the same place as the token endpoint has the same authorities.
-    let spec = world.spec.ok().filter(|spec| spec.endpoint.origin() == probe.url.origin());
-    let roots = spec.and_then(|spec| spec.roots.clone());
-    let (name, target) = (named(&credential.metadata), credential.spec.target.name.clone());
+    let name = named(&credential.metadata);
     tokio::spawn(async move {
         let ended = tokio::select! {
-            verdict = ask(&context, &name, &target, &probe, roots) => Some(verdict),
+            ended = ask(&context, &name, &uid) => ended,
             () = context.stopping.cancelled() => None,
         };
+        // What is said of an older token is no news: a renewal may have ended its life.
+        let newest = newest(&context, &name);
+        let ended = ended.filter(|(revision, _)| newest.is_none_or(|newest| *revision >= newest));
         let at = context.clock.now();
         context.notes.update(&uid, |note| {
             note.probing = false;
-            if let Some(verdict) = ended {
+            if let Some((revision, verdict)) = ended {
                 let probed = Probed::after(note.probed.as_deref(), revision, at, verdict);
                 note.probed = Some(Box::new(probed));
             }
@@ -53,8 +49,13 @@ pub fn start(context: &Arc<Context>, credential: &OAuthCredential, world: &World
     });
 }
 
+/// Which token set the target has, as the watch has shown it.
+fn newest(context: &Context, name: &Name) -> Option<i64> {
+    Some(context.index.sight(&name.0, &name.1).target?.record.as_ref()?.revision)
+}
+
 /// An event for a token that was refused.
-fn say(context: &Context, name: &(String, String), uid: &str) {
+fn say(context: &Context, name: &Name, uid: &str) {
     let Some(object) = context.credential(&name.0, &name.1) else { return };
     let Ok(credential) = &object.0 else { return };
     let probed = context.notes.of(credential).probed;
@@ -66,61 +67,91 @@ fn say(context: &Context, name: &(String, String), uid: &str) {
     }
 }
 
-async fn ask(
-    context: &Context,
-    name: &Name,
-    target: &str,
-    probe: &Probe,
-    roots: Option<Roots>,
-) -> Verdict {
+/// What is said of which token set; nothing when there is nothing to ask any more. The wait for a turn may be long, so that
+/// all is read after it.
+async fn ask(context: &Context, name: &Name, uid: &str) -> Option<(i64, Verdict)> {
     let _turn = context.probes.wait(&name.0).await;
-    let read = async {
-        let authorization = authorization(context, &name.0, target).await?;
-        Ok((authorization, identity(context, name).await?))
+    let object = context.credential(&name.0, &name.1)?;
+    let credential = object.0.as_ref().ok()?;
+    let meta = &credential.metadata;
+    if meta.uid.as_deref() != Some(uid)
+        || meta.deletion_timestamp.is_some()
+        || credential.spec.suspend
+    {
+        return None;
+    }
+    let unread = |why| Some((newest(context, name)?, not_asked(why)));
+    let provider = match provider::of(context, credential) {
+        Ok(provider) => provider,
+        Err(problem) => return unread(problem.message),
     };
-    let (authorization, identity) = match read.await {
+    let spec = match resolve::spec(&credential.spec, &provider, context.policy) {
+        Ok(spec) => spec,
+        Err(problem) => return unread(problem.message),
+    };
+    let probe = spec.probe.as_ref()?;
+    let (revision, authorization) = match token(context, &name.0, &spec).await {
         Ok(read) => read,
-        Err(why) => return Verdict::Inconclusive(Unclear::NotAsked, why),
+        Err(why) => return unread(why),
     };
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
-    let (endpoint, body) = (probe.url.clone(), Zeroizing::default());
-    let request = TokenRequest {
-        method: Method::Get,
-        endpoint,
-        headers,
-        body,
-        tls: Tls { roots, identity },
-        sent: Sent::default(),
+    let identity = match identity(context, &name.0, &spec).await {
+        Ok(identity) => identity,
+        Err(why) => return unread(why),
     };
-    match context.transport.send(&request).await {
+    let request = request(&spec, probe, authorization, identity);
+    let verdict = match context.transport.send(&request).await {
         Ok(answer) => probe.judge(answer.status),
         Err(error) => unanswered(&error),
+    };
+    Some((revision, verdict))
+}
+
+fn not_asked(why: String) -> Verdict {
+    Verdict::Inconclusive(Unclear::NotAsked, why)
+}
+
+fn request(
+    spec: &Resolved<'_>,
+    probe: &Probe,
+    authorization: HeaderValue,
+    identity: Option<Identity>,
+) -> TokenRequest {
+    // A resource at the same place as the token endpoint has the same authorities.
+    let roots = spec.roots.clone().filter(|_| spec.endpoint.origin() == probe.url.origin());
+    TokenRequest {
+        method: Method::Get,
+        endpoint: probe.url.clone(),
+        headers: HeaderMap::from_iter([(AUTHORIZATION, authorization)]),
+        body: Zeroizing::default(),
+        tls: Tls { roots, identity },
+        sent: Sent::default(),
     }
 }
 
-/// The header, with the token in the target.
-async fn authorization(
+/// The token set in the target, and its header.
+async fn token(
     context: &Context,
     namespace: &str,
-    target: &str,
-) -> Result<HeaderValue, String> {
-    let secret = context.secrets.get(namespace, target).await;
+    spec: &Resolved<'_>,
+) -> Result<(i64, HeaderValue), String> {
+    let secret = context.secrets.get(namespace, &spec.target.name).await;
     let secret = secret.map_err(|error| format!("the target can't be read: {error}"))?;
-    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
-    let authorization =
-        data.get("authorization").and_then(|bytes| HeaderValue::from_bytes(&bytes.0).ok());
-    let mut authorization = authorization.ok_or("the target holds no token")?;
+    let secret = secret.unwrap_or_default();
+    let record = Record::from_annotations(&secret.metadata.annotations.unwrap_or_default());
+    let authorization = secret.data.unwrap_or_default().remove("authorization");
+    let authorization = authorization.and_then(|bytes| HeaderValue::from_bytes(&bytes.0).ok());
+    let (record, mut authorization) =
+        record.zip(authorization).ok_or("the target holds no token")?;
     authorization.set_sensitive(true);
-    Ok(authorization)
+    Ok((record.revision, authorization))
 }
 
 /// The certificate of a client that is known by it: its tokens may be bound to that (RFC 8705 §3).
-async fn identity(context: &Context, (namespace, name): &Name) -> Result<Option<Identity>, String> {
-    let Some(object) = context.credential(namespace, name) else { return Ok(None) };
-    let Ok(credential) = &object.0 else { return Ok(None) };
-    let provider = provider::of(context, credential).map_err(|problem| problem.message)?;
-    let spec = resolve::spec(&credential.spec, &provider, context.policy);
-    let spec = spec.map_err(|problem| problem.message)?;
+async fn identity(
+    context: &Context,
+    namespace: &str,
+    spec: &Resolved<'_>,
+) -> Result<Option<Identity>, String> {
     if spec.method != Some(ClientAuthenticationMethod::TlsClientAuth) {
         return Ok(None);
     }

@@ -66,6 +66,39 @@ pub async fn tokens_that_are_all_refused_are_not_renewed_in_a_loop(env: Arc<Env>
     stage.condition("c", "Ready", "True", "Fresh").await;
 }
 
+pub async fn what_is_said_of_an_older_token_is_no_news(env: Arc<Env>) {
+    let stage = Stage::new(env, "older").await;
+    let tokens = server(|_| true).await;
+    let resource = ScriptedServer::start().await;
+    let answered = Arc::new(tokio::sync::Notify::new());
+    let gate = Arc::clone(&answered);
+    resource.answer_when(move |request| {
+        let is = |token: &str| request.header("authorization") == Some(token);
+        let (first, taken) = (is("Bearer access-1"), is("Bearer access-3"));
+        let gate = Arc::clone(&gate);
+        async move {
+            if first {
+                gate.notified().await;
+            }
+            Answer::status(if taken { 200 } else { 401 })
+        }
+    });
+    let _operator = stage.operator().await;
+    stage.source("c-source", &SEED).await;
+    let probe = json!({"probe": {"url": resource.url("/me"), "interval": "5s"}});
+    let wanted = with(eager(spec("c", &tokens.url("/token"))), probe);
+    stage.credential("c", wanted.clone()).await;
+    resource.wait_for_requests(1, SOON).await;
+    stage.credential("c", with(wanted, json!({"scopes": ["more"]}))).await;
+    stage.revision("c", 2).await;
+
+    // That of the first token is refused is no reason to spare the second one.
+    answered.notify_one();
+    stage.revision("c", 3).await;
+    stage.condition("c", "TokenAccepted", "True", "ProbeAccepted").await;
+    assert_eq!(requests_to(&tokens, "/token"), 3);
+}
+
 pub async fn without_an_interval_a_token_is_looked_at_once_after_a_restart(env: Arc<Env>) {
     let stage = Stage::new(env, "restart").await;
     let server = server(|token| token != "access-1").await;
