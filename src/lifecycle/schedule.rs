@@ -77,8 +77,10 @@ pub fn renew_at(
         None if lifetime >= LONG_ENOUGH => (lifetime / 3).max(MARGIN),
         None => lifetime / 3,
     };
-    let jitter = policy.jitter.unwrap_or(lifetime / 20).mul_f64(fraction(uid));
-    let after_issue = lifetime.saturating_sub(before).saturating_sub(jitter);
+    let latest = lifetime.saturating_sub(before);
+    // A longer one would have tokens renewed that were just issued, for ever.
+    let jitter = policy.jitter.unwrap_or(lifetime / 20).min(latest / 2);
+    let after_issue = latest.saturating_sub(jitter.mul_f64(fraction(uid)));
     let wanted = plus(issued_at, Duration::from_secs(after_issue.as_secs()));
     let allowed = policy.earliest.map(|ahead| earliest_renewal(expires_at, ahead));
     wanted.max(allowed.unwrap_or(Timestamp::MIN))
@@ -139,7 +141,11 @@ mod tests {
     const ISSUED: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn seconds(lifetime: u64, policy: &RenewalPolicy) -> i64 {
-        renew_at(ISSUED, plus(ISSUED, Duration::from_secs(lifetime)), policy, "uid").as_second()
+        seconds_of("uid", lifetime, policy)
+    }
+
+    fn seconds_of(uid: &str, lifetime: u64, policy: &RenewalPolicy) -> i64 {
+        renew_at(ISSUED, plus(ISSUED, Duration::from_secs(lifetime)), policy, uid).as_second()
     }
 
     fn still(renew_before: Option<RenewBefore>) -> RenewalPolicy {
@@ -183,6 +189,16 @@ mod tests {
         let first = seconds(3600, &policy);
         assert_eq!(first, seconds(3600, &policy));
         assert!((2400 - 180..=2400).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn a_jitter_longer_than_the_life_leaves_half_of_it() {
+        let day = Some(Duration::from_secs(86_400));
+        let policy = RenewalPolicy { jitter: day, ..RenewalPolicy::default() };
+        for uid in ["a", "b", "c", "d", "e", "f"] {
+            let second = seconds_of(uid, 1800, &policy);
+            assert!((600..=1200).contains(&second), "{uid}: {second}");
+        }
     }
 
     #[test]
