@@ -58,6 +58,41 @@ pub async fn each_rotated_token_is_written_into_the_source(env: Arc<Env>) {
     assert_eq!((counts.requests, counts.reuses), (4, 0));
 }
 
+pub async fn a_backup_of_the_source_is_no_new_seed(env: Arc<Env>) {
+    let stage = Stage::new(env, "back").await;
+    let server = server(HOUR).await;
+    let _operator = stage.operator().await;
+    let wanted = |number: i64| {
+        let change = with(write_back(), json!({"scopes": [format!("s{number}")]}));
+        with(eager(spec("c", &server.token_endpoint())), change)
+    };
+    stage.refreshing("c", &server, wanted(1)).await;
+    let renewed = async |number| {
+        stage.credential("c", wanted(number)).await;
+        stage.revision("c", number).await;
+        let newest = stage.state_record("c").await["refreshToken"].clone();
+        source_holds(&stage, newest.as_str().expect("it is a text")).await;
+    };
+    renewed(1).await;
+    let backup = stage.secret(&source_of("c")).await;
+    for number in 2..=10 {
+        renewed(number).await;
+    }
+
+    let marks = backup.metadata.annotations.expect("it has a mark");
+    stage
+        .edit_secret("c-source", &json!({"metadata": {"annotations": marks}, "data": backup.data}))
+        .await;
+    wait::until("an event says so", SOON, || async {
+        let events = stage.events("c").await;
+        events.iter().any(|event| event.reason.as_deref() == Some("SeedReverted")).then_some(())
+    })
+    .await;
+    renewed(11).await;
+    let counts = server.counts();
+    assert_eq!((counts.requests, counts.reuses), (11, 0));
+}
+
 pub async fn a_newer_seed_is_not_overwritten(env: Arc<Env>) {
     let stage = Stage::new(env, "back").await;
     let mut gate = Gate::start().await;

@@ -115,7 +115,7 @@ pub fn look_up(secret: &Secret, seed: Token) -> Seed {
     remembered!((Option<Record>, Option<Token>, Token) => Seed, (secret.record, secret.refused, seed), |key| {
         let (record, refused, seed) = *key;
         let refused = refused.map(|seed| RefusedSeed::of(&refresh(seed), &refresh(seed), SALT, SENT_AT));
-        look_seed_up(record.map(real_record).as_ref(), refused.as_ref(), &refresh(seed), None)
+        look_seed_up(record.map(real_record).as_ref(), refused.as_ref(), &refresh(seed), None, None)
     })
 }
 
@@ -253,6 +253,7 @@ fn real_record(record: Record) -> StateRecord {
         fields: BTreeMap::new(),
         refresh_token_since: None,
         refresh_life: None,
+        seed_since: None,
         refresh_ends_at: None,
         issued_at: SENT_AT,
         expires_at: None,

@@ -10,6 +10,7 @@ use kube::Resource;
 
 use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::problem::Problem;
+use crate::lifecycle::record::WRITTEN_BACK;
 use crate::lifecycle::resolve;
 use crate::lifecycle::rotation::choice::{Seed, look_up};
 
@@ -124,7 +125,9 @@ async fn has_new_seed(context: &Context, place: &Place, state: &State) -> Option
     let source = context.secrets.get(&place.namespace, spec.source.name).await.ok()??;
     let content = spec.read_source(&source.data?).ok()?;
     let seed = content.seed()?;
-    let standing = look_up(state.record.as_ref(), state.refused.as_ref(), seed, None);
+    let marks = source.metadata.annotations.as_ref();
+    let mark = marks.and_then(|marks| marks.get(WRITTEN_BACK)).map(String::as_str);
+    let standing = look_up(state.record.as_ref(), state.refused.as_ref(), seed, mark, None);
     let was_sent = state.claim.as_ref().is_some_and(|claim| claim.about(seed).is_some());
     Some(standing == Seed::New && !was_sent)
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::api::{ADOPT_STATE, ALLOWED_ENDPOINTS, FINALIZER, OAuthCredential, Reason};
 use crate::lifecycle::plan::Why;
 use crate::lifecycle::problem::Problem;
-use crate::lifecycle::record::{Owners, Record, StateRecord, lineage_of};
+use crate::lifecycle::record::{Owners, Record, StateRecord, WRITTEN_BACK, lineage_of};
 use crate::lifecycle::rotation::admission::{Circumstances, admit};
 use crate::lifecycle::rotation::choice::{Seed, look_up};
 use crate::lifecycle::rotation::claim::{self, judge};
@@ -70,7 +70,8 @@ pub async fn look(exchange: &mut Exchange<'_>) -> Result<Option<Seen>, Problem> 
     let owners = context.homes.of(&context.secrets, &place.namespace).await?;
     let target = exchange.target().and_then(|target| target.record.as_deref().cloned());
     let asked_at = asked_at(&live, context.clock.now());
-    let standing = look_up(state.record.as_ref(), state.refused.as_ref(), &seed, asked_at);
+    let mark = annotation(&source.meta, WRITTEN_BACK);
+    let standing = look_up(state.record.as_ref(), state.refused.as_ref(), &seed, mark, asked_at);
     let read = Read { live, source, seed, standing, state, owners, target, asked_at };
     // One that was set back is not what will be judged.
     let was_set_back =

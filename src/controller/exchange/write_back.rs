@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::ByteString;
 use serde_json::json;
 
-use crate::lifecycle::record::StateRecord;
+use crate::lifecycle::record::{StateRecord, WRITTEN_BACK};
 use crate::oauth::secret::RefreshToken;
 
 use super::attempt::Exchange;
@@ -45,13 +45,21 @@ async fn try_write(exchange: &Exchange<'_>, record: &StateRecord) -> Result<(), 
     let data = secret.data.unwrap_or_default();
     let text = data.get(source.refresh_token).and_then(|bytes| std::str::from_utf8(&bytes.0).ok());
     let present = RefreshToken::new(text.unwrap_or_default().trim_end_matches(['\r', '\n']));
-    let is_older = record.is_current(&present) || record.knows(&present);
+    let marks = secret.metadata.annotations.unwrap_or_default();
+    let mark = marks.get(WRITTEN_BACK).map(String::as_str);
+    let is_older = record.is_current(&present)
+        || record.knows(&present)
+        || record.wrote_before(&present, mark);
     if !is_older || present == record.refresh_token {
         return Ok(());
     }
     let token = ByteString(record.refresh_token.expose().as_bytes().to_vec());
     let patch = json!({
-        "metadata": {"resourceVersion": secret.metadata.resource_version, "uid": secret.metadata.uid},
+        "metadata": {
+            "resourceVersion": secret.metadata.resource_version,
+            "uid": secret.metadata.uid,
+            "annotations": {WRITTEN_BACK: record.written_back_mark()},
+        },
         "data": {source.refresh_token: token},
     });
     let meta = context.secrets.patch(namespace, source.name, &patch).await.map_err(failed)?;

@@ -55,11 +55,15 @@ impl RefusedSeed {
     }
 }
 
-/// Looks a seed up. `asked_at` is when the user asked for one more try of a dead lineage.
+/// Looks a seed up. `mark` is what [`WRITTEN_BACK`] says of it, `asked_at` when the user asked for one more try of a dead
+/// lineage.
+///
+/// [`WRITTEN_BACK`]: crate::lifecycle::record::WRITTEN_BACK
 pub fn look_up(
     record: Option<&StateRecord>,
     refused: Option<&RefusedSeed>,
     seed: &RefreshToken,
+    mark: Option<&str>,
     asked_at: Option<Timestamp>,
 ) -> Seed {
     if refused.is_some_and(|refused| refused.silences(seed, asked_at)) {
@@ -70,7 +74,7 @@ pub fn look_up(
         refused.is_some_and(|refused| refused.silences(&record.refresh_token, asked_at));
     if record.is_current(seed) {
         if newest_is_dead { Seed::Refused } else { Seed::Current }
-    } else if record.knows(seed) {
+    } else if record.knows(seed) || record.wrote_before(seed, mark) {
         // Where the newest lineage is dead an old seed is no way out either.
         let believed = refused.is_some_and(|refused| refused.is_believed(asked_at));
         if believed { Seed::Refused } else { Seed::Reverted }
@@ -91,13 +95,39 @@ mod tests {
 
     #[test]
     fn a_seed_is_new_current_or_an_old_one() {
-        assert_eq!(look_up(None, None, &token("s"), None), Seed::New);
+        assert_eq!(look_up(None, None, &token("s"), None, None), Seed::New);
         let record = first_record();
-        assert_eq!(look_up(Some(&record), None, &token("s"), None), Seed::Current);
-        assert_eq!(look_up(Some(&record), None, &token("r1"), None), Seed::Current);
+        assert_eq!(look_up(Some(&record), None, &token("s"), None, None), Seed::Current);
+        assert_eq!(look_up(Some(&record), None, &token("r1"), None, None), Seed::Current);
         let moved = commit(Some(&record), &spent("t", "t", true), &set(Some("r2")), LIFESPAN);
-        assert_eq!(look_up(Some(&moved), None, &token("s"), None), Seed::Reverted);
-        assert_eq!(look_up(Some(&moved), None, &token("u"), None), Seed::New);
+        assert_eq!(look_up(Some(&moved), None, &token("s"), None, None), Seed::Reverted);
+        assert_eq!(look_up(Some(&moved), None, &token("u"), None, None), Seed::New);
+    }
+
+    #[test]
+    fn a_token_that_was_written_back_is_an_old_one_by_its_mark() {
+        let first = first_record();
+        let mark = first.written_back_mark();
+        let mut record = first.clone();
+        for number in 2..20 {
+            let (sent, new) = (format!("r{}", number - 1), format!("r{number}"));
+            record = commit(Some(&record), &spent("s", &sent, false), &set(Some(&new)), LIFESPAN);
+        }
+        let seen = |record: &StateRecord, seed: &str, mark: Option<&str>| {
+            look_up(Some(record), None, &token(seed), mark, None)
+        };
+        assert_eq!(seen(&record, "r1", None), Seed::New);
+        assert_eq!(seen(&record, "r1", Some(&mark)), Seed::Reverted);
+        // Somebody signed in, and left the mark as it was.
+        assert_eq!(seen(&record, "t", Some(&mark)), Seed::New);
+        // A state that was set back before the token came does not know better.
+        let newer = record.written_back_mark();
+        assert_eq!(seen(&first, "r19", Some(&newer)), Seed::New);
+        for spoiled in ["", "1", "x/y", "/", "99999999999999999999/a"] {
+            assert_eq!(seen(&record, "r1", Some(spoiled)), Seed::New, "{spoiled}");
+        }
+        let of_another = StateRecord { salt: "another".into(), ..record };
+        assert_eq!(seen(&of_another, "r1", Some(&mark)), Seed::New);
     }
 
     #[test]
@@ -108,10 +138,10 @@ mod tests {
         // It was called dead while the old seed stood in the source.
         let refused = RefusedSeed::of(&token("s"), &token("r2"), "other salt", at);
         for seed in ["s", "t", "r2"] {
-            let standing = look_up(Some(&moved), Some(&refused), &token(seed), None);
+            let standing = look_up(Some(&moved), Some(&refused), &token(seed), None, None);
             assert_eq!(standing, Seed::Refused, "{seed}");
         }
-        assert_eq!(look_up(Some(&moved), Some(&refused), &token("u"), None), Seed::New);
+        assert_eq!(look_up(Some(&moved), Some(&refused), &token("u"), None, None), Seed::New);
     }
 
     #[test]
@@ -120,8 +150,9 @@ mod tests {
         let record = first_record();
         let refused = RefusedSeed::of(&token("s"), &token("s"), "other salt", at);
         for record in [None, Some(&record)] {
-            let seen =
-                |seed: &str, asked_at| look_up(record, Some(&refused), &token(seed), asked_at);
+            let seen = |seed: &str, asked_at| {
+                look_up(record, Some(&refused), &token(seed), None, asked_at)
+            };
             assert_eq!(seen("s", None), Seed::Refused);
             assert_eq!(seen("s", Some(at)), Seed::Refused, "asked before it was tried");
             assert_eq!(seen("t", None), Seed::New);
