@@ -23,10 +23,12 @@ use crate::api::{OAuthCredential, Reason};
 use crate::lifecycle::failure::{Attempt, Failure, unknown_lifetime};
 use crate::lifecycle::plan::Why;
 use crate::lifecycle::problem::Problem;
+use crate::lifecycle::render::lacks_the_cookie;
 use crate::lifecycle::resolve;
 use crate::lifecycle::rotation::invariants::Invariant;
 use crate::lifecycle::schedule::{plus, to_second};
-use crate::oauth::response::ResponseStyle;
+use crate::oauth::cookie_session::COOKIE_KEY;
+use crate::oauth::response::{ResponseStyle, TokenSet};
 
 pub use self::left::{hold as hold_what_was_left, note_left};
 pub use self::queue::{give_up_outdated, note_limit};
@@ -42,6 +44,8 @@ use super::under_way::UnderWay;
 
 /// After an exchange that did not bring a token, so that an observation that lags behind makes no hot loop.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// After so long a claim is looked at again, whose holder may be at it.
+const LOOK_AT_HOLDER: Duration = Duration::from_secs(10);
 
 /// Starts an exchange in the background. The credential is looked at again when it ends, however it ends. False when
 /// one of a credential of the same name is still under way.
@@ -191,7 +195,7 @@ fn note(
     // A source that could not be read failed as it was last seen.
     let source_version = trace.source_version.or_else(|| context.source_version(credential));
     if let Ok(End::Stored { set, .. }) = &ended {
-        tell_left_out(context, credential, &set.left_out);
+        tell_left_out(context, credential, left_out(credential, set));
     }
     context.notes.update(uid, |note| {
         let attempt = Attempt {
@@ -218,6 +222,11 @@ fn note(
             Ok(End::SourceIsKnown) => note.known_source = source_version,
             Ok(End::Stale | End::OtherSecret) => {}
             Ok(End::Claimed { until }) => note.not_before = Some(until),
+            // A new seed, or a user who asks, need not wait for what the state says.
+            Ok(End::Held) => {
+                note.known_source = source_version;
+                note.not_before = Some(plus(at, LOOK_AT_HOLDER));
+            }
             // The mark in the state says so, and until when.
             Err(problem) if problem.reason == Reason::ExchangeOutcomeUnknown => {
                 note.failure = None;
@@ -229,15 +238,19 @@ fn note(
     });
 }
 
+/// Keys that the user wants in the target, and that its answer has nothing for that could stand there.
+fn left_out(credential: &OAuthCredential, set: &TokenSet) -> Vec<String> {
+    let cookie = lacks_the_cookie(&credential.spec.target, &set.access_token);
+    let cookie = cookie.then(|| COOKIE_KEY.to_owned());
+    set.left_out.iter().cloned().chain(cookie).collect()
+}
+
 /// Says what of an answer is not in the target; once, and again when it is something else.
-fn tell_left_out(context: &Context, credential: &OAuthCredential, keys: &[String]) {
+fn tell_left_out(context: &Context, credential: &OAuthCredential, keys: Vec<String>) {
     let uid = credential.metadata.uid.as_deref().unwrap_or_default();
-    let mut is_news = false;
-    context.notes.update(uid, |note| {
-        is_news = note.left_out != keys;
-        note.left_out = keys.to_vec();
-    });
+    let is_news = context.notes.of(credential).left_out != keys;
     if is_news && !keys.is_empty() {
-        context.events.left_out(credential, keys);
+        context.events.left_out(credential, &keys);
     }
+    context.notes.update(uid, |note| note.left_out = keys);
 }

@@ -9,7 +9,7 @@ use oauth_keeper_test_support::wait;
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
-use crate::stage::{HOUR, Neighbour, SOON, Watched, quick, spec, state_of, with};
+use crate::stage::{HOUR, Neighbour, SOON, Watched, quick, source_of, spec, state_of, with};
 
 /// A credential of a strict server whose last answer was lost, and whose spec asks for another token than it has. Gives its
 /// seed.
@@ -56,6 +56,22 @@ pub async fn a_new_seed_that_comes_to_nothing_does_not_end_the_hold_of_the_old_o
     scene.proxy.accept_connections().await;
     neighbour.renewed_twice(&scene.stage).await;
     is_held(&scene).await;
+}
+
+pub async fn a_new_seed_is_sent_at_once_though_another_client_waits_out_the_hold(env: Arc<Env>) {
+    let (scene, _operator, neighbour) = begun(env, "looked").await;
+    held(&scene).await;
+    let edit = async |keys: Value| {
+        scene.stage.edit_secret(&source_of("c"), &json!({"stringData": keys})).await;
+    };
+    // A client that is another one asks for a token, and finds the hold.
+    edit(json!({"client_secret": "another"})).await;
+    neighbour.renewed_twice(&scene.stage).await;
+    is_held(&scene).await;
+    let secret = scene.server.client_secret("c");
+    edit(json!({"client_secret": secret, "refresh_token": scene.server.seed()})).await;
+    scene.stage.ready("c").await;
+    assert_eq!(scene.requests(), 3);
 }
 
 /// At the host of the scene, past its proxy.

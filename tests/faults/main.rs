@@ -118,6 +118,7 @@ fn short() -> Vec<Case<Env>> {
         edits::a_state_set_back_under_a_running_operator_is_restored,
         edits::a_state_set_back_while_no_operator_ran_is_not_used,
         holds::a_state_deleted_while_its_token_is_held_comes_back_with_the_hold,
+        holds::a_new_seed_is_sent_at_once_though_another_client_waits_out_the_hold,
         holds::a_new_seed_that_comes_to_nothing_does_not_end_the_hold_of_the_old_one,
         holds::a_credential_that_waits_for_its_turn_can_be_deleted,
         holds::two_seeds_whose_outcome_nobody_knows_are_both_held,

@@ -47,9 +47,11 @@ pub enum End {
     OtherSecret,
     /// Another process is spending the token.
     Claimed {
-        /// When the claim need no longer be respected.
+        /// When it is looked at again.
         until: Timestamp,
     },
+    /// The token was sent, and it is not time to send it again. The state says so, and until when.
+    Held,
 }
 
 /// What the attempt was made with, for the failure's record.

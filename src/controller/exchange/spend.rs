@@ -36,8 +36,6 @@ use super::attempt::{End, Exchange};
 use super::look::Seen;
 use super::release::{Ended, release};
 
-/// A living holder of a pod is looked after this often.
-const LOOK_AT_HOLDER: Duration = Duration::from_secs(10);
 /// Length of the access token that a first target is rehearsed with.
 const USUAL_TOKEN: usize = 1024;
 

@@ -10,11 +10,12 @@ use crate::lifecycle::rotation::exchange::End as Over;
 use crate::lifecycle::schedule::plus;
 use crate::oauth::error::TokenError;
 
+use crate::controller::exchange::LOOK_AT_HOLDER;
 use crate::controller::exchange::attempt::End;
 use crate::controller::exchange::write_back::write_back;
 use crate::controller::state::Marks;
 
-use super::{LOOK_AT_HOLDER, Spender};
+use super::Spender;
 
 impl Spender<'_, '_> {
     pub(super) async fn finish(&mut self, over: Over) -> Result<End, Problem> {
@@ -71,7 +72,7 @@ impl Spender<'_, '_> {
                 let next = plus(now, LOOK_AT_HOLDER);
                 Ok(End::Claimed { until: next.min(*until) })
             }
-            Verdict::Hold { until, .. } => Ok(End::Claimed { until: *until }),
+            Verdict::Hold { .. } => Ok(End::Held),
             Verdict::Try { .. } => Ok(End::Stale),
             Verdict::GiveUp { .. } => Err(Problem::new(
                 Reason::ReauthorizationRequired,
