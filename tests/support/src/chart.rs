@@ -1,13 +1,17 @@
 //! The rights the chart gives the operator, so that no test runs it with more.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::process::Command;
 
 use crate::control_plane::ControlPlane;
-use crate::tools;
+use crate::{tools, wait};
+
+/// After which time a new kind is served, on a busy machine.
+const SERVED: Duration = Duration::from_secs(60);
 
 /// Kinds of the chart that make no sense where no pod runs.
 const LEFT_OUT: [&str; 3] = ["Deployment", "Service", "PodDisruptionBudget"];
@@ -77,12 +81,7 @@ async fn install(
         .await
         .unwrap_or_else(|error| panic!("the chart's rights can't be installed: {error}"));
     let crds = names(&documents, "CustomResourceDefinition");
-    for crd in &crds {
-        let crd = format!("customresourcedefinition/{crd}");
-        control_plane
-            .kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &crd])
-            .await;
-    }
+    are_served(control_plane, &crds).await;
     let service_account =
         names(&documents, "ServiceAccount").pop().expect("the chart makes a ServiceAccount");
     let kubeconfig = control_plane.service_account_kubeconfig(namespace, &service_account).await;
@@ -91,6 +90,22 @@ async fn install(
         service_account,
         lease_name: lease_name(&documents),
         kubeconfig,
+    }
+}
+
+/// Waits until kinds are established, and until a watch of them is no longer answered with 429 (storage is (re)initializing),
+/// which an operator would log.
+async fn are_served(control_plane: &ControlPlane, crds: &[String]) {
+    let all = crds.iter().map(|crd| format!("customresourcedefinition/{crd}"));
+    let all: Vec<String> = all.collect();
+    let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
+    let wait: Vec<&str> = wait.into_iter().chain(all.iter().map(String::as_str)).collect();
+    control_plane.kubectl(&wait).await;
+    for crd in crds {
+        let (kind, group) = crd.split_once('.').expect("a CRD is named PLURAL.GROUP");
+        let from_the_cache = format!("/apis/{group}/v1alpha1/{kind}?resourceVersion=0");
+        let get = ["get", "--raw", &from_the_cache];
+        wait::until_ok("a kind can be watched", SERVED, || control_plane.try_kubectl(&get)).await;
     }
 }
 
