@@ -40,6 +40,9 @@ pub const ALLOWED_ENDPOINTS: &str = "oauth-keeper.dev/allowed-endpoints";
 /// Go durations, as Kubernetes writes them: `90s`, `1h30m`.
 pub(crate) const DURATION_PATTERN: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
 
+/// Names of cookies (RFC 6265 §4.1.1).
+pub(crate) const COOKIE_NAME_PATTERN: &str = "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$";
+
 /// Names of objects: a DNS-1123 subdomain.
 pub(crate) const NAME_PATTERN: &str =
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";

@@ -9,7 +9,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use oauth_keeper::api::OAuthCredentialSpec;
@@ -21,6 +24,7 @@ use oauth_keeper::oauth::jwt::Stamp;
 use oauth_keeper::oauth::request::{Method, TokenRequest};
 use oauth_keeper::oauth::response::{Ending, Lifetime, RawResponse, TokenSet, parse};
 use oauth_keeper::oauth::secret::RefreshToken;
+use oauth_keeper_test_support::signing_key::rsa_key;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -39,6 +43,8 @@ struct Case {
     #[serde(default)]
     parameters: BTreeMap<String, String>,
     request: Request,
+    /// What is signed in it, where a signature is never the same twice.
+    assertion: Option<Assertion>,
     answer: Answer,
     token: Expected,
     /// Another answer, where the vendor has more than one.
@@ -57,6 +63,13 @@ struct Case {
 struct Further {
     answer: Answer,
     token: Expected,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Assertion {
+    header: Value,
+    claims: Value,
 }
 
 #[derive(Deserialize)]
@@ -125,7 +138,13 @@ fn credential(provider: &Value, case: &Case) -> OAuthCredentialSpec {
 }
 
 fn request(spec: &Resolved<'_>) -> TokenRequest {
-    let keys = [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh")];
+    static PRIVATE_KEY: LazyLock<String> = LazyLock::new(rsa_key);
+    let keys = [
+        ("client_id", "client"),
+        ("client_secret", "secret"),
+        ("refresh_token", "refresh"),
+        ("private_key", &PRIVATE_KEY),
+    ];
     let data = keys.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
     let content = spec.read_source(&data.into()).unwrap();
     let stamp = || Stamp { now: Timestamp::UNIX_EPOCH, id: "a".to_owned() };
@@ -155,7 +174,15 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
         (case.request.method.as_str(), case.request.url.as_str()),
         "{name}"
     );
-    assert_eq!(sent.body.as_str(), case.request.body, "{name}");
+    let body = match &case.assertion {
+        None => sent.body.to_string(),
+        Some(expected) => {
+            let (before, assertion) = sent.body.rsplit_once("client_assertion=").unwrap();
+            assert_eq!(&signed(assertion), expected, "{name}");
+            format!("{before}client_assertion=ASSERTION")
+        }
+    };
+    assert_eq!(body, case.request.body, "{name}");
     for (header, value) in &case.request.headers {
         let found = sent.headers.get(header).and_then(|value| value.to_str().ok());
         assert_eq!(found, Some(value.as_str()), "{name}: {header}");
@@ -171,6 +198,12 @@ fn compare(name: &str, case: &Case, spec: &Resolved<'_>) {
         let class = format!("{error:?}");
         assert!(class.starts_with(&refusal.class), "{name}: {class}");
     }
+}
+
+fn signed(assertion: &str) -> Assertion {
+    let mut parts = assertion.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+    let mut next = || serde_json::from_slice(&parts.next().unwrap()).unwrap();
+    Assertion { header: next(), claims: next() }
 }
 
 fn compare_answer(name: &str, answer: &Answer, expected: &Expected, spec: &Resolved<'_>) {

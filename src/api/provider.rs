@@ -97,6 +97,15 @@ pub struct ProviderSpec {
             .message("refreshTokenIdleLifetime must lie between 1m and 87600h (ten years)")
     )]
     pub refresh_token_idle_lifetime: Option<Duration>,
+    /// How long the refresh tokens of one sign-in live in all, however often they are replaced. Counted from the first use of
+    /// the one in the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = DURATION_PATTERN))]
+    #[x_kube(
+        validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('87600h')")
+            .message("refreshTokenAbsoluteLifetime must lie between 1m and 87600h (ten years)")
+    )]
+    pub refresh_token_absolute_lifetime: Option<Duration>,
     /// How long before the access token's expiry the authorization server lets it be renewed; a request that comes earlier
     /// is refused there. No renewal is made before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, NAME_PATTERN};
+use super::{COOKIE_NAME_PATTERN, DeletionPolicy, NAME_PATTERN};
 
 /// A Secret in the credential's own namespace, written by the operator with the keys `access_token`,
 /// `token_type`, `expires_at` and `authorization`.
@@ -43,6 +43,11 @@ pub struct TargetSpec {
             .message("target.annotations has a key that is no annotation key: [prefix/]name, the name at most 63 characters of A-Z a-z 0-9 - _ .")
     )]
     pub annotations: BTreeMap<String, String>,
+    /// Name of a cookie. With it the target has one key more, `cookie`: the access token in a cookie of this name, as the value
+    /// of a `Cookie` header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = COOKIE_NAME_PATTERN))]
+    pub cookie_name: Option<String>,
     /// What becomes of the Secret when the credential is deleted.
     #[serde(default, skip_serializing_if = "DeletionPolicy::is_default")]
     pub deletion_policy: DeletionPolicy,

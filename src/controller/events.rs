@@ -100,8 +100,8 @@ impl Events {
     /// Says that some of the answer is not in the target.
     pub fn left_out(&self, credential: &OAuthCredential, keys: &[String]) {
         let message = format!(
-            "response.fields: {} of the token response can't be kept and is not in the target: a text may have up to {MAX_KEPT} bytes and \
-             no control characters, and a list or an object is no text",
+            "{} of the token response can't be kept and is not in the target: a text of response.fields may have up to {MAX_KEPT} bytes and \
+             no control characters, and a list or an object is no text; a token with a semicolon can't stand in the cookie of target.cookieName",
             keys.join(", ")
         );
         self.write("Warning", credential, "FieldsLeftOut", &message);

@@ -182,6 +182,7 @@ fn patch(
         rendered.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     for field in stale {
         match field.split_once('/') {
+            Some(("data", key)) => data.insert(key.to_owned(), Value::Null),
             Some(("label", key)) => labels.insert(key.to_owned(), Value::Null),
             Some(("annotation", key)) => annotations.insert(key.to_owned(), Value::Null),
             _ => None,

@@ -41,6 +41,9 @@ pub const CLAIM: &str = "oauth-keeper.dev/claim";
 /// Annotation of a state: [`lineage_of`] its newest refresh token, or of the one being spent.
 pub const HOLDS: &str = "oauth-keeper.dev/holds";
 
+/// Annotation of a source that a rotated token was written into: [`StateRecord::written_back_mark`].
+pub const WRITTEN_BACK: &str = "oauth-keeper.dev/written-back";
+
 /// The format of [`StateRecord`].
 pub const VERSION: u32 = 1;
 /// How many seeds are remembered.
@@ -188,6 +191,9 @@ pub struct StateRecord {
     /// Since when there is this refresh token: when it came, or a seed was first used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token_since: Option<Timestamp>,
+    /// When the newest seed was first used; none in a state that an earlier release wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_since: Option<Timestamp>,
     /// Its life, as far as anybody tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_life: Option<Life>,
@@ -313,6 +319,20 @@ impl StateRecord {
         }
         let excess = self.written_back.len().saturating_sub(MAX_SEEDS);
         self.written_back.drain(..excess);
+    }
+
+    /// What is noted at a source that the newest token was written into, so that it is known for an old one when it comes
+    /// back from a backup, however many came after it. A copy of the state that is older than the token does not know it.
+    pub fn written_back_mark(&self) -> String {
+        format!("{}/{}", self.generation, seed_hash(&self.salt, &self.refresh_token))
+    }
+
+    /// Whether a seed was written into the source before the newest token came, as the mark there says.
+    pub fn wrote_before(&self, seed: &RefreshToken, mark: Option<&str>) -> bool {
+        mark.and_then(|mark| mark.split_once('/')).is_some_and(|(generation, hash)| {
+            generation.parse().is_ok_and(|generation: i64| generation < self.generation)
+                && hash == seed_hash(&self.salt, seed)
+        })
     }
 
     /// Adds the hash of a token that is older than the newest seed.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::DeletionPolicy;
 use crate::api::target::TargetSpec;
+use crate::oauth::cookie_session::{COOKIE_KEY, is_cookie_value};
 use crate::oauth::response::TokenSet;
 use crate::oauth::secret::{AccessToken, KeptText};
 
@@ -76,7 +77,20 @@ pub fn target(credential: &str, spec: &TargetSpec, tokens: &Tokens, record: &Rec
     let mut data: BTreeMap<_, _> =
         kept.map(|(key, text)| (key.clone(), text.expose().to_owned())).collect();
     data.extend(KEYS.map(ToOwned::to_owned).into_iter().zip(values));
+    data.extend(spec.cookie_name.as_deref().map(|name| {
+        (COOKIE_KEY.to_owned(), cookie(name, &tokens.access_token).unwrap_or_default())
+    }));
     Rendered { data, labels: labels(spec), annotations: annotations(credential, spec, record) }
+}
+
+/// The value of a `Cookie` header; none for a token that can't stand in one.
+fn cookie(name: &str, token: &AccessToken) -> Option<String> {
+    is_cookie_value(token.expose()).then(|| format!("{name}={}", token.expose()))
+}
+
+/// Whether the token is left out of the cookie that the user asks for.
+pub fn lacks_the_cookie(spec: &TargetSpec, token: &AccessToken) -> bool {
+    spec.cookie_name.as_deref().is_some_and(|name| cookie(name, token).is_none())
 }
 
 /// The scheme for an `Authorization` header. A token exchange may bring what is meant for no header (RFC 8693 §2.2.1); who
@@ -88,7 +102,8 @@ fn scheme(token_type: &str) -> &str {
 /// The fields that a target in order has from us; what `target` writes, without the tokens.
 pub fn target_fields(credential: &str, spec: &TargetSpec, record: &Record) -> Fields {
     let kept = record.fields.iter().map(String::as_str);
-    let data = KEYS.into_iter().chain(kept).map(|key| format!("data/{key}"));
+    let cookie = spec.cookie_name.as_ref().map(|_| COOKIE_KEY);
+    let data = KEYS.into_iter().chain(cookie).chain(kept).map(|key| format!("data/{key}"));
     let labels = labels(spec).into_keys().map(|key| format!("label/{key}"));
     let annotations = annotations(credential, spec, record).into_iter();
     let annotations =
@@ -96,7 +111,7 @@ pub fn target_fields(credential: &str, spec: &TargetSpec, record: &Record) -> Fi
     data.chain(labels).chain(annotations).collect()
 }
 
-/// A number that changes with the labels, annotations and owner that the user asks for.
+/// A number that changes with the labels, annotations, cookie and owner that the user asks for.
 pub fn template_digest(spec: &TargetSpec) -> String {
     let pairs = spec
         .labels
@@ -108,6 +123,7 @@ pub fn template_digest(spec: &TargetSpec) -> String {
     if spec.deletion_policy == DeletionPolicy::Retain {
         texts.push("retain");
     }
+    texts.extend(spec.cookie_name.iter().flat_map(|name| ["cookie", name.as_str()]));
     crate::oauth::fingerprint::fingerprint(b"template", &texts)
 }
 
@@ -159,9 +175,10 @@ mod tests {
             name: "t".into(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
+            cookie_name: Some("session".into()),
             deletion_policy: DeletionPolicy::Delete,
         };
-        let tokens = Tokens {
+        let mut tokens = Tokens {
             access_token: AccessToken::new("abc"),
             token_type: "Bearer".into(),
             expires_at: Some(Timestamp::UNIX_EPOCH),
@@ -173,6 +190,13 @@ mod tests {
             rendered.data.get("expires_at").map(String::as_str),
             Some("1970-01-01T00:00:00Z")
         );
+        assert_eq!(rendered.data.get("cookie").map(String::as_str), Some("session=abc"));
+        assert!(!lacks_the_cookie(&spec, &tokens.access_token));
+        // Another cookie would begin there.
+        tokens.access_token = AccessToken::new("a;b=c");
+        let rendered = target("c", &spec, &tokens, &record());
+        assert_eq!(rendered.data.get("cookie").map(String::as_str), Some(""));
+        assert!(lacks_the_cookie(&spec, &tokens.access_token));
     }
 
     #[test]
@@ -181,6 +205,7 @@ mod tests {
             name: "t".into(),
             labels: BTreeMap::from([("team".into(), "a".into())]),
             annotations: BTreeMap::from([("note".into(), "b".into())]),
+            cookie_name: Some("session".into()),
             deletion_policy: DeletionPolicy::Delete,
         };
         let tokens = Tokens {

@@ -143,7 +143,9 @@ fn resolve<'a>(
     let method = authentication.map(|authentication| authentication.method);
     let basic_encoding = authentication.and_then(|authentication| authentication.basic_encoding);
     let grant = spec.grant.as_deref();
-    combinations::check(spec, method, provider.request.as_deref())?;
+    // A cookie session shows no client, whatever a provider that others use too says of it.
+    let shown = authentication.filter(|_| GrantKind::of(spec) != GrantKind::CookieSession);
+    combinations::check(spec, shown, provider)?;
     let mut request = wire::request_style(provider.request.as_deref())?;
     request.parameters.extend(spec.parameters.clone());
     combinations::check_names(spec, &request)?;
@@ -154,7 +156,7 @@ fn resolve<'a>(
         earliest: provider.earliest_renewal.map(Duration::from),
         ..renewal(spec.renewal.as_deref())?
     };
-    let tls = connection::tls_keys(spec.source.keys.as_deref(), authentication, endpoint.scheme())?;
+    let tls = connection::tls_keys(spec.source.keys.as_deref(), shown, endpoint.scheme())?;
     let mut resolved = Resolved {
         endpoint,
         own_endpoint,
@@ -180,6 +182,7 @@ fn resolve<'a>(
         refresh_terms: RefreshTerms {
             lifetime: provider.refresh_token_lifetime.map(Duration::from),
             idle_lifetime: provider.refresh_token_idle_lifetime.map(Duration::from),
+            absolute_lifetime: provider.refresh_token_absolute_lifetime.map(Duration::from),
         },
         revocation_endpoint: revocation,
         roots: known_roots.map_or_else(|| connection::roots(provider), |roots| Ok(Some(roots)))?,
@@ -246,12 +249,13 @@ impl Resolved<'_> {
             let request = cookie_session::request(&self.endpoint, names, token, headers);
             return Ok(self.trusting(request));
         }
-        let (grant, wanted) = self.signed(grant, &stamp())?;
+        let grant = self.signed(grant, &stamp())?;
+        let scope = self.scope_claim(&self.signing);
         Ok(self.trusting(build(&TokenCall {
             endpoint: &self.endpoint,
-            client: &*client.authenticate(&self.endpoint, &stamp())?,
+            client: &*client.authenticate(&self.endpoint, scope, &stamp())?,
             grant: &grant,
-            wanted,
+            wanted: self.asked_beside(),
             style: &self.request,
         })))
     }
@@ -267,7 +271,7 @@ impl Resolved<'_> {
         stamp: &Stamp,
     ) -> Result<Option<TokenRequest>, TokenError> {
         let Some(endpoint) = &self.revocation_endpoint else { return Ok(None) };
-        let client = client.authenticate(&self.endpoint, stamp)?;
+        let client = client.authenticate(&self.endpoint, None, stamp)?;
         let request = revocation(endpoint, &client, token, &self.request);
         Ok(Some(self.trusting(request)))
     }

@@ -112,7 +112,8 @@ pub async fn an_edited_template_is_rendered_and_its_remains_removed(env: Arc<Env
     let base = eager(spec("c", &server.token_endpoint()));
     let templates = [
         json!({"target": {"labels": {"one": "a", "two": "b"}, "annotations": {"old/note": "x"}}}),
-        json!({"target": {"labels": {"two": "c"}, "annotations": {"new/note": "y"}}}),
+        json!({"target": {"labels": {"two": "c"}, "annotations": {"new/note": "y"}, "cookieName": "a"}}),
+        json!({"target": {"cookieName": "b"}}),
         json!({}),
     ];
     stage.refreshing("c", &server, with(base.clone(), templates[0].clone())).await;
@@ -128,6 +129,10 @@ pub async fn an_edited_template_is_rendered_and_its_remains_removed(env: Arc<Env
                     .all(|key| marks["annotations"][key] == wanted["annotations"][key])
         })
         .await;
+        let target = stage.target("c").await;
+        let cookie = wanted["cookieName"].as_str();
+        let cookie = cookie.map(|name| format!("{name}={}", target["access_token"]));
+        assert_eq!(target.get("cookie"), cookie.as_ref());
     }
     assert_eq!(server.counts().requests, 1);
 }

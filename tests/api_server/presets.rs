@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use oauth_keeper_test_support::control_plane::ControlPlane;
 use oauth_keeper_test_support::http_server::{Answer, ScriptedServer};
+use oauth_keeper_test_support::signing_key::rsa_key;
 use oauth_keeper_test_support::suite::Env;
 use oauth_keeper_test_support::{helm, tools, wait};
 use serde_json::{Map, Value, json};
@@ -120,9 +121,11 @@ fn led_to(server: &ScriptedServer, cases: &BTreeMap<String, Value>) -> Value {
         if preset["spec"]["refreshEndpoint"].is_string() {
             entry["spec"]["refreshEndpoint"] = endpoint.into();
         }
-        // The only placeholder that is not part of an endpoint.
-        if name == "walmart" {
-            entry["placeholders"] = json!({"your-seller-id": "seller"});
+        // Placeholders that are not part of an endpoint.
+        match name.as_str() {
+            "walmart" => entry["placeholders"] = json!({"your-seller-id": "seller"}),
+            "netsuite-m2m" => entry["placeholders"] = json!({"your-certificate-id": "k"}),
+            _ => {}
         }
         (name.clone(), entry)
     };
@@ -145,12 +148,14 @@ pub async fn each_preset_brings_the_documented_token(env: Arc<Env>) {
 
     assert!(notes.contains("{ref: {kind: OAuthProvider, name: slack}}"), "{notes}");
     assert_eq!(all_valid(&stage, "oauthproviders").await, cases.len());
+    let private_key = rsa_key();
     for (name, case) in &cases {
         let refresh_token = format!("refresh-token-of-{name}");
         let keys = [
             ("client_id", "client"),
             ("client_secret", "secret"),
             ("refresh_token", refresh_token.as_str()),
+            ("private_key", private_key.as_str()),
         ];
         stage.source(&source_of(name), &keys).await;
         let grant = case["grant"].as_str().expect("a case has one");

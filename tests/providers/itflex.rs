@@ -81,7 +81,9 @@ pub(crate) async fn the_target_is_a_header_for_the_api(env: Arc<Env>) {
     let (server, world, _operator) = start(&env, "itflex-api").await;
     world.source(&[("refresh_token", &server.refresh_token())]).await;
 
-    world.credential(spec(&server)).await;
+    let mut spec = spec(&server);
+    spec["target"] = json!({"cookieName": "access-token"});
+    world.credential(spec).await;
 
     world.ready().await;
     let target = world.target().await;
@@ -89,8 +91,10 @@ pub(crate) async fn the_target_is_a_header_for_the_api(env: Arc<Env>) {
     assert_eq!(target["access_token"], token);
     assert_eq!(target["token_type"], "Bearer");
     assert_eq!(target["authorization"], format!("Bearer {token}"));
+    assert_eq!(target["cookie"], format!("access-token={token}"));
     let url = server.protected_url();
     assert_eq!(api_call::get(&url, &target["authorization"]).await, StatusCode::OK);
+    assert_eq!(api_call::get_with_cookie(&url, &target["cookie"]).await, StatusCode::OK);
     assert_eq!(api_call::get(&url, "Bearer another").await, StatusCode::UNAUTHORIZED);
 }
 

@@ -3,8 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// Names of cookies (RFC 6265 §4.1.1).
-const NAME_PATTERN: &str = "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$";
+use crate::api::COOKIE_NAME_PATTERN;
 
 /// The refresh token is a cookie: a call of the server's API that brings it, and no access token, is answered with a cookie
 /// that is the access token. What else the answer holds is of no interest.
@@ -26,10 +25,10 @@ pub struct CookieSessionGrant {
     pub url: String,
     /// Name of the cookie that holds the refresh token; `refresh-token` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = NAME_PATTERN))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = COOKIE_NAME_PATTERN))]
     pub refresh_cookie: Option<String>,
     /// Name of the cookie that holds the access token; `access-token` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = NAME_PATTERN))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = COOKIE_NAME_PATTERN))]
     pub access_cookie: Option<String>,
 }

@@ -14,8 +14,8 @@ use crate::api::signing::SigningAlgorithm;
         .message("basicEncoding is used by method ClientSecretBasic alone; remove it"),
     validation = Rule::new("!has(self.algorithm) || (self.method == 'ClientSecretJwt' ? self.algorithm.startsWith('HS') : self.method == 'PrivateKeyJwt' && !self.algorithm.startsWith('HS'))")
         .message("clientAuthentication.algorithm is HS256, HS384 or HS512 with method ClientSecretJwt, one of RS, PS, ES or EdDSA with PrivateKeyJwt, and not used by others"),
-    validation = Rule::new("!(has(self.keyId) || has(self.audience)) || self.method in ['ClientSecretJwt', 'PrivateKeyJwt']")
-        .message("clientAuthentication.keyId and audience are used by methods ClientSecretJwt and PrivateKeyJwt alone; remove them"),
+    validation = Rule::new("!(has(self.keyId) || has(self.audience) || (has(self.scopesInClaim) && self.scopesInClaim)) || self.method in ['ClientSecretJwt', 'PrivateKeyJwt']")
+        .message("clientAuthentication.keyId, audience and scopesInClaim are used by methods ClientSecretJwt and PrivateKeyJwt alone; remove them"),
     validation = Rule::new("!has(self.certificateThumbprint) || !self.certificateThumbprint || self.method == 'PrivateKeyJwt'")
         .message("clientAuthentication.certificateThumbprint is used by method PrivateKeyJwt alone; remove it")
 )]
@@ -40,6 +40,9 @@ pub struct ClientAuthentication {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[ -~]+$"))]
     pub audience: Option<String>,
+    /// Put the scopes into the claim `scope` of the assertion, as some servers want, and not into the parameter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scopes_in_claim: bool,
 }
 
 /// The methods, named as in the IANA registry of token endpoint authentication methods.

@@ -12,7 +12,7 @@ use crate::api::NAME_PATTERN;
 #[x_kube(
     validation = Rule::new("[has(self.tokenEndpoint), has(self.issuer), has(self.ref)].filter(set, set).size() == 1")
         .message("provider takes exactly one of tokenEndpoint, issuer and ref"),
-    validation = Rule::new("!has(self.ref) || !(has(self.clientAuthentication) || has(self.request) || has(self.response) || has(self.refreshEndpoint) || has(self.revocationEndpoint) || has(self.defaultLifetime) || has(self.reuseGrace) || has(self.refreshTokenLifetime) || has(self.refreshTokenIdleLifetime) || has(self.earliestRenewal) || has(self.tls) || has(self.rateLimit))")
+    validation = Rule::new("!has(self.ref) || !(has(self.clientAuthentication) || has(self.request) || has(self.response) || has(self.refreshEndpoint) || has(self.revocationEndpoint) || has(self.defaultLifetime) || has(self.reuseGrace) || has(self.refreshTokenLifetime) || has(self.refreshTokenIdleLifetime) || has(self.refreshTokenAbsoluteLifetime) || has(self.earliestRenewal) || has(self.tls) || has(self.rateLimit))")
         .message("provider.ref takes no other field of provider beside it: they stand in the object that it names")
 )]
 pub struct CredentialProvider {

@@ -4,23 +4,27 @@
 use crate::api::Reason;
 use crate::api::credential::OAuthCredentialSpec;
 use crate::api::grant::{AssertionPlace, Grant, JwtBearerGrant};
-use crate::api::provider::{ClientAuthenticationMethod, RequestSpec};
+use crate::api::provider::{
+    ClientAuthentication, ClientAuthenticationMethod, ProviderSpec, ResponseSpec,
+};
 use crate::api::signing::SigningAlgorithm;
 use crate::lifecycle::problem::Problem;
+use crate::oauth::cookie_session::COOKIE_KEY;
 use crate::oauth::request::RequestStyle;
 
 use super::{GrantKind, claims};
 
-/// Looks for it.
+/// Looks for it. `shown` is how the client proves who it is, where it does.
 ///
 /// # Errors
 /// `SpecInvalid` with the fields at fault.
 pub(super) fn check(
     spec: &OAuthCredentialSpec,
-    method: Option<ClientAuthenticationMethod>,
-    request: Option<&RequestSpec>,
+    shown: Option<&ClientAuthentication>,
+    provider: &ProviderSpec,
 ) -> Result<(), Problem> {
     let grant = GrantKind::of(spec);
+    let method = shown.map(|authentication| authentication.method);
     if grant == GrantKind::ClientCredentials && method == Some(ClientAuthenticationMethod::None) {
         return Err(invalid(
             "grant clientCredentials needs a client secret: clientAuthentication.method of its provider can't be None",
@@ -33,18 +37,33 @@ pub(super) fn check(
             "spec.grant.jwtBearer.assertionIn AuthorizationHeader takes the header that client authentication ClientSecretBasic uses, which the provider says; change one of them",
         ));
     }
+    check_cookie(spec, provider.response.as_deref())?;
     check_secrets(spec, method)?;
     check_keys(spec, method)?;
     if let Some(bearer) = bearer(spec) {
         claims::check(&bearer.claims)?;
     }
-    let grant_type_is_omitted = request.is_some_and(|request| {
+    let grant_type_is_omitted = provider.request.as_ref().is_some_and(|request| {
         request.grant_type.is_some()
             && request.omit_parameters.iter().any(|one| <&str>::from(one) == "grant_type")
     });
     if grant_type_is_omitted {
         return Err(invalid(
             "spec.provider.request.grantType is not sent, since omitParameters leaves grant_type out; remove one of them",
+        ));
+    }
+    Ok(())
+}
+
+/// The key `cookie` of the target holds one thing.
+fn check_cookie(
+    spec: &OAuthCredentialSpec,
+    response: Option<&ResponseSpec>,
+) -> Result<(), Problem> {
+    let is_taken = response.is_some_and(|response| response.fields.contains_key(COOKIE_KEY));
+    if is_taken && spec.target.cookie_name.is_some() {
+        return Err(invalid(
+            "spec.target.cookieName writes the key cookie, which spec.provider.response.fields has too; remove one of them",
         ));
     }
     Ok(())
@@ -128,9 +147,16 @@ pub(super) fn check_names(spec: &OAuthCredentialSpec, style: &RequestStyle) -> R
         GrantKind::ClientCredentials => &[],
         GrantKind::JwtBearer => &["assertion"],
         GrantKind::Password => &["username", "password"],
-        GrantKind::TokenExchange => &["subject_token", "actor_token"],
+        GrantKind::TokenExchange => &[
+            "subject_token",
+            "subject_token_type",
+            "requested_token_type",
+            "actor_token",
+            "actor_token_type",
+        ],
     };
-    let always = ["grant_type", "client_id", "client_secret", "client_assertion"];
+    let always =
+        ["grant_type", "client_id", "client_secret", "client_assertion_type", "client_assertion"];
     let wanted = [
         ("scope", !spec.scopes.is_empty()),
         ("audience", spec.audience.is_some()),
@@ -205,6 +231,10 @@ mod tests {
         let bearer = |key: &str| with(&keys(key), &json!({"grant": {"jwtBearer": {}}}));
         let by_secret =
             |key: &str| with(&keys(key), &json!({"grant": {"jwtBearer": {"algorithm": "HS256"}}}));
+        let session = |key: &str| {
+            let grant = json!({"grant": {"cookieSession": {"url": "https://as.example/me"}}});
+            with(&keys(key), &grant)
+        };
         let mut named = method("PrivateKeyJwt");
         named["clientAuthentication"]["certificateThumbprint"] = json!(true);
         assert_refused(&[
@@ -227,6 +257,8 @@ mod tests {
                 "not used with client authentication None",
             ),
             (json!({}), keys("tlsCertificate"), "tlsCertificate is used by"),
+            (method("PrivateKeyJwt"), session("privateKey"), "keys.privateKey is used by"),
+            (method("TlsClientAuth"), session("tlsKey"), "tlsKey is used by"),
             (named, keys("tlsKey"), "tlsKey is used by client authentication TlsClientAuth"),
         ]);
     }
@@ -249,6 +281,11 @@ mod tests {
             (names(json!({"client_id": "a", "client_secret": "a"})), json!({}), "the name a"),
             (names(json!({"client_id": "client_secret"})), json!({}), "the name client_secret"),
             (
+                names(json!({"client_id": "subject_token_type"})),
+                json!({"grant": {"tokenExchange": {"subjectToken": {"secretKey": {}}}}}),
+                "the name subject_token_type",
+            ),
+            (
                 names(json!({"client_id": "key"})),
                 json!({"parameters": {"key": "x"}}),
                 "spec.parameters has key, which is sent for client_id",
@@ -262,6 +299,11 @@ mod tests {
                 json!({"request": {"grantType": "g", "omitParameters": ["grant_type"]}}),
                 json!({}),
                 "grantType is not sent",
+            ),
+            (
+                json!({"response": {"fields": {"cookie": "/c"}}}),
+                json!({"target": {"name": "t", "cookieName": "c"}}),
+                "spec.target.cookieName writes the key cookie, which spec.provider.response.fields",
             ),
         ]);
     }

@@ -51,6 +51,7 @@ pub(super) fn digest(resolved: &Resolved<'_>) -> String {
     words.say_if("method", resolved.method.map(method));
     words.say_if("basic", basic(resolved.basic_encoding));
     signing(&mut words, "client", &resolved.signing);
+    words.say_if("client scopes in", resolved.signing.scopes_in_claim.then_some("claim"));
     request(&mut words, &resolved.request);
     response(&mut words, &resolved.response);
     words.time("default lifetime", resolved.default_lifetime);
@@ -171,7 +172,7 @@ fn bearer(words: &mut Words, bearer: Option<&Bearer<'_>>) {
         words.say(word, name);
         words.say("=", text);
     }
-    words.say_if("scopes in", bearer.scopes_in_claim.then_some("claim"));
+    words.say_if("scopes in", bearer.signing.scopes_in_claim.then_some("claim"));
     words.say_if("omitted claim", bearer.without_audience.then_some("aud"));
     words.say_if("assertion in", (bearer.place == Place::Header).then_some("header"));
 }
@@ -302,6 +303,8 @@ mod tests {
             of(json!({"algorithm": "HS256"})),
             digest(&named),
         ];
+        named["provider"]["clientAuthentication"]["scopesInClaim"] = json!(true);
+        all.push(digest(&named));
         named["provider"]["clientAuthentication"]["certificateThumbprint"] = json!(true);
         all.push(digest(&named));
         named["source"]["keys"] = json!({"tlsCertificate": "c"});

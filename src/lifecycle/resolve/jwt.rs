@@ -32,6 +32,8 @@ pub struct Signing {
     pub(super) audience: Option<String>,
     /// Whether the certificate is named.
     pub(super) thumbprint: bool,
+    /// Whether the scopes are claimed, and not asked for beside it.
+    pub(super) scopes_in_claim: bool,
 }
 
 /// What the assertion of a grant says.
@@ -42,7 +44,6 @@ pub struct Bearer<'a> {
     pub(super) signing: Signing,
     pub(super) lifetime: Duration,
     pub(super) claims: &'a BTreeMap<String, Value>,
-    pub(super) scopes_in_claim: bool,
     pub(super) without_audience: bool,
     pub(super) place: Place,
 }
@@ -55,6 +56,7 @@ impl Signing {
             key_id: spec.key_id.clone(),
             audience: spec.audience.clone(),
             thumbprint: spec.certificate_thumbprint,
+            scopes_in_claim: spec.scopes_in_claim,
         })
     }
 
@@ -107,10 +109,10 @@ impl<'a> Bearer<'a> {
                 key_id: spec.key_id.clone(),
                 audience: spec.audience.clone(),
                 thumbprint: false,
+                scopes_in_claim: spec.scopes_in_claim,
             },
             lifetime: spec.lifetime.map_or(LIFETIME, Duration::from),
             claims: &spec.claims,
-            scopes_in_claim: spec.scopes_in_claim,
             without_audience: spec.omit_claims.contains(&OmittedClaim::Aud),
             place: match spec.assertion_in {
                 AssertionPlace::Member => Place::Member,
@@ -157,24 +159,31 @@ impl<'a> Bearer<'a> {
 }
 
 impl Resolved<'_> {
-    /// What is sent for the grant, signed where it is to be, and what is asked for beside it.
+    /// What is sent for the grant, signed where it is to be.
     pub(super) fn signed<'g>(
         &self,
         grant: &'g GrantInput,
         stamp: &Stamp,
-    ) -> Result<(Cow<'g, GrantInput>, Wanted<'_>), TokenError> {
-        let GrantInput::JwtBearer(bearer) = grant else {
-            return Ok((Cow::Borrowed(grant), self.wanted));
+    ) -> Result<Cow<'g, GrantInput>, TokenError> {
+        let (GrantInput::JwtBearer(input), Some(bearer)) = (grant, &self.bearer) else {
+            return Ok(Cow::Borrowed(grant));
         };
-        let in_claim = self.bearer.as_ref().is_some_and(|bearer| bearer.scopes_in_claim);
-        let (scope, wanted) = if in_claim {
-            let scopes = self.wanted.scopes.join(&self.request.scope_separator);
-            (Some(scopes).filter(|text| !text.is_empty()), Wanted { scopes: &[], ..self.wanted })
-        } else {
-            (None, self.wanted)
-        };
-        let signed = bearer.signed(&self.endpoint, scope, stamp)?;
-        Ok((Cow::Owned(GrantInput::JwtBearer(Box::new(signed))), wanted))
+        let signed = input.signed(&self.endpoint, self.scope_claim(&bearer.signing), stamp)?;
+        Ok(Cow::Owned(GrantInput::JwtBearer(Box::new(signed))))
+    }
+
+    /// The scopes as a claim of what is signed so.
+    pub(super) fn scope_claim(&self, signing: &Signing) -> Option<String> {
+        let scopes = self.wanted.scopes.join(&self.request.scope_separator);
+        Some(scopes).filter(|text| signing.scopes_in_claim && !text.is_empty())
+    }
+
+    /// What is asked for beside what is signed.
+    pub(super) fn asked_beside(&self) -> Wanted<'_> {
+        let signed = [Some(&self.signing), self.bearer.as_ref().map(|bearer| &bearer.signing)];
+        let in_claim = signed.into_iter().flatten().any(|signing| signing.scopes_in_claim);
+        let scopes = if in_claim { &[] } else { self.wanted.scopes };
+        Wanted { scopes, ..self.wanted }
     }
 }
 

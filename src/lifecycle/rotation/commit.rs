@@ -51,6 +51,9 @@ pub struct RefreshTerms {
     pub lifetime: Option<Duration>,
     /// Each from its last use.
     pub idle_lifetime: Option<Duration>,
+    /// All of one lineage, from the first use of its seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absolute_lifetime: Option<Duration>,
 }
 
 /// When the token set was requested and expires.
@@ -100,10 +103,17 @@ fn refresh_ends_at(
     said.or_else(|| known?.refresh_ends_at)
 }
 
+/// When the seed of a lineage was first used. A state that does not say so tells it as long as nothing replaced the seed.
+fn seed_since(lineage: Option<&StateRecord>, issued_at: Timestamp) -> Option<Timestamp> {
+    let Some(base) = lineage else { return Some(issued_at) };
+    base.seed_since.or_else(|| base.refresh_token_since.filter(|_| base.rotations == 0))
+}
+
 /// How long it lives, where nobody uses it.
 fn refresh_life(
     ends_at: Option<Timestamp>,
     terms: RefreshTerms,
+    seed_since: Option<Timestamp>,
     since: Timestamp,
     issued_at: Timestamp,
 ) -> Option<Life> {
@@ -111,7 +121,9 @@ fn refresh_life(
     let fixed = ends_at.or_else(set_down).map(|until| Life { since, until });
     let idle = terms.idle_lifetime;
     let idle = idle.map(|idle| Life { since: issued_at, until: plus(issued_at, idle) });
-    fixed.into_iter().chain(idle).min_by_key(|life| life.until)
+    let absolute = seed_since.zip(terms.absolute_lifetime);
+    let absolute = absolute.map(|(since, life)| Life { since, until: plus(since, life) });
+    [fixed, idle, absolute].into_iter().flatten().min_by_key(|life| life.until)
 }
 
 /// The record after an exchange: the new refresh token, or the old one when none came back (RFC 6749 §6).
@@ -131,6 +143,8 @@ pub fn commit(
         .unwrap_or(lifespan.issued_at);
     let (since, issued_at) = (refresh_token_since, lifespan.issued_at);
     let refresh_ends_at = refresh_ends_at(lineage, set, since, issued_at);
+    let seed_since = seed_since(lineage, issued_at);
+    let terms = spent.refresh_terms;
     let mut record = StateRecord {
         version: VERSION,
         generation: next_generation(base, spent),
@@ -140,7 +154,8 @@ pub fn commit(
         scopes: set.scopes.clone(),
         fields: set.fields.clone(),
         refresh_token_since: Some(refresh_token_since),
-        refresh_life: refresh_life(refresh_ends_at, spent.refresh_terms, since, issued_at),
+        seed_since,
+        refresh_life: refresh_life(refresh_ends_at, terms, seed_since, since, issued_at),
         refresh_ends_at,
         issued_at,
         expires_at: lifespan.expires_at,
@@ -300,7 +315,8 @@ pub(super) mod tests {
             commit(base, &spent, &set, Lifespan { issued_at: at(second), expires_at: None })
         };
         let until = |record: &StateRecord| record.refresh_life.map(|life| life.until);
-        let days = RefreshTerms { lifetime: Some(Duration::from_secs(1000)), idle_lifetime: None };
+        let days =
+            RefreshTerms { lifetime: Some(Duration::from_secs(1000)), ..RefreshTerms::default() };
         let first = exchange(None, Some("r1"), 0, None, days);
         assert_eq!(until(&first), Some(at(1000)));
         let kept = exchange(Some(&first), None, 400, None, days);
@@ -319,7 +335,10 @@ pub(super) mod tests {
         let untold = exchange(None, Some("r1"), 0, None, RefreshTerms::default());
         assert_eq!(until(&untold), None);
         // Each use begins the idle time anew, however often; what the server said once is not forgotten over it.
-        let idle = RefreshTerms { idle_lifetime: Some(Duration::from_secs(100)), lifetime: None };
+        let idle = RefreshTerms {
+            idle_lifetime: Some(Duration::from_secs(100)),
+            ..RefreshTerms::default()
+        };
         let mut used = exchange(None, Some("r1"), 0, Some(Lifetime::Seconds(250)), idle);
         for (second, end) in [(40, 140), (120, 220), (200, 250), (240, 250)] {
             used = exchange(Some(&used), None, second, None, idle);
@@ -330,6 +349,37 @@ pub(super) mod tests {
             used = exchange(Some(&used), Some("r1"), second, None, idle);
             assert_eq!(until(&used), Some(at(second + 100)), "{second}");
         }
+    }
+
+    #[test]
+    fn the_tokens_of_one_sign_in_end_together() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let terms = RefreshTerms {
+            idle_lifetime: Some(Duration::from_secs(100)),
+            absolute_lifetime: Some(Duration::from_secs(250)),
+            ..RefreshTerms::default()
+        };
+        let exchange = |base: Option<&StateRecord>, seed: &str, token: &str, second| {
+            let is_new = base.is_none_or(|base| !base.knows(&RefreshToken::new(seed)));
+            let spent = Spent { refresh_terms: terms, ..spent(seed, "x", is_new) };
+            let lifespan = Lifespan { issued_at: at(second), expires_at: None };
+            commit(base, &spent, &set(Some(token)), lifespan)
+        };
+        let until = |record: &StateRecord| record.refresh_life.map(|life| life.until);
+        let first = exchange(None, "s", "r1", 0);
+        assert_eq!(until(&first), Some(at(100)));
+        let second = exchange(Some(&first), "s", "r2", 90);
+        assert_eq!(until(&second), Some(at(190)));
+        let third = exchange(Some(&second), "s", "r3", 180);
+        assert_eq!(third.refresh_life, Some(Life { since: at(0), until: at(250) }));
+        let again = exchange(Some(&third), "t", "r4", 200);
+        assert_eq!(until(&again), Some(at(300)));
+        let again = exchange(Some(&again), "t", "r5", 290);
+        assert_eq!(until(&again), Some(at(390)));
+        // What an earlier release wrote tells it only as long as there was no rotation.
+        let of_old = |rotations| StateRecord { seed_since: None, rotations, ..second.clone() };
+        assert_eq!(until(&exchange(Some(&of_old(2)), "s", "r3", 180)), Some(at(280)));
+        assert_eq!(until(&exchange(Some(&of_old(0)), "s", "r3", 330)), Some(at(340)));
     }
 
     #[test]

@@ -37,18 +37,19 @@ pub struct JwtClient {
 }
 
 impl Client {
-    /// What proves it in one request.
+    /// What proves it in one request; with the scopes in what is signed, where the server wants them there.
     ///
     /// # Errors
     /// [`TokenError::NotSent`] when the assertion could not be signed.
     pub fn authenticate(
         &self,
         token_endpoint: &Url,
+        scope: Option<String>,
         stamp: &Stamp,
     ) -> Result<Cow<'_, ClientAuth>, TokenError> {
         match self {
             Self::Fixed(client) => Ok(Cow::Borrowed(client)),
-            Self::Signing(client) => client.signed(token_endpoint, stamp).map(Cow::Owned),
+            Self::Signing(client) => client.signed(token_endpoint, scope, stamp).map(Cow::Owned),
         }
     }
 
@@ -81,7 +82,12 @@ impl Client {
 }
 
 impl JwtClient {
-    fn signed(&self, token_endpoint: &Url, stamp: &Stamp) -> Result<ClientAuth, TokenError> {
+    fn signed(
+        &self,
+        token_endpoint: &Url,
+        scope: Option<String>,
+        stamp: &Stamp,
+    ) -> Result<ClientAuth, TokenError> {
         let now = stamp.now.as_second();
         let claims = Claims {
             iss: &self.client_id,
@@ -90,7 +96,7 @@ impl JwtClient {
             iat: now,
             exp: now.saturating_add(LIFETIME_SECONDS),
             jti: &stamp.id,
-            scope: None,
+            scope,
             more: &BTreeMap::new(),
         };
         let assertion = sign(&self.key, &self.names, &claims)?;
@@ -129,7 +135,7 @@ mod tests {
             [(None, "https://as.example/token"), (Some("https://as.example"), "https://as.example")]
         {
             let client = client(key.clone(), audience);
-            let proved = client.authenticate(&endpoint(), &stamp()).unwrap();
+            let proved = client.authenticate(&endpoint(), None, &stamp()).unwrap();
             assert_eq!(proved.authorization(), None);
             let members = proved.body_members();
             let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -118,6 +118,32 @@ fn a_signed_token_may_be_of_the_client_secret_and_stand_in_the_header() {
 }
 
 #[test]
+fn scopes_are_signed_where_the_server_wants_them_there() {
+    let of = |scopes: serde_json::Value, in_claim: bool| {
+        let pair = es256();
+        let spec_ = signing(&json!({
+            "provider": {
+                "tokenEndpoint": "https://as.example/t",
+                "clientAuthentication": {
+                    "method": "PrivateKeyJwt", "algorithm": "ES256", "scopesInClaim": in_claim,
+                },
+                "request": {"scopeSeparator": ","},
+            },
+            "grant": {"clientCredentials": {}}, "scopes": scopes,
+        }));
+        let pairs = [("client_id", b"me".as_slice()), ("private_key", pair.pem.as_bytes())];
+        let seen = written(&spec_, &pairs);
+        let claims = seen["client_assertion"].split('.').nth(1).unwrap();
+        let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        (seen.get("scope").cloned(), claims.get("scope").cloned())
+    };
+    assert_eq!(of(json!(["a", "b"]), true), (None, Some(json!("a,b"))));
+    assert_eq!(of(json!([]), true), (None, None));
+    assert_eq!(of(json!(["a", "b"]), false), (Some("a,b".to_owned()), None));
+}
+
+#[test]
 fn a_certificate_is_named_where_the_server_finds_keys_by_it() {
     let made = rcgen::generate_simple_self_signed(["c".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
