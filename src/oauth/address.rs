@@ -117,10 +117,18 @@ fn embedded(address: IpAddr) -> [Option<IpAddr>; 2] {
     };
     match v6.segments() {
         [0, 0, 0, 0, 0, 0, 0, _] => [None; 2],
-        // NAT64 of one's own (RFC 8215), with a prefix of 48 bits.
-        [0x64, 0xff9b, 1, high, middle, low, 0, 0] => {
-            let [[_, c], [d, _]] = [middle, low].map(u16::to_be_bytes);
-            [v4(high, u16::from_be_bytes([c, d])), None]
+        // NAT64 of one's own (RFC 8215), with a prefix of 48 or 56 bits (RFC 6052 §2.2).
+        [0x64, 0xff9b, 1, first, second, third, 0, 0] => {
+            let [[_, b], [_, c], [d, e]] = [first, second, third].map(u16::to_be_bytes);
+            [
+                v4(first, u16::from_be_bytes([c, d])),
+                v4(u16::from_be_bytes([b, c]), u16::from_be_bytes([d, e])),
+            ]
+        }
+        // The same with one of 64 bits, or of 96.
+        [0x64, 0xff9b, 1, _, first, second, third, 0] => {
+            let [[_, a], [b, c], [d, _]] = [first, second, third].map(u16::to_be_bytes);
+            [v4(u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])), v4(third, 0)]
         }
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
@@ -157,6 +165,10 @@ mod tests {
             "255.255.255.255",
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:1a9:fe:a9fe::",
+            "64:ff9b:1::a9:fea9:fe00:0",
+            "64:ff9b:1::a9fe:a9fe",
             "2002:a9fe:a9fe::",
             "::169.254.169.254",
             "fd00:ec2::254",
@@ -166,8 +178,17 @@ mod tests {
         ] {
             assert!(policy.denies(denied.parse().unwrap()).is_some(), "{denied}");
         }
-        for allowed in ["93.184.216.34", "10.0.0.1", "192.168.1.1", "2606:2800:220:1::1", "fd12::1"]
-        {
+        for allowed in [
+            "93.184.216.34",
+            "10.0.0.1",
+            "192.168.1.1",
+            "2606:2800:220:1::1",
+            "fd12::1",
+            "64:ff9b:1:5db8:d8:2200::",
+            "64:ff9b:1:15d:b8:d822::",
+            "64:ff9b:1::5d:b8d8:2200:0",
+            "64:ff9b:1::5db8:d822",
+        ] {
             assert_eq!(policy.denies(allowed.parse().unwrap()), None, "{allowed}");
         }
     }
