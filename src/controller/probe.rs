@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
+use k8s_openapi::api::core::v1::Secret;
 use zeroize::Zeroizing;
 
 use crate::api::OAuthCredential;
 use crate::api::provider::ClientAuthenticationMethod;
 use crate::lifecycle::plan::World;
 use crate::lifecycle::probe::{Probe, Probed, Unclear, Verdict};
-use crate::lifecycle::record::Record;
+use crate::lifecycle::record::{CREDENTIAL, Record};
 use crate::lifecycle::resolve::{self, Resolved};
 use crate::oauth::client_auth::Client;
 use crate::oauth::error::TokenError;
@@ -90,7 +91,7 @@ async fn ask(context: &Context, name: &Name, uid: &str) -> Option<(i64, Verdict)
         Err(problem) => return unread(problem.message),
     };
     let probe = spec.probe.as_ref()?;
-    let (revision, authorization) = match token(context, &name.0, &spec).await {
+    let (revision, authorization) = match token(context, name, &spec).await {
         Ok(read) => read,
         Err(why) => return unread(why),
     };
@@ -131,14 +132,23 @@ fn request(
 /// The token set in the target, and its header.
 async fn token(
     context: &Context,
-    namespace: &str,
+    (namespace, name): &Name,
     spec: &Resolved<'_>,
 ) -> Result<(i64, HeaderValue), String> {
     let secret = context.secrets.get(namespace, &spec.target.name).await;
     let secret = secret.map_err(|error| format!("the target can't be read: {error}"))?;
-    let secret = secret.unwrap_or_default();
-    let record = Record::from_annotations(&secret.metadata.annotations.unwrap_or_default());
-    let authorization = secret.data.unwrap_or_default().remove("authorization");
+    Ok(shown(secret.unwrap_or_default(), name)?)
+}
+
+/// What of a target is shown. One that was made for another credential is none: its token is not for whom this one names,
+/// who may have named it while the probe waited.
+fn shown(target: Secret, credential: &str) -> Result<(i64, HeaderValue), &'static str> {
+    let marks = target.metadata.annotations.unwrap_or_default();
+    if marks.get(CREDENTIAL).is_some_and(|owner| owner != credential) {
+        return Err("the target was made for another credential");
+    }
+    let record = Record::from_annotations(&marks).filter(|_| marks.contains_key(CREDENTIAL));
+    let authorization = target.data.unwrap_or_default().remove("authorization");
     let authorization = authorization.and_then(|bytes| HeaderValue::from_bytes(&bytes.0).ok());
     let (record, mut authorization) =
         record.zip(authorization).ok_or("the target holds no token")?;
@@ -171,4 +181,34 @@ fn unanswered(error: &TokenError) -> Verdict {
         _ => Unclear::NotAnswered,
     };
     Verdict::Inconclusive(kind, error.why_of("it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_token_of_another_credential_is_not_shown() {
+        let target = |owner: Option<&str>| {
+            let marks = json!({
+                "oauth-keeper.dev/credential": owner, "oauth-keeper.dev/revision": "7",
+                "oauth-keeper.dev/issued-at": "2026-01-01T00:00:00Z",
+                "oauth-keeper.dev/request": "q", "oauth-keeper.dev/source-version": "1",
+            });
+            let marks = marks.as_object().unwrap().iter();
+            let marks = marks.filter_map(|(key, mark)| Some((key.clone(), mark.as_str()?.into())));
+            let mut secret: Secret =
+                serde_json::from_value(json!({"data": {"authorization": "QmVhcmVyIGE="}})).unwrap();
+            secret.metadata.annotations = Some(marks.collect());
+            secret
+        };
+        assert_eq!(shown(target(Some("c")), "c"), Ok((7, HeaderValue::from_static("Bearer a"))));
+        let another = "the target was made for another credential";
+        assert_eq!(shown(target(Some("victim")), "c"), Err(another));
+        for nobodys in [target(None), Secret::default()] {
+            assert_eq!(shown(nobodys, "c"), Err("the target holds no token"));
+        }
+    }
 }
