@@ -28,14 +28,14 @@ const KEPT_FOR: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Publisher {
     issuer: String,
-    ca_bundle: Option<String>,
+    ca_bundle: Option<Arc<str>>,
 }
 
 impl Publisher {
     /// That of a provider.
     pub fn of(spec: &ProviderSpec) -> Option<Self> {
         let issuer = spec.issuer.clone()?;
-        Some(Self { issuer, ca_bundle: ca_bundle(spec).map(ToOwned::to_owned) })
+        Some(Self { issuer, ca_bundle: ca_bundle(spec).map(Arc::from) })
     }
 
     /// Whether it is that of a provider.
@@ -162,6 +162,13 @@ impl Discoveries {
         known.users.values().flat_map(HashMap::values).cloned().collect()
     }
 
+    /// Whether any of those who looked still `goes_by` it.
+    fn is_used(&self, publisher: &Publisher, goes_by: impl Fn(&str, &Name) -> bool) -> bool {
+        let known = self.lock();
+        let users = known.get(publisher).into_iter().flat_map(|known| known.users.values());
+        users.flatten().any(|(uid, name)| goes_by(uid, name))
+    }
+
     /// Takes in what came of asking; says when to ask again.
     fn note(&self, publisher: &Publisher, found: Result<Metadata, Problem>) -> (News, Duration) {
         let mut known = self.lock();
@@ -258,6 +265,8 @@ mod tests {
         let mut users = discoveries.users(&publisher(), |_, _| true);
         users.sort();
         assert_eq!(users, [name("m", "3"), name("n", "1"), name("n", "2")]);
+        assert!(discoveries.is_used(&publisher(), |uid, _| uid == "3"));
+        assert!(!discoveries.is_used(&publisher(), |uid, _| uid == "4"));
         assert_eq!(discoveries.users(&publisher(), |uid, _| uid == "2"), [name("n", "2")]);
         assert_eq!(discoveries.users(&publisher(), |_, _| true), [name("n", "2")]);
         assert_eq!(discoveries.namespaces(&publisher()).0, ["n"]);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -20,6 +21,8 @@ use super::{News, Publisher};
 
 /// Issuers asked at once.
 const AT_ONCE: usize = 8;
+/// After so long it is looked whether anybody uses a document.
+const LOOK_AT_USERS: Duration = Duration::from_secs(30);
 
 /// Reads the documents that are asked for, until the end of all work.
 pub async fn run(context: Arc<Context>) {
@@ -37,9 +40,13 @@ pub async fn run(context: Arc<Context>) {
 /// Keeps one document as long as anybody uses it.
 async fn keep(context: &Arc<Context>, publisher: &Publisher, turns: &Turns) {
     loop {
-        let found = {
-            let _turn = turn(context, publisher, turns).await;
-            fetch(context, publisher).await
+        let found = tokio::select! {
+            turn = turn(context, publisher, turns) => {
+                let found = fetch(context, publisher).await;
+                drop(turn);
+                found
+            }
+            () = nobody_uses(context, publisher) => break,
         };
         let (news, wait) = context.discoveries.note(publisher, found);
         match news {
@@ -52,10 +59,25 @@ async fn keep(context: &Arc<Context>, publisher: &Publisher, turns: &Turns) {
                 context.reports.ask(subject);
             }
         }
-        tokio::time::sleep(wait).await;
-        let used_by_providers = !providers_that(context, |spec| publisher.is_of(spec)).is_empty();
-        if !used_by_providers && users(context, publisher).is_empty() {
-            return context.discoveries.forget(publisher);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = nobody_uses(context, publisher) => break,
+        }
+        // Those who went are forgotten.
+        users(context, publisher);
+    }
+    context.discoveries.forget(publisher);
+}
+
+/// Comes back when nobody goes by a document any more: who changes an issuer again and again has but the last one kept.
+async fn nobody_uses(context: &Context, publisher: &Publisher) {
+    loop {
+        tokio::time::sleep(LOOK_AT_USERS).await;
+        let is_used =
+            context.discoveries.is_used(publisher, |uid, name| goes(context, publisher, uid, name))
+                || !providers_that(context, |spec| publisher.is_of(spec)).is_empty();
+        if !is_used {
+            return;
         }
     }
 }
@@ -84,13 +106,15 @@ async fn turn(context: &Context, publisher: &Publisher, turns: &Turns) -> Option
 
 /// The credentials that go by an issuer's document, inline or by their provider.
 fn users(context: &Context, publisher: &Publisher) -> Vec<Name> {
-    context.discoveries.users(publisher, |uid, (namespace, name)| {
-        let object = context.credential(namespace, name);
-        let credential = object.as_ref().and_then(|object| object.0.as_ref().ok());
-        credential.is_some_and(|credential: &OAuthCredential| {
-            credential.metadata.uid.as_deref() == Some(uid)
-                && goes_by(context, credential, publisher)
-        })
+    context.discoveries.users(publisher, |uid, name| goes(context, publisher, uid, name))
+}
+
+/// Whether that credential is still there and goes by an issuer's document.
+fn goes(context: &Context, publisher: &Publisher, uid: &str, (namespace, name): &Name) -> bool {
+    let object = context.credential(namespace, name);
+    let credential = object.as_ref().and_then(|object| object.0.as_ref().ok());
+    credential.is_some_and(|credential: &OAuthCredential| {
+        credential.metadata.uid.as_deref() == Some(uid) && goes_by(context, credential, publisher)
     })
 }
 
