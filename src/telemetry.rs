@@ -15,9 +15,24 @@ pub enum LogFormat {
     Json,
 }
 
-/// Libraries that would log bodies of API answers, which hold Secrets, below the level of errors.
-const CAPPED: [&str; 7] =
-    ["kube_client", "kube_runtime", "kube_core", "hyper", "hyper_util", "reqwest", "tower"];
+/// Libraries that would log bodies of API answers, which hold Secrets, or what an authorization server wrote, below the level
+/// of errors.
+const CAPPED: [&str; 12] = [
+    "kube_client",
+    "kube_runtime",
+    "kube_core",
+    "h2",
+    "hyper",
+    "hyper_rustls",
+    "hyper_util",
+    "reqwest",
+    "rustls",
+    "tokio_rustls",
+    "tower",
+    "webpki",
+];
+/// It logs as an error what a server's certificate says, which the status of the credential tells in words of ours.
+const SILENCED: &str = "rustls_platform_verifier";
 
 /// Begins to log at a level (`info`) or by directives (`info,oauth_keeper::leader=debug`).
 ///
@@ -39,6 +54,29 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), String> {
 }
 
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
-    let library = metadata.target().split("::").next().unwrap_or_default();
-    *metadata.level() <= Level::ERROR || !CAPPED.contains(&library)
+    may_log(metadata.target(), *metadata.level())
+}
+
+fn may_log(target: &str, level: Level) -> bool {
+    let library = target.split("::").next().unwrap_or_default();
+    library != SILENCED && (level <= Level::ERROR || !CAPPED.contains(&library))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_that_would_log_what_others_wrote_may_not() {
+        for (target, level) in [
+            ("h2::codec::framed_read", Level::DEBUG),
+            ("hyper_util::client", Level::WARN),
+            ("kube_client::client", Level::TRACE),
+            ("rustls_platform_verifier::verification::others", Level::ERROR),
+        ] {
+            assert!(!may_log(target, level), "{target}");
+        }
+        assert!(may_log("kube_client::client", Level::ERROR));
+        assert!(may_log("oauth_keeper::controller", Level::TRACE));
+    }
 }

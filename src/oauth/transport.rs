@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, COOKIE, HeaderValue};
 use jiff::Timestamp;
 use reqwest::{Client, Proxy, Response, redirect, retry};
-use rustls::ClientConfig;
+use rustls::{CertificateError, ClientConfig};
 use tower::BoxError;
 use tower::util::AndThenLayer;
 use zeroize::Zeroizing;
@@ -28,10 +28,12 @@ use super::tls::Tls;
 
 use self::cache::Cache;
 use self::resolver::{CheckedResolver, DeniedAddress, Lookup, system};
-use self::side::side;
+use self::side::{is_of_no_root, side, tls_error};
 use self::trust::Trust;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Headers that are read, if not used.
+const MOST_HEADER_BYTES: u32 = 256 * 1024;
 /// For a whole answer where nothing is spent.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same where a refresh token is: who hangs up on a slow server loses the token that its answer brings.
@@ -114,6 +116,8 @@ impl Maker {
             .tls_backend_preconfigured(config)
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
+            // Of an answer with larger headers HTTP/2 would leave nothing, and its new refresh token were lost.
+            .http2_max_header_list_size(MOST_HEADER_BYTES)
             .dns_resolver(Arc::clone(&self.resolver));
         match &self.proxy {
             Some(proxy) => builder.proxy(proxy.clone()),
@@ -281,13 +285,17 @@ fn unanswered(error: &reqwest::Error, limit: Duration, tls: &Tls) -> TokenError 
     }
 }
 
-/// The innermost cause, which names DNS, TCP or TLS; it holds addresses and names, never what was sent.
+/// The innermost cause, which names DNS, TCP or TLS; it holds addresses and names that the caller gave. What a certificate
+/// says is the server's own word, which may repeat what it was sent before.
 fn connect_failure(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!(
             "no connection to the token endpoint within {} seconds",
             CONNECT_TIMEOUT.as_secs()
         );
+    }
+    if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(error) {
+        return format!("no connection to the token endpoint: its certificate {}", fault(why));
     }
     let mut innermost: &dyn std::error::Error = error;
     while let Some(cause) = innermost.source() {
@@ -296,6 +304,24 @@ fn connect_failure(error: &reqwest::Error) -> String {
     let cause: String =
         innermost.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
     format!("no connection to the token endpoint: {cause}")
+}
+
+fn fault(why: &CertificateError) -> &'static str {
+    match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "is for another name"
+        }
+        why if is_of_no_root(why) => "is of an authority that is not trusted",
+        CertificateError::Revoked => "was revoked",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "is not one of a server"
+        }
+        _ => "can't be verified",
+    }
 }
 
 /// The connection stood too late.

@@ -23,7 +23,7 @@ pub(super) fn side(error: &reqwest::Error, tls: &Tls) -> Side {
 }
 
 /// What TLS found, wherever it stands among the causes.
-fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e TlsError> {
+pub(super) fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e TlsError> {
     std::iter::successors(Some(error), |error| cause(*error)).find_map(|error| error.downcast_ref())
 }
 
@@ -37,7 +37,7 @@ fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'stati
 
 /// Whether other roots might vouch for the server. What is wrong with the certificate itself, as its time or its name, is
 /// wrong for everybody.
-fn is_of_no_root(why: &CertificateError) -> bool {
+pub(super) fn is_of_no_root(why: &CertificateError) -> bool {
     matches!(
         why,
         CertificateError::UnknownIssuer
