@@ -101,7 +101,7 @@ impl Events {
     pub fn left_out(&self, credential: &OAuthCredential, keys: &[String]) {
         let message = format!(
             "{} of the token response can't be kept and is not in the target: a text of response.fields may have up to {MAX_KEPT} bytes and \
-             no control characters, and a list or an object is no text; a token with a semicolon can't stand in the cookie of target.cookieName",
+             no control characters, and a list, an object or a secret that was sent is no text; a token with a semicolon can't stand in the cookie of target.cookieName",
             keys.join(", ")
         );
         self.write("Warning", credential, "FieldsLeftOut", &message);

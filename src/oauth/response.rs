@@ -197,11 +197,21 @@ pub fn salvage_refresh_token(
     if !((200..300).contains(&raw.status) || grants()) {
         return None;
     }
-    let text = salvage::text_at(&body, &style.refresh_token)
-        .or_else(|| salvage::text_in_a_list(&body, &style.refresh_token))
-        .or_else(|| salvage::value_at(&body, &style.refresh_token, is_whole));
-    let text = Zeroizing::new(text?);
-    refresh_token(Some(&Value::String(text.to_string()))).ok().flatten()
+    let found = |place: &String| {
+        let text = salvage::text_at(&body, place)
+            .or_else(|| salvage::text_in_a_list(&body, place))
+            .or_else(|| salvage::value_at(&body, place, is_whole));
+        let text = Zeroizing::new(text?);
+        refresh_token(Some(&Value::String(text.to_string()))).ok().flatten()
+    };
+    places_of_the_refresh_token(style).iter().find_map(found)
+}
+
+/// Where it is said to be, and beside the access token under its names.
+fn places_of_the_refresh_token(style: &ResponseStyle) -> [String; 3] {
+    let parent = style.access_token.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let beside = |name: &str| format!("{parent}/{name}");
+    [style.refresh_token.clone(), beside("refresh_token"), beside("refreshToken")]
 }
 
 fn success(

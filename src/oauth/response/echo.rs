@@ -27,6 +27,11 @@ impl TokenSet {
     /// Takes out what tells of a token of this answer or of what was sent: scopes that hold a piece of it, also cut into
     /// several, scopes that have the shape of a token, and a type or a number that holds such a piece.
     pub fn hide_sent(&mut self, sent: &Sent) {
+        self.fields.retain(|key, text| {
+            let is_echo = sent.has(text.expose());
+            self.left_out.extend(is_echo.then(|| key.clone()));
+            !is_echo
+        });
         if self.shows_nothing() {
             return;
         }
@@ -121,7 +126,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::oauth::secret::AccessToken;
+    use crate::oauth::secret::{AccessToken, KeptText};
 
     fn answer(scopes: &[&str], token_type: &str, lifetime: Lifetime) -> TokenSet {
         TokenSet {
@@ -190,6 +195,16 @@ mod tests {
         let mut set = answer(&[], "N_A", unusable());
         set.hide_sent(&Sent::of(["my-client-secret"]));
         assert_eq!((set.token_type.as_str(), set.lifetime), ("N_A", unusable()));
+    }
+
+    #[test]
+    fn a_secret_that_was_sent_is_no_field_of_the_target() {
+        let field = |text: &str| ((text.to_owned()), KeptText::new(text));
+        let fields = ["my-client-secret", "https://a.example"].map(field).into();
+        let mut set = TokenSet { fields, ..answer(&[], "Bearer", Lifetime::Missing) };
+        set.hide_sent(&Sent::of(["my-client-secret"]));
+        assert_eq!(set.fields.keys().collect::<Vec<_>>(), ["https://a.example"]);
+        assert_eq!(set.left_out, ["my-client-secret"]);
     }
 
     #[test]
