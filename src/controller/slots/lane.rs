@@ -15,6 +15,8 @@ pub(super) struct Lane<T> {
     /// They go first.
     pub(super) in_a_hurry: VecDeque<T>,
     pub(super) waiting: VecDeque<T>,
+    /// How many of them, at the front, go before the usual ones.
+    pressed: usize,
     pub(super) under_way: usize,
     pub(super) exchanges: usize,
     pub(super) stands: Stands,
@@ -57,6 +59,7 @@ impl<T> Lane<T> {
         Self {
             in_a_hurry: VecDeque::new(),
             waiting: VecDeque::new(),
+            pressed: 0,
             under_way: 0,
             exchanges: 0,
             stands: Stands::Nowhere,
@@ -70,10 +73,19 @@ impl<T> Lane<T> {
         self.in_a_hurry.is_empty() && self.waiting.is_empty()
     }
 
+    /// One who goes before the usual ones, and after those who do so already.
+    pub(super) fn enter_first(&mut self, waiter: T) {
+        self.waiting.insert(self.pressed, waiter);
+        self.pressed = self.pressed.saturating_add(1);
+    }
+
     /// Takes out the next one.
     pub(super) fn next(&mut self) -> Option<(T, How)> {
-        let in_a_hurry = self.in_a_hurry.pop_front().map(|waiter| (waiter, How::InAHurry));
-        in_a_hurry.or_else(|| Some((self.waiting.pop_front()?, How::InTurn)))
+        if let Some(waiter) = self.in_a_hurry.pop_front() {
+            return Some((waiter, How::InAHurry));
+        }
+        self.pressed = self.pressed.saturating_sub(1);
+        Some((self.waiting.pop_front()?, How::InTurn))
     }
 
     /// Whether the next one may begin.

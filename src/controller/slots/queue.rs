@@ -111,7 +111,7 @@ impl<T> Queue<T> {
         let lane = self.lane(place, now);
         match press {
             Press::Usual => lane.waiting.push_back(waiter),
-            Press::First => lane.waiting.push_front(waiter),
+            Press::First => lane.enter_first(waiter),
             Press::Now => lane.in_a_hurry.push_back(waiter),
         }
         if lane.stands == Stands::Nowhere {

@@ -196,15 +196,21 @@ async fn those_in_a_hurry_go_first_and_in_their_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_may_go_first_without_more_room() {
+async fn some_may_go_first_without_more_room_and_in_their_order() {
     let slots = Slots::with_clock(4, paused);
     let slot = take(&slots, "n", "h").unwrap();
     let mut usual = slots.wait("n", "h", Press::Usual, None);
-    let mut first = slots.wait("n", "h", Press::First, None);
+    let [mut first, mut second] = [(); 2].map(|()| slots.wait("n", "h", Press::First, None));
     assert!(first.turn.try_recv().is_err());
     drop(slot);
+    assert!(usual.turn.try_recv().is_err() && second.turn.try_recv().is_err());
+    drop(first.turn.try_recv().unwrap());
     assert!(usual.turn.try_recv().is_err());
-    assert!(first.turn.try_recv().is_ok());
+    drop(second.turn.try_recv().unwrap());
+    let mut third = slots.wait("n", "h", Press::First, None);
+    assert!(third.turn.try_recv().is_err());
+    drop(usual.turn.try_recv().unwrap());
+    assert!(third.turn.try_recv().is_ok());
 }
 
 #[tokio::test(start_paused = true)]
