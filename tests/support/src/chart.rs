@@ -96,6 +96,9 @@ async fn install(
 /// Waits until kinds are established, and until a watch of them is no longer answered with 429 (storage is (re)initializing),
 /// which an operator would log.
 async fn are_served(control_plane: &ControlPlane, crds: &[String]) {
+    if crds.is_empty() {
+        return;
+    }
     let all = crds.iter().map(|crd| format!("customresourcedefinition/{crd}"));
     let all: Vec<String> = all.collect();
     let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
