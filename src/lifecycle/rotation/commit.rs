@@ -226,7 +226,13 @@ pub fn salvage(
         // Without one before, there is none: it expired the moment it came.
         expires_at: base.map_or(Some(now), |base| base.expires_at),
     };
-    let record = commit(base, spent, &set, lifespan);
+    let mut record = commit(base, spent, &set, lifespan);
+    // It came now, whenever the access token did that stays.
+    if lineage.is_none() || *token != spent.token {
+        record.seed_since = if lineage.is_none() { Some(now) } else { record.seed_since };
+        record.refresh_token_since = Some(now);
+        record.refresh_life = refresh_life(None, spent.refresh_terms, record.seed_since, now, now);
+    }
     let rotated_at =
         record.rotated_at.map(|_| now).or_else(|| lineage.and_then(|base| base.rotated_at));
     // The access token is still the answer to what was asked for before.
@@ -456,6 +462,24 @@ pub(super) mod tests {
         }
         assert!(record.is_current(&RefreshToken::new("s")), "the human's seed is not forgotten");
         assert!(record.written_back.len() <= 8);
+    }
+
+    #[test]
+    fn the_life_of_a_salvaged_token_begins_when_it_came() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let terms = RefreshTerms {
+            absolute_lifetime: Some(Duration::from_secs(1000)),
+            ..RefreshTerms::default()
+        };
+        let life = |seed: &str, is_new| {
+            let spent = Spent { refresh_terms: terms, ..spent(seed, "r1", is_new) };
+            let token = RefreshToken::new("r2");
+            let record = salvage(Some(&first_record()), &spent, &token, at(500));
+            assert_eq!(record.refresh_token_since, Some(at(500)));
+            record.refresh_life.map(|life| life.until)
+        };
+        assert_eq!(life("s", false), Some(at(1000)));
+        assert_eq!(life("t", true), Some(at(1500)));
     }
 
     #[test]
