@@ -39,6 +39,8 @@ pub async fn run(context: Arc<Context>) {
 
 /// Keeps one document as long as anybody uses it.
 async fn keep(context: &Arc<Context>, publisher: &Publisher, turns: &Turns) {
+    let unused = nobody_uses(context, publisher);
+    tokio::pin!(unused);
     loop {
         let found = tokio::select! {
             turn = turn(context, publisher, turns) => {
@@ -46,7 +48,7 @@ async fn keep(context: &Arc<Context>, publisher: &Publisher, turns: &Turns) {
                 drop(turn);
                 found
             }
-            () = nobody_uses(context, publisher) => break,
+            () = &mut unused => return,
         };
         let (news, wait) = context.discoveries.note(publisher, found);
         match news {
@@ -61,15 +63,15 @@ async fn keep(context: &Arc<Context>, publisher: &Publisher, turns: &Turns) {
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = nobody_uses(context, publisher) => break,
+            () = &mut unused => return,
         }
         // Those who went are forgotten.
         users(context, publisher);
     }
-    context.discoveries.forget(publisher);
 }
 
-/// Comes back when nobody goes by a document any more: who changes an issuer again and again has but the last one kept.
+/// Forgets a document when nobody goes by it any more, and comes back then: who changes an issuer again and again has but
+/// the last one kept.
 async fn nobody_uses(context: &Context, publisher: &Publisher) {
     loop {
         tokio::time::sleep(LOOK_AT_USERS).await;
@@ -77,7 +79,7 @@ async fn nobody_uses(context: &Context, publisher: &Publisher) {
             context.discoveries.is_used(publisher, |uid, name| goes(context, publisher, uid, name))
                 || !providers_that(context, |spec| publisher.is_of(spec)).is_empty();
         if !is_used {
-            return;
+            return context.discoveries.forget(publisher);
         }
     }
 }
