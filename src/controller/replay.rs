@@ -13,6 +13,7 @@ use crate::fail_point;
 use crate::lifecycle::rotation::answer;
 use crate::lifecycle::rotation::replay::{Settlement, Unfinished, settle as decide};
 use crate::metrics::Metrics;
+use crate::oauth::secret::RefreshToken;
 use crate::oauth::sent::Sent;
 
 use super::journal::{Foreign, Found, Journal, Left, Slot};
@@ -119,7 +120,9 @@ async fn try_to_settle(secrets: &Secrets, left: &Left) -> Tried {
     let place = left.entry.place();
     let (namespace, state) = (&place.namespace, &place.name);
     let spent = left.entry.spent();
-    let (style, sent) = (left.entry.response_style(), Sent::default());
+    let style = left.entry.response_style();
+    // Of what was sent these alone are known here.
+    let sent = Sent::of([&spent.seed, &spent.token].map(RefreshToken::expose));
     let answer = left.answer.as_ref().map(|raw| answer::read(Some(raw), style, None, &sent));
     let unfinished = Unfinished {
         exchange: &left.entry.exchange,
