@@ -37,7 +37,7 @@ pub fn start(context: &Arc<Context>, credential: &OAuthCredential, world: &World
         // What is said of an older token is no news: a renewal may have ended its life.
         let newest = newest(&context, &name);
         let ended = ended.filter(|(revision, _)| newest.is_none_or(|newest| *revision >= newest));
-        let at = context.clock.now();
+        let (at, is_news) = (context.clock.now(), ended.is_some());
         context.notes.update(&uid, |note| {
             note.probing = false;
             if let Some((revision, verdict)) = ended {
@@ -45,7 +45,9 @@ pub fn start(context: &Arc<Context>, credential: &OAuthCredential, world: &World
                 note.probed = Some(Box::new(probed));
             }
         });
-        say(&context, &name, &uid);
+        if is_news {
+            say(&context, &name, &uid);
+        }
         context.wake(&name.0, &name.1);
     });
 }

@@ -214,7 +214,8 @@ pub async fn no_secret_shows_anywhere(env: Arc<Env>) {
     // It is where it shall be.
     assert!(stage.target("renewed").await["access_token"].starts_with(CANARY));
     let log = operator.log();
-    assert!(log.contains("\"TRACE\""), "the log is not at its finest");
+    // Whatever would say more is capped.
+    assert!(log.contains("\"DEBUG\""), "the log is not at its finest");
     assert_clean("the log", &log);
     assert_clean("the metrics", &metrics);
     let visible = credentials::visible(&stage.client, &stage.namespace).await;
