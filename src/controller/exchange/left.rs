@@ -23,6 +23,7 @@ use crate::controller::state::{self, Place, State};
 use crate::controller::under_way::UnderWay;
 
 use super::attempt::Trace;
+use super::look::annotation;
 
 /// A file that can't be read, and the state it is about, are looked at this often.
 const LOOK_FOR_FILE: Duration = Duration::from_secs(2);
@@ -125,8 +126,7 @@ async fn has_new_seed(context: &Context, place: &Place, state: &State) -> Option
     let source = context.secrets.get(&place.namespace, spec.source.name).await.ok()??;
     let content = spec.read_source(&source.data?).ok()?;
     let seed = content.seed()?;
-    let marks = source.metadata.annotations.as_ref();
-    let mark = marks.and_then(|marks| marks.get(WRITTEN_BACK)).map(String::as_str);
+    let mark = annotation(&source.metadata, WRITTEN_BACK);
     let standing = look_up(state.record.as_ref(), state.refused.as_ref(), seed, mark, None);
     let was_sent = state.claim.as_ref().is_some_and(|claim| claim.about(seed).is_some());
     Some(standing == Seed::New && !was_sent)

@@ -142,7 +142,8 @@ fn seen(
     Seen { chosen, state: read.state, spent, view, asked_at: read.asked_at }
 }
 
-fn annotation<'m>(meta: &'m ObjectMeta, key: &str) -> Option<&'m str> {
+/// An annotation, where there is one.
+pub(super) fn annotation<'m>(meta: &'m ObjectMeta, key: &str) -> Option<&'m str> {
     meta.annotations.as_ref()?.get(key).map(String::as_str)
 }
 

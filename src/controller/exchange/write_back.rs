@@ -10,6 +10,7 @@ use crate::lifecycle::record::{StateRecord, WRITTEN_BACK};
 use crate::oauth::secret::RefreshToken;
 
 use super::attempt::Exchange;
+use super::look::annotation;
 
 /// Somebody else may write into the source at the same time.
 const TRIES: u32 = 3;
@@ -45,8 +46,7 @@ async fn try_write(exchange: &Exchange<'_>, record: &StateRecord) -> Result<(), 
     let data = secret.data.unwrap_or_default();
     let text = data.get(source.refresh_token).and_then(|bytes| std::str::from_utf8(&bytes.0).ok());
     let present = RefreshToken::new(text.unwrap_or_default().trim_end_matches(['\r', '\n']));
-    let marks = secret.metadata.annotations.unwrap_or_default();
-    let mark = marks.get(WRITTEN_BACK).map(String::as_str);
+    let mark = annotation(&secret.metadata, WRITTEN_BACK);
     let is_older = record.is_current(&present)
         || record.knows(&present)
         || record.wrote_before(&present, mark);

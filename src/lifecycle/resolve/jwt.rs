@@ -174,8 +174,9 @@ impl Resolved<'_> {
 
     /// The scopes as a claim of what is signed so.
     pub(super) fn scope_claim(&self, signing: &Signing) -> Option<String> {
-        let scopes = self.wanted.scopes.join(&self.request.scope_separator);
-        Some(scopes).filter(|text| signing.scopes_in_claim && !text.is_empty())
+        let scopes = self.wanted.scopes;
+        let is_claimed = signing.scopes_in_claim && !scopes.is_empty();
+        is_claimed.then(|| scopes.join(&self.request.scope_separator))
     }
 
     /// What is asked for beside what is signed.
