@@ -167,6 +167,9 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "64:ff9b:1:a9fe:a9:fe00::",
             "64:ff9b:1:1a9:fe:a9fe::",
+            // 100.100.100.200 by one prefix, and nothing forbidden by the other of the same shape.
+            "64:ff9b:1:6464:64:c800::",
+            "64:ff9b:1::64:6464:c800:0",
             "64:ff9b:1::a9:fea9:fe00:0",
             "64:ff9b:1::a9fe:a9fe",
             "2002:a9fe:a9fe::",
